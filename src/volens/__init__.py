@@ -1,0 +1,1 @@
+"""Volens: consent that is asked plainly, obeyed in every layer, and provable."""

@@ -1,0 +1,179 @@
+"""The answer to one notice, as it travels: the text of the ``volens`` cookie, and the tag that makes it count.
+
+The text is the same bytes for all who answered alike on the same day, so it cannot single anybody out::
+
+    1.<notice, 16 hex>.<day, yyyymmdd>.<answers>
+    answers = "-" | item *("~" item)       in the order of their bytes, each once
+    item    = purpose                      granted, with all its services
+            | "+" service                  this service granted, whatever its purposes
+            | "!" service                  this service refused, whatever its purposes
+
+What is not named is refused. Everything but the exact canonical form is a ChoiceError, which every caller
+treats as *no choice*. The browser script parses the same form (``browser/choice.ts``, shared vectors).
+
+A ``volens`` cookie alone can refuse but not grant: a grant also needs ``volens-record``, whose tag only the
+server can make, over the very text of the choice, the site and the record's id (DESIGN §4).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from volens.errors import ChoiceError
+from volens.notice import IDENTIFIER, Notice
+
+COOKIE = "volens"
+RECORD_COOKIE = "volens-record"
+MAX_TEXT = 2048
+"""Longest choice text that is read, in characters."""
+
+_FORM = re.compile(r"1\.([0-9a-f]{16})\.([0-9]{8})\.(-|[!+a-z0-9~-]+)")
+_ITEM = re.compile(r"[!+]?" + IDENTIFIER.pattern)
+_RECORD = re.compile(r"1\.([0-9a-v]{26})\.([A-Za-z0-9_-]{22})")
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the browser says for the visitor."""
+
+    gpc: bool = False
+    """``Sec-GPC: 1``, and the site honours it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer. ``purposes`` granted whole; ``services`` granted alone; ``without`` refused alone."""
+
+    notice: str
+    day: date
+    purposes: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9a-f]{16}", self.notice):
+            raise ChoiceError(f"notice {self.notice!r} is not 16 hexadecimal digits.")
+        for name in (*self.purposes, *self.services, *self.without):
+            if not IDENTIFIER.fullmatch(name):
+                raise ChoiceError(f"{name!r} is not an identifier.")
+        if self.services & self.without:
+            raise ChoiceError(f"both granted and refused: {', '.join(sorted(self.services & self.without))}.")
+
+    @property
+    def refuses_all(self) -> bool:
+        """Whether nothing is granted."""
+        return not (self.purposes or self.services)
+
+    def text(self) -> str:
+        """The cookie's value."""
+        items = sorted([*self.purposes, *("+" + s for s in self.services), *("!" + s for s in self.without)])
+        return f"1.{self.notice}.{self.day:%Y%m%d}.{'~'.join(items) or '-'}"
+
+    @classmethod
+    def parse(cls, text: str) -> Choice:
+        """Read a cookie's value; raises ChoiceError on anything but the canonical form."""
+        if len(text) > MAX_TEXT:
+            raise ChoiceError(f"{len(text)} characters; a choice has at most {MAX_TEXT}.")
+        found = _FORM.fullmatch(text)
+        if not found:
+            raise ChoiceError("not of the form 1.<notice>.<day>.<answers>.")
+        notice, day, answers = found.groups()
+        try:
+            when = date(int(day[:4]), int(day[4:6]), int(day[6:]))
+        except ValueError as error:
+            raise ChoiceError(f"{day} is not a day.") from error
+        items = [] if answers == "-" else answers.split("~")
+        for item in items:
+            if not _ITEM.fullmatch(item):
+                raise ChoiceError(f"{item!r} is not an answer.")
+        choice = cls(
+            notice,
+            when,
+            frozenset(item for item in items if item[0] not in "+!"),
+            frozenset(item[1:] for item in items if item[0] == "+"),
+            frozenset(item[1:] for item in items if item[0] == "!"),
+        )
+        if choice.text() != text:
+            raise ChoiceError("not in canonical order, or an answer stands twice.")
+        return choice
+
+    @classmethod
+    def refuse_all(cls, notice: Notice, day: date) -> Choice:
+        """*Tout refuser*."""
+        return cls(notice.short, day)
+
+    @classmethod
+    def accept_all(cls, notice: Notice, day: date) -> Choice:
+        """*Tout accepter*: what the notice named, no more."""
+        return cls(notice.short, day, frozenset(notice.askable))
+
+    @classmethod
+    def from_switches(cls, notice: Notice, day: date, purposes: Iterable[str], services: Iterable[str]) -> Choice:
+        """*OK*: just what the switches show. ``purposes`` and ``services`` are those switched on.
+
+        A purpose counts as granted when it is on; a service of a granted purpose that is off is refused alone; a
+        service that is on while not all of its purposes are is granted alone. Unknown names are dropped.
+        """
+        on = frozenset(purposes).intersection(notice.askable)
+        chosen = frozenset(services)
+        alone, without = set(), set()
+        for service in notice.services_asked:
+            needed = frozenset(service.purposes).intersection(notice.askable)
+            if needed <= on:
+                if service.id not in chosen:
+                    without.add(service.id)
+            elif service.id in chosen:
+                alone.add(service.id)
+        return cls(notice.short, day, on, frozenset(alone), frozenset(without))
+
+
+def expires(day: date, months: int) -> date:
+    """The last day on which an answer of ``day`` holds: the same day of the month, or that month's last."""
+    index = day.year * 12 + day.month - 1 + months
+    year, month = divmod(index, 12)
+    first_of_next = date(year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
+    last = (first_of_next - timedelta(days=1)).day
+    return date(year, month + 1, min(day.day, last))
+
+
+def _tag(key: bytes, site: str, record: str, text: str) -> str:
+    parts = (b"volens-record/1", site.encode(), record.encode(), text.encode())
+    message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return base64.urlsafe_b64encode(hmac.digest(key, message, hashlib.sha256)[:16]).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTag:
+    """The ``volens-record`` cookie: which record, and proof that the server made it for this choice."""
+
+    record: str
+    """Record id: 26 characters of base 32 (extended hex), 130 bits."""
+    tag: str
+
+    def text(self) -> str:
+        """The cookie's value."""
+        return f"1.{self.record}.{self.tag}"
+
+    @classmethod
+    def parse(cls, text: str) -> RecordTag:
+        """Read a cookie's value; raises ChoiceError."""
+        found = _RECORD.fullmatch(text)
+        if not found:
+            raise ChoiceError("not of the form 1.<record>.<tag>.")
+        return cls(*found.groups())
+
+    @classmethod
+    def sign(cls, keys: Sequence[bytes], site: str, record: str, choice: Choice) -> RecordTag:
+        """Made with the newest key, ``keys[0]``."""
+        return cls(record, _tag(keys[0], site, record, choice.text()))
+
+    def verifies(self, keys: Sequence[bytes], site: str, choice: Choice) -> bool:
+        """Whether any of ``keys`` made this tag for this choice on this site."""
+        text = choice.text()
+        return any([hmac.compare_digest(_tag(key, site, self.record, text), self.tag) for key in keys])

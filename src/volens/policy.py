@@ -1,0 +1,201 @@
+"""What is permitted now, and why: ``grant(notice, choice, signals, now) -> Grant``.
+
+Pure: no clock, no header, no file. A grant never exceeds the choice, doubt never grants, and every answer
+brings its reason, the same in logs, in the panel, in findings and in tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from functools import cached_property
+
+from volens.choice import Choice, Signals, expires
+from volens.notice import Notice, Service, StorageKey
+
+
+class Reason(StrEnum):
+    """Why a decision is what it is."""
+
+    EXEMPT = "exempt"
+    """The purpose needs no choice."""
+    GRANTED = "granted"
+    """The visitor said yes."""
+    REFUSED = "refused"
+    """The visitor said no."""
+    UNDECIDED = "undecided"
+    """The visitor has not answered: doing nothing is refusing."""
+    UNNAMED = "unnamed"
+    """The notice does not name it, so nobody can have agreed to it."""
+    OWN = "own"
+    """The site's own host, by declaration or because it belongs to the same entity."""
+    DELIVERY = "delivery"
+    """A host that delivers program libraries and keeps nothing, passed by name (the catalog lists them)."""
+    PASSIVE = "passive"
+    """A host nobody knows, for an image or a style that stands in the page's own markup."""
+    UNKNOWN = "unknown"
+    """A host nobody knows."""
+    UNCONFIGURED = "unconfigured"
+    """No configuration: a demonstration in which *accepted* equals the raw page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One yes or no, with its reason, and the purpose and service it is about where there are any."""
+
+    allowed: bool
+    reason: Reason
+    purpose: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What is permitted under one notice, now. ``granted`` and ``refused`` are service and purpose ids."""
+
+    notice: Notice
+    purposes: frozenset[str]
+    """Askable purposes granted whole."""
+    services: frozenset[str]
+    """Every service that may act, exempt ones included."""
+    answered: bool
+    """Whether a valid choice stands behind this grant."""
+    asked: bool
+    """Whether the notice must be shown."""
+    new: frozenset[str] = frozenset()
+    """Ids of purposes and services that are new since the visitor's answer; empty without an earlier answer."""
+    gpc: bool = False
+    """A signal asked for advertising and profiles to be off, and no explicit choice has overridden it."""
+    overrides_gpc: bool = False
+    """An explicit choice on this site grants something although the browser sends the signal."""
+    day: date | None = None
+    """The day of the answer."""
+
+    def _reason(self) -> Reason:
+        return Reason.REFUSED if self.answered else Reason.UNDECIDED
+
+    def allows(self, purpose: str) -> bool:
+        """Whether ``purpose`` is exempt or granted; False for a purpose the notice doesn't know."""
+        return self.decide(purpose).allowed
+
+    def decide(self, x: str | Service | StorageKey) -> Decision:
+        """The decision about a purpose (by id), a service, or a storage key."""
+        if isinstance(x, StorageKey):
+            if x.service and x.service in self.notice.service:
+                return self.decide(self.notice.service[x.service])
+            return self.decide(x.purpose)
+        if isinstance(x, Service):
+            first = next((p for p in x.purposes if p in self.notice.askable), x.purposes[0])
+            if x.id not in self.notice.service:
+                return Decision(False, Reason.UNNAMED, first, x.id)
+            if not set(x.purposes).intersection(self.notice.askable):
+                return Decision(True, Reason.EXEMPT, x.purposes[0], x.id)
+            if x.id in self.services:
+                return Decision(True, Reason.GRANTED, first, x.id)
+            return Decision(False, self._reason(), first, x.id)
+        purpose = self.notice.purpose.get(x)
+        if purpose is None:
+            return Decision(False, Reason.UNNAMED, x)
+        if purpose.exempt:
+            return Decision(True, Reason.EXEMPT, x)
+        if x in self.purposes:
+            return Decision(True, Reason.GRANTED, x)
+        return Decision(False, self._reason(), x)
+
+    @cached_property
+    def everything(self) -> bool:
+        """Whether every askable purpose and every service is granted."""
+        return self.purposes == frozenset(self.notice.askable) and all(s.id in self.services for s in self.notice.services)
+
+    @cached_property
+    def open_chain(self) -> bool:
+        """Whether a granted service loads from hosts that cannot be listed, and all it may serve is granted."""
+        return any(s.chain and s.id in self.services and all(self.allows(p) for p in s.purposes) for s in self.notice.services)
+
+    @cached_property
+    def storage_share(self) -> tuple[int, int]:
+        """(granted, all) of what may keep or read storage, for the band (P7): services, and purposes without one."""
+        return self._share(lambda purpose, service: True)
+
+    @cached_property
+    def profiles_share(self) -> tuple[int, int]:
+        """(granted, all) of what creates profiles (P8): services declared so, and the purposes that are it."""
+        return self._share(lambda purpose, service: service.profiles if service else purpose.profiles)
+
+    def _share(self, counts) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+        asked = self.notice.services_asked
+        served = {p for s in asked for p in s.purposes}
+        flags = [s.id in self.services for s in asked if counts(None, s)]
+        flags += [p in self.purposes for p in self.notice.askable if p not in served and counts(self.notice.purpose[p], None)]
+        return sum(flags), len(flags)
+
+    @cached_property
+    def key(self) -> str:
+        """What is granted, as short text: equal keys mean equal pages."""
+        if self.everything:
+            return "*"
+        alone = sorted(s for s in self.services if not set(self.notice.service[s].purposes) <= self.purposes)
+        without = sorted(
+            s.id
+            for s in self.notice.services_asked
+            if s.id not in self.services and set(s.purposes).intersection(self.notice.askable) <= self.purposes
+        )
+        exempt = [s.id for s in self.notice.services if not set(s.purposes).intersection(self.notice.askable)]
+        return "~".join([*sorted(self.purposes), *("+" + s for s in alone if s not in exempt), *("!" + s for s in without)])
+
+
+def grant(
+    notice: Notice,
+    choice: Choice | None,
+    signals: Signals,
+    now: date,
+    *,
+    proven: bool = True,
+    earlier: Notice | None = None,
+) -> Grant:
+    """What ``choice`` permits under ``notice`` on the day ``now`` (UTC).
+
+    ``proven``: whether a matching record stands behind the choice; an unproven choice can refuse, not grant.
+    ``earlier``: the notice the choice answered, where that isn't this one and is still known; answers hold for
+    what hasn't changed since, and the rest is asked. Unknown, expired, future: no choice.
+    """
+    exempt = frozenset(s.id for s in notice.services if not set(s.purposes).intersection(notice.askable))
+    nothing = Grant(notice, frozenset(), exempt, answered=False, asked=bool(notice.askable), gpc=signals.gpc)
+    if choice is None:
+        return nothing
+    answered = notice if choice.notice == notice.short else earlier
+    if answered is None or choice.notice != answered.short:
+        return nothing
+    if choice.day > now + timedelta(days=1) or now > expires(choice.day, notice.months):
+        return nothing
+    if not choice.refuses_all and not proven:
+        return nothing
+
+    marks = {p.id: p.mark for p in answered.purposes} | {"+" + s.id: s.mark for s in answered.services}
+    new_purposes = {p for p in notice.askable if marks.get(p) != notice.purpose[p].mark}
+    new_services = {s.id for s in notice.services_asked if marks.get("+" + s.id) != s.mark}
+    same_controller = answered.controller.name == notice.controller.name
+    if not same_controller:
+        return nothing
+    purposes = frozenset(p for p in choice.purposes if p in notice.askable and p not in new_purposes)
+    services = set(exempt)
+    for service in notice.services_asked:
+        if service.id in new_services or service.id in choice.without:
+            continue
+        needed = set(service.purposes).intersection(notice.askable)
+        if needed <= purposes or (service.id in choice.services and not needed & new_purposes):
+            services.add(service.id)
+    new = frozenset(new_purposes | new_services)
+    gives = bool(purposes or services - exempt)
+    return Grant(
+        notice,
+        purposes,
+        frozenset(services),
+        answered=True,
+        asked=bool(new),
+        new=new,
+        gpc=signals.gpc and not gives,
+        overrides_gpc=signals.gpc and gives,
+        day=choice.day,
+    )
