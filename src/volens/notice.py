@@ -130,6 +130,8 @@ class Service:
     chain: bool = False
     """Loads from hosts that cannot be listed: opens the page to any host, and only when every purpose
     it may serve is granted (DESIGN §3, *A partial grant*)."""
+    embed: str = ""
+    """How it stands in a page: ``frame``, ``script``, or empty where it shows nothing."""
 
     def __post_init__(self) -> None:
         _identifier("service", self.id)
@@ -231,6 +233,7 @@ class Notice:
                     "country": s.country,
                     "profiles": s.profiles,
                     "chain": s.chain,
+                    "embed": s.embed,
                     "storage": [
                         {
                             "name": k.name,

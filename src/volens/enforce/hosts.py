@@ -1,0 +1,137 @@
+"""Who is allowed on a page, with a reason for each (DESIGN §3, *Who is allowed*).
+
+Known services by catalog or declaration, the site's own hosts by declaration or entity; hosts nobody knows
+are denied for scripts, frames, connections and hints, and pass for images and styles only where they stand in
+the page's own markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+
+from volens.catalog import Catalog
+from volens.policy import Decision, Grant, Reason
+from volens.site import Site
+
+PASSIVE = frozenset({"image", "style", "font", "media"})
+"""Kinds of use that cannot run code: what an unknown host may be used for from markup."""
+MAX_HOSTS = 4096
+"""Hosts remembered a page and grant; beyond it decisions are made anew."""
+
+
+def host_matches(pattern: str, host: str) -> bool:
+    """``example.org`` is itself; ``*.example.org`` is itself and all below; ``*`` is any host."""
+    if pattern.startswith("*."):
+        return host == pattern[2:] or host.endswith(pattern[1:])
+    return pattern == "*" or host == pattern
+
+
+class Patterns:
+    """Host patterns, looked up by a host and its parents: the time does not grow with their number."""
+
+    def __init__(self, patterns: Iterable[tuple[str, object]]) -> None:
+        self._exact: dict[str, object] = {}
+        self._below: dict[str, object] = {}
+        for pattern, value in patterns:
+            if pattern.startswith("*."):
+                self._below.setdefault(pattern[2:], value)
+            else:
+                self._exact.setdefault(pattern, value)
+
+    def find(self, host: str) -> object | None:
+        """The value of the nearest pattern that ``host`` matches, or None."""
+        if not (self._exact or self._below):
+            return None
+        value = self._exact.get(host)
+        if value is not None:
+            return value
+        while host:
+            value = self._below.get(host)
+            if value is not None:
+                return value
+            _, _, host = host.partition(".")
+        return self._exact.get("*")
+
+
+class Hosts:
+    """Decisions for one page host under one grant. Immutable but for its memory of what it decided."""
+
+    def __init__(self, site: Site, grant: Grant, catalog: Catalog, page: str) -> None:
+        self.site, self.grant, self.catalog, self.page = site, grant, catalog, page
+        self._memory: dict[tuple[str, bool], Decision] = {}
+
+    @cached_property
+    def open(self) -> bool:
+        """Whether any host may be contacted: a demonstration accepted whole, or an open chain granted."""
+        return not self.site.deny and ((self.site.unconfigured and self.grant.everything) or self.grant.open_chain)
+
+    def decide(self, host: str, kind: str) -> Decision:
+        """Whether ``host`` may be contacted for ``kind`` (script, style, image, font, media, frame, connect, hint …)."""
+        passive = kind in PASSIVE
+        key = (host, passive)
+        found = self._memory.get(key)
+        if found is None:
+            found = self._decide(host, passive)
+            if len(self._memory) < MAX_HOSTS:
+                self._memory[key] = found
+        return found
+
+    @cached_property
+    def _declared(self) -> Patterns:
+        services = self.grant.notice.services
+        return Patterns(
+            [
+                *((pattern, Decision(False, Reason.REFUSED)) for pattern in self.site.deny),
+                *((pattern, Decision(True, Reason.OWN)) for pattern in self.site.hosts),
+                *((pattern, self.grant.decide(service)) for service in services for pattern in service.hosts),
+            ]
+        )
+
+    def _decide(self, host: str, passive: bool) -> Decision:
+        declared = self._declared.find(host)
+        if isinstance(declared, Decision):
+            return declared
+        if host == self.page:
+            return Decision(True, Reason.OWN)
+        if self.open:
+            return Decision(True, Reason.UNCONFIGURED if self.site.unconfigured else Reason.GRANTED)
+        if self.catalog.same_party(host, self.page):
+            cloak = self.catalog.path(host, "/")
+            if cloak is None:
+                return Decision(True, Reason.OWN)
+            return self._purposes(cloak.purposes, cloak.id)
+        entry = self.catalog.host(host)
+        if entry is not None and entry.kind == "tracker":
+            return self._purposes(entry.purposes, entry.id)
+        if entry is not None and entry.kind == "delivery":
+            return Decision(True, Reason.DELIVERY, "technique", entry.id)
+        if passive and self.site.passive:
+            return Decision(True, Reason.PASSIVE)
+        return Decision(False, Reason.UNKNOWN)
+
+    def _purposes(self, purposes: tuple[str, ...], service: str) -> Decision:
+        """A service the notice does not name: only a demonstration may let it through, when all it serves is granted."""
+        first = purposes[0] if purposes else ""
+        if not self.site.unconfigured:
+            return Decision(False, Reason.UNNAMED, first, service)
+        if purposes and all(self.grant.allows(purpose) for purpose in purposes):
+            return Decision(True, Reason.UNCONFIGURED, first, service)
+        return Decision(False, Reason.REFUSED if self.grant.answered else Reason.UNDECIDED, first, service)
+
+    def collection(self, target: str) -> bool:
+        """Whether a path and query of an own host is a collection end point that is not granted."""
+        if self.open or self.grant.everything:
+            return False
+        entry = self.catalog.path(self.page, target)
+        if entry is None:
+            return False
+        if any(re.fullmatch(r".*".join(map(re.escape, path.split("*"))), target) for path in self._exempt_paths):
+            return False
+        return not (entry.purposes and all(self.grant.allows(purpose) for purpose in entry.purposes))
+
+    @cached_property
+    def _exempt_paths(self) -> tuple[str, ...]:
+        """Paths of granted services, written as hosts that begin with ``/`` in their declaration."""
+        return tuple(p for s in self.grant.notice.services if s.id in self.grant.services for p in s.hosts if p.startswith("/"))
