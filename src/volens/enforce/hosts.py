@@ -120,6 +120,14 @@ class Hosts:
             return Decision(True, Reason.UNCONFIGURED, first, service)
         return Decision(False, Reason.REFUSED if self.grant.answered else Reason.UNDECIDED, first, service)
 
+    def embed(self, host: str, form: str) -> str:
+        """The name of the service that shows something where its ``form`` (frame or script) stands, or empty."""
+        for service in self.grant.notice.services:
+            if service.embed == form and any(host_matches(pattern, host) for pattern in service.hosts):
+                return service.name
+        entry = self.catalog.host(host)
+        return entry.name if entry is not None and entry.embed == form else ""
+
     def collection(self, target: str) -> bool:
         """Whether a path and query of an own host is a collection end point that is not granted."""
         if self.open or self.grant.everything:

@@ -1,0 +1,526 @@
+"""The streaming rewrite: what is not granted is inert before the preload scanner sees it.
+
+``turbohtml``'s tokenizer says where each tag begins and ends; a tag that needs no change passes as the very
+characters that came, so a page without third parties comes out unchanged but for what we insert. Memory is
+bounded by the longest single tag, not by the page.
+
+Text comes in as *one character a byte* (latin-1) for every ASCII-compatible encoding: markup is ASCII, all else
+is opaque and survives whatever the encoding is. So whatever is written here is ASCII, with character references.
+
+Where the tokenizer and a browser may differ — raw text inside ``svg``, ``noscript`` with scripts off — the text
+is rewritten as markup too; what this still misses, the Content-Security-Policy stops.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from turbohtml import Token, Tokenizer, TokenType
+
+from volens.enforce import css
+from volens.enforce.hosts import Hosts
+from volens.enforce.url import NETWORK, Target, resolve, text_of
+from volens.policy import Decision, Reason
+
+TEXT, START, END, REFERENCE = TokenType.TEXT, TokenType.START_TAG, TokenType.END_TAG, TokenType.CHARACTER_REFERENCE
+WITHHELD = "data-volens-"
+"""Prefix of the attributes that hold what was withheld."""
+MAX_STYLE = 1 << 18
+"""Characters of one style element looked at together; a longer one is looked at in pieces."""
+MAX_DEPTH = 4
+"""Documents inside attributes inside documents; deeper ones are withheld whole."""
+
+IN_HEAD = frozenset("html head base basefont bgsound link meta title noscript noframes style script template".split())
+RAW = frozenset("style script title textarea xmp noembed noframes iframe noscript plaintext".split())
+HINTS = frozenset("preconnect dns-prefetch prefetch prerender preload modulepreload compression-dictionary".split())
+LOADS = {"stylesheet": "style", "icon": "image", "apple-touch-icon": "image", "apple-touch-icon-precomposed": "image"} | {
+    "mask-icon": "image",
+    "apple-touch-startup-image": "image",
+    "fluid-icon": "image",
+    "manifest": "manifest",
+    "import": "script",
+}
+"""Link types that load by themselves, and as what."""
+
+URL, SET = "url", "set"
+REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
+    "img": {"src": ("image", URL), "srcset": ("image", SET), "href": ("image", URL), "xlink:href": ("image", URL), "lowsrc": ("image", URL)},
+    "image": {"src": ("image", URL), "srcset": ("image", SET), "href": ("image", URL), "xlink:href": ("image", URL)},
+    "source": {"src": ("media", URL), "srcset": ("image", SET)},
+    "input": {"src": ("image", URL), "formaction": ("navigate", URL)},
+    "button": {"formaction": ("navigate", URL)},
+    "video": {"src": ("media", URL), "poster": ("image", URL)},
+    "audio": {"src": ("media", URL)},
+    "track": {"src": ("media", URL)},
+    "embed": {"src": ("frame", URL)},
+    "object": {"data": ("frame", URL)},
+    "use": {"href": ("image", URL), "xlink:href": ("image", URL)},
+    "feimage": {"href": ("image", URL), "xlink:href": ("image", URL)},
+    "math": {},
+    "a": {"ping": ("connect", SET)},
+    "area": {"ping": ("connect", SET)},
+    "portal": {"src": ("frame", URL)},
+} | {tag: {"background": ("image", URL)} for tag in ("body", "table", "thead", "tbody", "tfoot", "tr", "td", "th")}
+"""Which attributes load, from which elements, and as what (HTML Standard; SVG 2 §16)."""
+
+_ATTRIBUTE = re.compile(r"""[\s/]*(?P<name>=?[^\s/>=]+)(?P<assign>\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s>]*))?""")
+_NAME = re.compile(r"</?[^\s/>]+")
+_REFRESH = re.compile(r"""\s*[0-9.]*\s*[;,\s]\s*(?:url\s*=\s*)?["']?(?P<url>.*)""", re.IGNORECASE | re.DOTALL)
+_HARMLESS = re.compile(r"javascript:\s*(?:void\s*\(?\s*0?\s*\)?|false|true|null|''|\"\")?\s*;?\s*", re.IGNORECASE)
+_CAN_RUN = re.compile(r"<script|javascript:|\son\w+\s*=", re.IGNORECASE)
+_DATA_MARKUP = re.compile(r"data:\s*(?:text/html|image/svg|application/xhtml|[a-z/]*xml)", re.IGNORECASE)
+_DATA_ACTS = re.compile(r"<(?:script|link|meta|iframe|form|base)|script%|%3c(?:script|link|meta|iframe|form|base)|;base64", re.IGNORECASE)
+_SET_URL = re.compile(r"\s*,*\s*([^\s,]\S*)[^,(]*(?:\([^)]*\)[^,]*)?")
+
+
+def escape(value: str) -> str:
+    """An attribute value, ASCII."""
+    text = value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+@dataclass
+class Seen:
+    """What a page uses and what was withheld from it: the source of its CSP and of the operator's report."""
+
+    used: dict[str, set[str]] = field(default_factory=dict)
+    """Hosts other than the page's own that its markup may use, by kind."""
+    withheld: dict[tuple[str, str], Decision] = field(default_factory=dict)
+    """(host, kind) of what was withheld, and why."""
+    changed: bool = False
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a rewrite is given besides the text. ``guard`` and ``dress`` are ASCII markup."""
+
+    hosts: Hosts
+    page: Target
+    prefix: str = "/_volens/"
+    guard: str = ""
+    dress: Callable[[str], str] | None = None
+    """Markup to stand first in body, by the page's language."""
+    widen: Callable[[str], str] | None = None
+    """A meta CSP's content, with room for our own bytes."""
+    scripts: bool = True
+    """Whether srcdoc documents are given the guard."""
+
+
+def edit(source: str, rename: dict[str, str], add: str = "", replace: dict[str, str] | None = None) -> str:
+    """A start tag with attributes renamed (every occurrence, so that no later duplicate takes effect), some added in
+    front and some given another (ASCII) value. All other characters stay."""
+    head = _NAME.match(source)
+    assert head is not None
+    out = [head[0], " " + add if add else ""]
+    position = head.end()
+    for found in _ATTRIBUTE.finditer(source, position):
+        name = found["name"].lower()
+        if name in rename:
+            out += [source[position : found.start("name")], rename[name], source[found.end("name") : found.end()]]
+            position = found.end()
+        elif replace and name in replace:
+            out += [source[position : found.start("name")], found["name"], '="', escape(replace[name]), '"']
+            position = found.end()
+    out.append(source[position:])
+    return "".join(out)
+
+
+def candidates(srcset: str) -> list[str]:
+    """The URLs of a srcset or ping list."""
+    return [found[1].rstrip(",") for found in _SET_URL.finditer(srcset)]
+
+
+class Rewriter:
+    """One document. ``feed`` text as it comes, ``finish`` at its end; what they return is the page to send."""
+
+    def __init__(self, frame: Frame, *, fragment: bool = False, depth: int = 0, seen: Seen | None = None, base: Target | None = None) -> None:
+        self.seen = seen if seen is not None else Seen()
+        self._frame, self._depth, self._fragment = frame, depth, fragment
+        self._base = base or frame.page
+        self._based = False
+        self._tokenizer = Tokenizer(resolve_references=False, capture_source=True)
+        self._raw = ""  # the raw-text element we are in
+        self._kept: list[str] | None = None  # text of a style element, until it ends
+        self._kept_size = 0
+        self._inner: Rewriter | None = None  # rewrites raw text that a browser may read as markup
+        self._after = ""  # markup to follow the script element that is open
+        self._foreign = 0
+        self._templates = 0
+        self._guarded = fragment or not frame.guard
+        self._opened = fragment or frame.dress is None
+        self._handlers: dict[str, Callable[[Token, str], str]] = {tag: self._references for tag in REFERENCES}
+        del self._handlers["math"]
+        for tag in ("a", "area", "button", "td", "tr", "th", "table", "tbody", "thead", "tfoot"):
+            self._handlers[tag] = self._seldom
+        self._handlers |= {
+            "script": self._script,
+            "iframe": self._iframe,
+            "frame": self._iframe,
+            "link": self._link,
+            "meta": self._meta,
+            "base": self._base_tag,
+            "form": self._form,
+            "html": self._html,
+            "svg": self._enter_foreign,
+            "math": self._enter_foreign,
+        } | {tag: self._enter_raw for tag in RAW if tag not in ("script", "iframe")}
+
+    # ---------------------------------------------------------------- the walk
+
+    def feed(self, text: str) -> str:
+        """Take the next characters, give back what can be sent."""
+        return self._walk(self._tokenizer.feed(text))
+
+    def finish(self) -> str:
+        """The rest, and the notice where no token opened a body."""
+        out = self._walk(self._tokenizer.close())
+        out += self._leave_raw()
+        if not self._guarded:
+            out += self._guard()
+        if not self._opened:
+            out += self._dress()
+        return out
+
+    def _walk(self, tokens: Iterator[Token]) -> str:
+        out: list[str] = []
+        append = out.append
+        if not (self._opened and self._guarded):
+            self._prologue(tokens, append)
+        look_up = self._handlers.get
+        for token in tokens:
+            source = token.source
+            if source is None:  # text
+                text: str = token.data  # type: ignore[assignment]
+                append(self._in_raw(text) if self._raw else text)
+            elif (tag := token.tag) is None:  # a character reference, a comment, a doctype
+                append(self._in_raw(source) if self._raw else source)
+            elif source[1] != "/":
+                handler = look_up(tag)
+                if handler is not None:
+                    append(handler(token, source))
+                elif "=" in source and ("style" in (lower := source.lower()) or (self._foreign and "url(" in lower)):
+                    append(self._references(token, source))
+                else:
+                    append(source)
+            elif self._raw or self._foreign:
+                append(self._end(token))
+            else:
+                append(source)
+        return "".join(out)
+
+    def _prologue(self, tokens: Iterator[Token], append: Callable[[str], None]) -> None:
+        """Until body is open: where the guard and the notice go in. Leaves ``tokens`` where the walk goes on."""
+        for token in tokens:
+            kind, source, tag = token.type, token.source, token.tag or ""
+            if kind is TEXT or kind is REFERENCE:
+                text: str = token.data if source is None else source  # type: ignore[assignment]
+                if self._raw:
+                    append(self._in_raw(text))
+                    continue
+                if self._templates or not text.strip(" \t\n\r\f"):
+                    append(text)
+                    continue
+                append(self._guard() + self._dress() + text)
+                return
+            if kind is START:
+                source = source or ""
+                if tag in ("html", "head") and not self._templates:
+                    append(self._handlers[tag](token, source) if tag == "html" else source)
+                    if tag == "head":
+                        append(self._guard())
+                    continue
+                append(self._guard())
+                if tag == "body" and not self._templates:
+                    append(self._any_reference(token, source) + self._dress())
+                    return
+                if tag == "frameset":
+                    self._opened = True
+                elif tag not in IN_HEAD and not self._templates:
+                    append(self._dress())
+                if tag == "template":
+                    self._templates += 1
+                handler = self._handlers.get(tag)
+                append(handler(token, source) if handler else self._any_reference(token, source))
+                if self._opened:
+                    return
+            elif kind is END:
+                if tag == "template" and self._templates:
+                    self._templates -= 1
+                    append(self._end(token))
+                elif self._raw or self._templates or tag in ("head", "title", "style", "script", "noscript", "noframes"):
+                    append(self._end(token))
+                elif tag in ("body", "html", "br", "p"):
+                    append(self._guard() + self._dress() + (source or ""))
+                    return
+                else:
+                    append(source or "")
+            else:
+                append(source or "")
+
+    def _guard(self) -> str:
+        if self._guarded:
+            return ""
+        self._guarded = self.seen.changed = True
+        return self._frame.guard
+
+    def _dress(self) -> str:
+        if self._opened:
+            return ""
+        self._opened = True
+        assert self._frame.dress is not None
+        markup = self._frame.dress(self.seen.language)
+        self.seen.changed = self.seen.changed or bool(markup)
+        return markup
+
+    # ---------------------------------------------------------------- raw text
+
+    def _enter_raw(self, token: Token, source: str) -> str:
+        tag = token.tag or ""
+        self._raw = tag
+        if tag == "style":
+            self._kept, self._kept_size = [], 0
+        if tag == "noscript" or (self._foreign and tag != "plaintext"):
+            if self._depth < MAX_DEPTH:
+                self._inner = Rewriter(self._frame, fragment=True, depth=self._depth + 1, seen=self.seen, base=self._base)
+            if tag == "noscript":
+                self._kept = None
+        return self._any_reference(token, source)
+
+    def _in_raw(self, text: str) -> str:
+        if self._kept is not None:
+            self._kept.append(text)
+            self._kept_size += len(text)
+            if self._kept_size < MAX_STYLE:
+                return ""
+            whole = "".join(self._kept)
+            cut = whole.rfind("}") + 1 or len(whole)
+            self._kept, self._kept_size = [whole[cut:]], len(whole) - cut
+            return self._style_text(whole[:cut])
+        if self._inner is not None:
+            return self._inner.feed(text)
+        return text
+
+    def _leave_raw(self) -> str:
+        out = ""
+        if self._kept is not None:
+            out = self._style_text("".join(self._kept))
+            self._kept = None
+        if self._inner is not None:
+            out += self._inner.finish()
+            self._inner = None
+        self._raw = ""
+        return out
+
+    def _style_text(self, text: str) -> str:
+        text = self._css(text)
+        if self._inner is not None:
+            text = self._inner.feed(text)
+        return text
+
+    def _end(self, token: Token) -> str:
+        tag, out = token.tag, ""
+        if self._raw == tag:
+            out = self._leave_raw()
+            source = (token.source or "") + (self._after if tag == "script" else "")
+            if tag == "script":
+                self._after = ""
+            return out + source
+        if self._foreign and tag in ("svg", "math"):
+            self._foreign -= 1
+        return token.source or ""
+
+    def _enter_foreign(self, token: Token, source: str) -> str:
+        if not token.self_closing:
+            self._foreign += 1
+        return self._any_reference(token, source)
+
+    # ---------------------------------------------------------------- decisions
+
+    def _allowed(self, reference: str, kind: str) -> bool:
+        """Whether a reference may be followed for ``kind``; notes the host as used or withheld."""
+        target = resolve(reference, self._base)
+        host = target.host
+        if not host or target.scheme not in NETWORK:
+            return target.scheme != "data" or kind not in ("frame", "script") or not self._acts(target.path)
+        decision = self._frame.hosts.decide(host, kind)
+        if kind == "navigate" and decision.reason is Reason.UNKNOWN:
+            return True
+        if decision.allowed and host == self._frame.page.host:
+            if kind in ("script", "image", "frame", "connect") and self._frame.hosts.collection(target.path):
+                self.seen.withheld.setdefault((host, kind), Decision(False, Reason.UNDECIDED))
+                return False
+            return True
+        if decision.allowed:
+            if kind != "navigate":
+                port = ":" + target.port if target.port else ""
+                self.seen.used.setdefault(kind, set()).add(host + port)
+            return True
+        self.seen.withheld.setdefault((host, kind), decision)
+        return False
+
+    def _acts(self, data: str) -> bool:
+        return bool(_DATA_MARKUP.match(data) and _DATA_ACTS.search(data))
+
+    def _css(self, text: str) -> str:
+        return css.withhold(text, self._allowed)
+
+    def _edit(self, source: str, rename: dict[str, str], add: str = "", replace: dict[str, str] | None = None) -> str:
+        self.seen.changed = True
+        return edit(source, rename, add, replace)
+
+    # ---------------------------------------------------------------- elements
+
+    def _any_reference(self, token: Token, source: str) -> str:
+        return self._references(token, source) if "=" in source else source
+
+    def _seldom(self, token: Token, source: str) -> str:
+        """Frequent elements that rarely carry a reference: looked at only where their text hints at one."""
+        if "=" in source:
+            lower = source.lower()
+            if "style" in lower or "ping" in lower or "background" in lower or "formaction" in lower or "url(" in lower:
+                return self._references(token, source)
+        return source
+
+    def _references(self, token: Token, source: str) -> str:
+        """Every element but those below: the table of references, style attributes, url() in presentation attributes."""
+        table = REFERENCES.get(token.tag or "") or {}
+        rename: dict[str, str] = {}
+        replace: dict[str, str] = {}
+        add = ""
+        for name, value in token.attrs or ():
+            reference = table.get(name)
+            if reference is not None:
+                kind, form = reference
+                urls = [value] if form is URL else candidates(value)
+                if not all(self._allowed(url, kind) for url in urls):
+                    rename[name] = WITHHELD + name.rpartition(":")[2]
+                    if kind == "navigate":
+                        add = f'formaction="{escape(self._out(value))}"'
+            elif name == "style" or "url(" in value:
+                changed = self._css(value)
+                if changed != value:
+                    replace[name] = changed
+        if rename or replace:
+            return self._edit(source, rename, add, replace)
+        return source
+
+    def _out(self, reference: str) -> str:
+        return f"{self._frame.prefix}out?u={quote(text_of(resolve(reference, self._base)), safe='')}"
+
+    def _html(self, token: Token, source: str) -> str:
+        if not self.seen.language:
+            self.seen.language = (token.attr("lang") or token.attr("xml:lang") or "")[:35]
+        return self._any_reference(token, source)
+
+    def _base_tag(self, token: Token, source: str) -> str:
+        href = token.attr("href")
+        if href is not None and not self._based and not self._templates:
+            self._based = True
+            target = resolve(href, self._frame.page)
+            if target.host and target.scheme in NETWORK:
+                self._base = target
+        return source
+
+    def _script(self, token: Token, source: str) -> str:
+        self._raw = "script"
+        if self._foreign and not token.self_closing and self._depth < MAX_DEPTH:
+            self._inner = Rewriter(self._frame, fragment=True, depth=self._depth + 1, seen=self.seen, base=self._base)
+        if "=" not in source:
+            return source
+        reference = token.attr("src") or token.attr("href") or token.attr("xlink:href")
+        kind = (token.attr("type") or "").strip().lower()
+        if kind == "speculationrules":
+            return self._edit(source, {"type": WITHHELD + "type"}, 'type="text/plain"')
+        if reference is None or self._allowed(reference, "script"):
+            return source
+        self._after = self._script_place(token, reference)
+        renames = {name: WITHHELD + name.rpartition(":")[2] for name in ("src", "href", "xlink:href", "type")}
+        return self._edit(source, renames, 'type="text/plain"')
+
+    def _script_place(self, token: Token, reference: str) -> str:
+        """The placeholder of a script that shows something where it stands (a post, a form)."""
+        target = resolve(reference, self._base)
+        service = self._frame.hosts.embed(target.host, "script")
+        data = [(name, value) for name, value in token.attrs or () if name.startswith("data-")]
+        if not service or not data or self._fragment:
+            return ""
+        query = "&".join([f"u={quote(text_of(target), safe='')}", *(f"{quote(n)}={quote(v, safe='')}" for n, v in data[:20])])
+        address = escape(f"{self._frame.prefix}embed/script?{query}")
+        return f'<iframe src="{address}" width="100%" height="240" loading="lazy" title="{escape(service)}"></iframe>'
+
+    def _iframe(self, token: Token, source: str) -> str:
+        if token.tag == "iframe":
+            self._raw = "iframe"
+        rename: dict[str, str] = {}
+        replace: dict[str, str] = {}
+        add = ""
+        srcdoc, src = token.attr("srcdoc"), token.attr("src")
+        if srcdoc is not None:
+            if self._depth >= MAX_DEPTH:
+                rename["srcdoc"] = WITHHELD + "srcdoc"
+            else:
+                guard = self._frame.guard if _CAN_RUN.search(srcdoc) else ""
+                inner = Rewriter(self._frame, fragment=True, depth=self._depth + 1, seen=self.seen, base=self._base)
+                changed = guard + inner.feed(srcdoc) + inner.finish()
+                if changed != srcdoc:
+                    replace["srcdoc"] = changed
+        if src:
+            target = resolve(src, self._base)
+            if target.scheme == "javascript" and not _HARMLESS.fullmatch(src.strip()):
+                rename["src"] = WITHHELD + "src"
+            elif not self._allowed(src, "frame"):
+                rename["src"] = WITHHELD + "src"
+                if target.host and not self._unseen(token):
+                    address = f"{self._frame.prefix}embed/frame?u={quote(text_of(target), safe='')}"
+                    lazy = "" if token.attr("loading") else ' loading="lazy"'
+                    add = f'src="{escape(address)}"{lazy if token.tag == "iframe" else ""}'
+                    rename["sandbox"] = WITHHELD + "sandbox"
+                    rename["csp"] = WITHHELD + "csp"
+        style = token.attr("style")
+        if style is not None and (changed := self._css(style)) != style:
+            replace["style"] = changed
+        return self._edit(source, rename, add, replace) if rename or replace else source
+
+    @staticmethod
+    def _unseen(token: Token) -> bool:
+        """A frame that shows nothing: no placeholder for it."""
+        if token.attr("hidden") is not None or any((token.attr(name) or "").strip().removesuffix("px") in ("0", "1") for name in ("width", "height")):
+            return True
+        style = re.sub(r"\s", "", token.attr("style") or "").lower()
+        return "display:none" in style or "visibility:hidden" in style
+
+    def _link(self, token: Token, source: str) -> str:
+        relations = (token.attr("rel") or "").lower().split()
+        rename: dict[str, str] = {}
+        href, imageset = token.attr("href"), token.attr("imagesrcset")
+        for relation in relations:
+            kind = "hint" if relation in HINTS else LOADS.get(relation)
+            if kind is None:
+                continue
+            if href and not self._allowed(href, kind):
+                rename["href"] = WITHHELD + "href"
+            if imageset and not all(self._allowed(url, kind) for url in candidates(imageset)):
+                rename["imagesrcset"] = WITHHELD + "imagesrcset"
+        return self._edit(source, rename) if rename else source
+
+    def _meta(self, token: Token, source: str) -> str:
+        name, content = (token.attr("http-equiv") or "").strip().lower(), token.attr("content") or ""
+        if name == "refresh":
+            found = _REFRESH.match(content)
+            if found and found["url"] and not self._allowed(found["url"].strip("\"' "), "navigate"):
+                return self._edit(source, {"http-equiv": WITHHELD + "http-equiv"})
+        elif name == "content-security-policy" and self._frame.widen is not None:
+            widened = self._frame.widen(content)
+            if widened != content:
+                return self._edit(source, {}, "", {"content": widened})
+        return source
+
+    def _form(self, token: Token, source: str) -> str:
+        action = token.attr("action")
+        if action and not self._allowed(action, "navigate"):
+            return self._edit(source, {"action": WITHHELD + "action"}, f'action="{escape(self._out(action))}"')
+        return self._any_reference(token, source)
