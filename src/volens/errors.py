@@ -4,6 +4,7 @@
     ├── ConfigError (ValueError)     volens.toml: all mistakes of the file, each with place and remedy
     ├── NoticeError (ValueError)     a notice that cannot be built: unknown purpose, empty text …
     ├── ChoiceError (ValueError)     a choice or record cookie that does not parse; callers treat it as *no choice*
+    ├── RecordError (ValueError)     a record or count that cannot be one: nothing of it is kept
     ├── CatalogError (ValueError)    packaged or operator data that does not have the form it should
     └── StoreError                   the ledger could not do what was asked
         ├── StoreUnavailable (OSError)   disk full, read-only, locked, closed: nothing was recorded
@@ -56,6 +57,10 @@ class NoticeError(VolensError, ValueError):
 
 class ChoiceError(VolensError, ValueError):
     """A choice that does not parse. Always handled: a damaged answer is no answer."""
+
+
+class RecordError(VolensError, ValueError):
+    """A record or count of refusals that cannot be one."""
 
 
 class CatalogError(VolensError, ValueError):

@@ -1,0 +1,515 @@
+"""The store in one SQLite file (WAL, ``synchronous=FULL``), on a local disk.
+
+One thread writes: it takes all that waits and commits it at once, so a disk that syncs 3,000 times a second keeps
+many more records than that. Another thread moves the write-ahead log into the file, on its own connection, so that
+no grant waits for it.
+
+Nothing is open until the first record or count: a server may build the store, keep notices and read, and then fork
+its workers. SQLite's locks do not survive a fork, so a process that inherits a store *in use* is refused.
+
+**Checkpoints.** SQLite 3.7.0 to 3.51.2 can corrupt a file when a checkpoint of a log that is already copied whole
+meets a commit that restarts the log (sqlite.org/wal.html, "The WAL-reset bug"). Here a checkpoint never meets that
+state: checkpoints of all processes are serialised by a lock file, and each first commits a row of its own, so that
+something is left to copy and no commit can restart the log. Do not run other checkpointers (Litestream, a cron job
+with ``PRAGMA wal_checkpoint``) against the file with those versions.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import json
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+
+from volens.errors import NoticeError, RecordError, StoreBusy, StoreError, StoreTooNew, StoreUnavailable
+from volens.ledger.record import Count, Record
+from volens.ledger.store import Total
+from volens.notice import Notice, canonical
+
+log = logging.getLogger("volens.ledger")
+
+APPLICATION = 0x564F4C4E  # "VOLN", so that a file of something else is never taken for ours
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE records (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, json BLOB NOT NULL)",
+        "CREATE TRIGGER records_appended BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'records are never edited'); END",
+        "CREATE TABLE notices (digest TEXT PRIMARY KEY, json BLOB NOT NULL) WITHOUT ROWID",
+        "CREATE TRIGGER notices_appended BEFORE UPDATE ON notices BEGIN SELECT RAISE(ABORT, 'notices are never edited'); END",
+        "CREATE TABLE shown (site TEXT NOT NULL, digest TEXT NOT NULL REFERENCES notices, PRIMARY KEY (site, digest)) WITHOUT ROWID",
+        """CREATE TABLE counts (
+            site TEXT NOT NULL, day TEXT NOT NULL, event TEXT NOT NULL, notice TEXT NOT NULL, surface TEXT NOT NULL,
+            language TEXT NOT NULL, gpc INTEGER NOT NULL, n INTEGER NOT NULL,
+            PRIMARY KEY (site, day, event, notice, surface, language, gpc)) WITHOUT ROWID""",
+        "CREATE TABLE tick (one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL)",
+        "INSERT INTO tick VALUES (1, 0)",
+    ),
+)
+"""Schema steps; step n makes version n (``user_version``) and is noted in the same transaction."""
+
+COUNT = """INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (site, day, event, notice, surface, language, gpc) DO UPDATE SET n = n + excluded.n"""
+
+Key = tuple[str, str, str, str, str, str, bool]
+"""site, day, event, notice, surface, language, gpc"""
+
+FLUSH = 1.0
+"""Seconds a refusal may wait in memory for company."""
+RETRY = 30.0
+"""Longest pause, in seconds, between two attempts to write counts."""
+KEYS = 20_000
+"""Different counters kept in memory while the file cannot be written (some 10 MB); more are dropped, with a log line."""
+CHECKPOINT = 1.0
+"""Seconds between two checkpoints while there is something to copy."""
+LOG_FRAMES = 8_192
+"""Pages (32 MB) of log above which a checkpoint makes writers wait the moment it takes to start the log anew."""
+
+
+_used: dict[str, int] = {}
+"""The files open in this process, with its id: SQLite's idea of its locks is wrong in a child forked meanwhile."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    record: Record
+    data: bytes
+    notice: Notice | None  # None where this process knows that it is kept
+    future: Future[Record] = field(default_factory=Future)
+
+
+def _key(of: Record | Count) -> Key:
+    day = of.day if isinstance(of, Count) else of.time.date()
+    return of.site, day.isoformat(), of.event, of.notice, of.surface, of.language, of.gpc
+
+
+class SqliteStore:
+    """A ``Store`` in the file ``path``, created (mode 0600) where there is none; its directory must exist.
+
+    ``queue``: grants that may wait before StoreBusy. ``batch``: most records in a commit. ``patience``: seconds to
+    wait for another process that writes. Raises StoreUnavailable, StoreTooNew or StoreError when the file can't be used.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, queue: int = 10_000, batch: int = 512, patience: float = 5.0) -> None:
+        self.path = os.path.abspath(path)
+        self._queue_limit = queue
+        self._batch_limit = batch
+        self._patience = patience
+        self._reset()
+        if _used.get(self.path, os.getpid()) != os.getpid():
+            raise self._forked(_used[self.path])
+        with self._clear_errors("open"):
+            self._create()
+            connection = self._connect()
+            try:
+                self._migrate(connection)
+            finally:
+                connection.close()
+            place = os.stat(self.path)
+            self._place = (place.st_dev, place.st_ino)
+
+    def _reset(self) -> None:
+        """The state of a store that has not been written to."""
+        self._pid = 0  # of the process whose threads run; 0: none do
+        self._lock = threading.Condition()  # guards all below; never held during input or output
+        self._waiting: deque[_Waiting] = deque()
+        self._counts: dict[Key, int] = {}
+        self._dropped = 0
+        self._flush_at = 0.0  # monotonic time at which counts are due
+        self._flushes = 0  # attempts finished, for those who wait for one
+        self._closed = False
+        self._kept: set[tuple[str, str]] = set()  # (site, notice digest) known to be durable
+        self._write = threading.Lock()  # held by whichever thread of this process commits
+        self._written = threading.Event()  # something was committed since the last checkpoint
+        self._stopping = threading.Event()
+        self._threads: tuple[threading.Thread, ...] = ()
+
+    # The file ---------------------------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        # Never open a file that exists: closing it again would drop the locks this process has on it (POSIX).
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            Path(self.path).as_uri() + "?mode=rw", uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute(f"PRAGMA journal_size_limit = {16 * LOG_FRAMES * 1024}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        def pragma(name: str) -> int:
+            return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+        version = pragma("user_version")
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if tables and pragma("application_id") != APPLICATION:
+            raise StoreError(f"{self.path}: a SQLite database, but not a Volens ledger. Name another file; this one was left as it is.")
+        if version > len(STEPS):
+            raise StoreTooNew(
+                f"{self.path}: schema version {version}, but this Volens knows versions up to {len(STEPS)}. "
+                "Install the Volens that wrote it, or a later one; the file was left as it is."
+            )
+        if version == len(STEPS):
+            return
+        deadline = time.monotonic() + self._patience
+        while True:  # SQLite does not wait by itself where two processes switch a new file to WAL at once
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        try:
+            for number in range(pragma("user_version"), len(STEPS)):
+                for statement in STEPS[number]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _clear_errors(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise error if isinstance(error, StoreError) else self._explain(doing, error) from error
+
+    def _explain(self, doing: str, error: Exception) -> StoreError:
+        """The error said to the person who runs the site: where, what was found, what to do."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        folder = os.path.dirname(self.path)
+        remedy = f"{error}."
+        if not os.path.isdir(folder):
+            remedy = f"the directory {folder!r} does not exist. Create it, or name another file."
+        elif os.path.isdir(self.path):
+            remedy = "it is a directory. Name a file in it."
+        elif code == sqlite3.SQLITE_NOTADB:
+            return StoreError(f"{self.path}: not a SQLite database. Name another file; this one was left as it is.")
+        elif code == sqlite3.SQLITE_CORRUPT:
+            remedy = f"the file is damaged ({error}). Restore it from a copy, or save what 'sqlite3 FILE .recover' still reads."
+        elif code == sqlite3.SQLITE_BUSY:
+            remedy = f"another process has been writing to it for more than {self._patience:g} s ({error}). Stop what holds it."
+        elif code == sqlite3.SQLITE_FULL:
+            remedy = "the disk is full. Make room; writing goes on by itself."
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            remedy = f"user {os.geteuid()} may not write to the directory {folder!r}, where SQLite also keeps its log. Give it that right."
+        elif code == sqlite3.SQLITE_READONLY or not os.access(self.path, os.R_OK | os.W_OK):
+            remedy = f"user {os.geteuid()} may not write to it, or the disk is mounted read-only. Give it that right."
+        elif code == sqlite3.SQLITE_IOERR:
+            name = getattr(error, "sqlite_errorname", "SQLITE_IOERR")
+            remedy = f"the system could not write ({name}): a full or failing disk, or a limit on file size. Writing goes on by itself."
+        return StoreUnavailable(f"{self.path}: could not {doing}: {remedy}")
+
+    @contextmanager
+    def _briefly(self, doing: str) -> Iterator[sqlite3.Connection]:
+        """A connection for one task, so that nothing stays open in a process that only reads or is yet to fork."""
+        if self._pid not in (0, os.getpid()):
+            raise self._forked(self._pid)
+        with self._clear_errors(doing):
+            connection = self._connect()
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    # The contract -----------------------------------------------------------------------------------------------
+
+    def append(self, record: Record, notice: Notice) -> Future[Record]:
+        """See ``Store.append``."""
+        if record.notice != notice.digest:
+            raise RecordError(f"record {record.id}: it names notice {record.notice[:16]}, but came with {notice.short}.")
+        waiting = _Waiting(record, record.canonical(), notice)
+        refused = self._start()
+        if refused is not None:
+            waiting.future.set_exception(refused)
+            return waiting.future
+        with self._lock:
+            if self._closed:
+                waiting.future.set_exception(StoreUnavailable(f"{self.path}: the store was closed."))
+                return waiting.future
+            if len(self._waiting) >= self._queue_limit:
+                raise StoreBusy(f"{self.path}: {len(self._waiting)} records wait to be written, the most permitted. Try again.")
+            if (record.site, record.notice) in self._kept:
+                waiting.notice = None
+            self._waiting.append(waiting)
+            self._lock.notify()
+        return waiting.future
+
+    def count(self, refusal: Count) -> None:
+        """See ``Store.count``."""
+        if self._start() is not None:
+            return
+        key = _key(refusal)
+        with self._lock:
+            if self._closed or (key not in self._counts and len(self._counts) >= KEYS):
+                self._dropped += 1
+                return
+            if not self._counts:
+                self._flush_at = time.monotonic() + FLUSH
+                self._lock.notify()
+            self._counts[key] = self._counts.get(key, 0) + 1
+
+    def keep_notice(self, site: str, notice: Notice) -> None:
+        """See ``Store.keep_notice``."""
+        with self._write, self._briefly("keep a notice") as connection:
+            if connection.execute("SELECT 1 FROM shown WHERE (site, digest) = (?, ?)", (site, notice.digest)).fetchone():
+                return  # a site must start although the disk is full
+            connection.execute("BEGIN IMMEDIATE")
+            self._insert_notice(connection, site, notice)
+            connection.execute("COMMIT")
+
+    def notices(self, site: str) -> Mapping[str, Notice]:
+        """See ``Store.notices``."""
+        with self._briefly("read notices") as connection:
+            rows = connection.execute("SELECT digest, json FROM shown JOIN notices USING (digest) WHERE site = ?", (site,)).fetchall()
+        found = {}
+        for digest, data in rows:
+            try:
+                notice = Notice.from_json(json.loads(data))
+            except (NoticeError, ValueError) as error:
+                raise StoreError(f"{self.path}: notice {digest[:16]} is damaged: {error}") from error
+            if notice.digest != digest:
+                raise StoreError(f"{self.path}: notice {digest[:16]} is damaged: its content has digest {notice.digest[:16]}.")
+            found[notice.short] = notice
+        return MappingProxyType(found)
+
+    def record(self, id: str) -> Record | None:
+        """See ``Store.record``."""
+        with self._briefly("read a record") as connection:
+            row = connection.execute("SELECT json FROM records WHERE id = ?", (id,)).fetchone()
+        try:
+            return Record.parse(row[0]) if row else None
+        except RecordError as error:
+            raise StoreError(f"{self.path}: record {id} is damaged: {error}") from error
+
+    def totals(self, site: str, since: date, until: date) -> list[Total]:
+        """See ``Store.totals``."""
+        self._flush()
+        with self._briefly("read counts") as connection:
+            rows = connection.execute(
+                "SELECT day, event, notice, surface, language, gpc, n FROM counts WHERE site = ? AND day BETWEEN ? AND ?"
+                " ORDER BY day, event, notice, surface, language, gpc",
+                (site, since.isoformat(), until.isoformat()),
+            ).fetchall()
+        return [
+            Total(day=day, event=event, notice=notice, surface=surface, language=language, gpc=bool(gpc), count=n)
+            for day, event, notice, surface, language, gpc, n in rows
+        ]
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+        if self._pid not in (0, os.getpid()):
+            return
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+        self._stopping.set()
+        self._written.set()
+        for thread in self._threads:
+            thread.join()
+        if self._threads:
+            self._threads = ()
+            _used.pop(self.path, None)
+            atexit.unregister(self.close)
+
+    # Threads ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> StoreUnavailable | None:
+        """Run the threads on first use; the reason where this process must not."""
+        pid = os.getpid()
+        if self._pid == pid:
+            return None
+        if self._pid:
+            return self._forked(self._pid)
+        with self._lock:
+            if self._pid or self._closed:
+                return None
+            self._threads = tuple(
+                threading.Thread(target=run, name=f"volens-ledger-{run.__name__.strip('_')}", daemon=True)
+                for run in (self._writer, self._checkpointer)
+            )
+            self._pid = _used[self.path] = pid
+            for thread in self._threads:
+                thread.start()
+            atexit.register(self.close)
+        return None
+
+    def _forked(self, owner: int) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{self.path}: the store was in use in process {owner} when {os.getpid()} was forked from it, and its locks did not follow. "
+            "Fork workers before the first record, or start them as programs of their own."
+        )
+
+    def _flush(self) -> None:
+        """Ask the writer for an attempt to write this process's counts now, and wait for its end."""
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            if self._counts and not self._closed:
+                self._flush_at = 0.0
+                self._lock.notify()
+            before = self._flushes
+            self._lock.wait_for(lambda: not self._counts or self._flushes > before + 1 or self._closed, self._patience)
+
+    def _writer(self) -> None:
+        connection: sqlite3.Connection | None = None
+        pause, ok = FLUSH, True
+        while True:
+            with self._lock:
+                while not (self._waiting or self._closed):
+                    left = self._flush_at - time.monotonic() if self._counts else None
+                    if left is not None and left <= 0:
+                        break
+                    self._lock.wait(left)
+                batch: list[_Waiting] = []
+                while self._waiting and len(batch) < self._batch_limit:
+                    waiting = self._waiting.popleft()
+                    if waiting.future.set_running_or_notify_cancel():
+                        batch.append(waiting)
+                counts, dropped, last = dict(self._counts), self._dropped, self._closed and not self._waiting
+            failure: StoreError | None = None
+            wrong: dict[int, StoreError] = {}
+            try:
+                with self._write, self._clear_errors("write"):
+                    connection = connection or self._connect()
+                    wrong = self._commit(connection, batch, counts)
+            except StoreError as error:
+                failure = error
+                if connection is not None:  # a new one each time: the way back from an error is the way in
+                    with suppress(sqlite3.Error):
+                        connection.close()
+                    connection = None
+            with self._lock:
+                if failure is None:
+                    for key, n in counts.items():
+                        if self._counts[key] == n:
+                            del self._counts[key]
+                        else:
+                            self._counts[key] -= n
+                    self._kept.update((w.record.site, w.record.notice) for w in batch)
+                    self._dropped -= dropped
+                pause = FLUSH if failure is None else min(pause * 2, RETRY)
+                self._flush_at = time.monotonic() + pause
+                self._flushes += 1
+                self._lock.notify_all()
+            for number, waiting in enumerate(batch):
+                refused = failure or wrong.get(number)
+                if refused is None:
+                    waiting.future.set_result(waiting.record)
+                else:
+                    waiting.future.set_exception(refused)
+            if failure is not None and ok:
+                log.error("%s", failure)
+            elif failure is None and not ok:
+                log.warning("%s: writing works again.", self.path)
+            if failure is None and dropped:
+                log.error("%s: %d refusals were not counted: more kinds of them than memory is kept for.", self.path, dropped)
+            ok = failure is None
+            self._written.set()
+            if last:
+                if failure is not None and counts:
+                    log.error("%s: closed with %d refusals not counted.", self.path, sum(counts.values()))
+                if connection is not None:
+                    connection.close()
+                return
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Waiting], counts: dict[Key, int]) -> dict[int, StoreError]:
+        """Write all of it in one transaction; what is wrong with single records, by their place in the batch."""
+        wrong: dict[int, StoreError] = {}
+        if not batch and not counts:
+            return wrong
+        counts = dict(counts)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for number, waiting in enumerate(batch):
+                record = waiting.record
+                if waiting.notice is not None:
+                    self._insert_notice(connection, record.site, waiting.notice)
+                row = (record.id, waiting.data)
+                if connection.execute("INSERT INTO records (id, json) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", row).rowcount:
+                    key = _key(record)
+                    counts[key] = counts.get(key, 0) + 1
+                elif connection.execute("SELECT json FROM records WHERE id = ?", row[:1]).fetchone()[0] != waiting.data:
+                    wrong[number] = StoreError(f"{self.path}: another record has the id {record.id}. Records are appended, never edited.")
+            connection.executemany(COUNT, [(*key, n) for key, n in counts.items()])
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+        self._in_place()
+        return wrong
+
+    @staticmethod
+    def _insert_notice(connection: sqlite3.Connection, site: str, notice: Notice) -> None:
+        connection.execute("INSERT OR IGNORE INTO notices VALUES (?, ?)", (notice.digest, canonical(notice.to_json())))
+        connection.execute("INSERT OR IGNORE INTO shown VALUES (?, ?)", (site, notice.digest))
+
+    def _in_place(self) -> None:
+        """Rows committed to a file that was moved away or replaced are not in the ledger: fail rather than acknowledge."""
+        place = os.stat(self.path)
+        if (place.st_dev, place.st_ino) != self._place:
+            raise StoreUnavailable(f"{self.path}: the file was replaced while it was in use. Restart Volens to write to the new one.")
+
+    def _checkpointer(self) -> None:
+        connection: sqlite3.Connection | None = None
+        turn = os.open(self.path + "-checkpoint", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        while self._written.wait() and not self._closed:
+            self._written.clear()
+            pause = CHECKPOINT
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                connection = connection or self._connect()
+                if self._checkpoint(connection):
+                    pause = 0.0
+            except BlockingIOError:
+                pass  # another process is at it
+            except (sqlite3.Error, OSError) as error:
+                log.info("%s", self._explain("move the log into the file", error))
+                self._written.set()
+            finally:
+                fcntl.flock(turn, fcntl.LOCK_UN)
+            self._stopping.wait(pause)
+        if connection is not None:
+            connection.close()
+        os.close(turn)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> bool:
+        """Copy the log into the file beside the writers; whether it is so long that the next time should be soon."""
+        tick = "UPDATE tick SET n = n + 1"  # why: see *Checkpoints* above
+        connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+        with self._write:
+            connection.execute(tick)
+        _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if frames <= LOG_FRAMES:
+            return False
+        with self._write:  # what came in meanwhile is little: copy it with writers waiting, so that the log starts anew
+            connection.execute(tick)
+            connection.execute("PRAGMA busy_timeout = 100")  # a long reader must not hold up the writers
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        return not busy
