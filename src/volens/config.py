@@ -1,0 +1,995 @@
+"""``volens.toml`` -> ``Site``: every mistake of the file at once, each with its line, what was found and the remedy.
+
+Two passes. The first reads the tables against SETTINGS, which lists every setting there is: unknown names, wrong kinds.
+The second builds the values of the core and says what the law needs of them (RULES.md, by number). Nothing is guessed
+where guessing would ask less or grant more: a setting that cannot be read is a mistake, never a default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import ipaddress
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from volens.catalog import Catalog, Entry, Known
+from volens.choice import MAX_TEXT
+from volens.defaults import LANGUAGES, PURPOSES
+from volens.errors import ConfigError, Mistake, NoticeError
+from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
+from volens.site import Gate, Site, Theme
+from volens.wording import BUTTONS, judge, judge_pair
+
+EXEMPT_DAYS = 395
+"""Longest life of exempt storage: 13 months (R26)."""
+
+ATTESTATIONS: Mapping[str, str] = {
+    "own-measure": "the tool measures this publisher's own sites, for this publisher only (R25)",
+    "anonymous-statistics": "it makes anonymous statistics and nothing else (R25)",
+    "no-cross-site": "no identifier follows a person from one site to another (R25)",
+    "thirteen-months": "its storage lives 13 months at most and is not prolonged by visits (R26)",
+    "twenty-five-months": "what it gathers is kept 25 months at most (R27)",
+    "visitors-informed": "visitors are told of it, and can object (R28)",
+    "no-recombination": "it is not joined with customer files or other sites' figures (R29)",
+}
+"""What a controller states so that audience measurement needs no choice."""
+
+
+# Kinds of setting: each reads a TOML value or raises with the remedy.
+
+
+def text(value: Any) -> str:
+    """A text."""
+    if not isinstance(value, str):
+        raise TypeError('Write a text between quotes: "…".')
+    return value.strip()
+
+
+def texts(value: Any) -> dict[str, str]:
+    """A text by language; a plain text stands for the site's only language, under the key ''."""
+    if isinstance(value, str):
+        return {"": value.strip()}
+    if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
+        return {language: v.strip() for language, v in value.items()}
+    raise TypeError('Write one text for each language: { fr = "…", en = "…" }.')
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """A list of texts."""
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise TypeError('Write a list of texts: ["…", "…"].')
+    return tuple(v.strip() for v in value)
+
+
+def flag(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise TypeError("Write true or false, without quotes.")
+    return value
+
+
+def number(value: Any) -> int:
+    """A whole number, 0 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError("Write a whole number, 0 or more, without quotes.")
+    return value
+
+
+def table(value: Any) -> dict[str, Any]:
+    """A table."""
+    if not isinstance(value, dict):
+        raise TypeError("Write a table: a line [name], with its settings below.")
+    return value
+
+
+def tables(value: Any) -> list[dict[str, Any]]:
+    """Any number of tables."""
+    if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
+        raise TypeError("Write tables: a line [[name]] before each, with its settings below.")
+    return value
+
+
+Kind = Callable[[Any], Any]
+
+SETTINGS: Mapping[str, Mapping[str, Kind]] = {
+    "": {
+        "names": names,
+        "hosts": names,
+        "languages": names,
+        "mode": text,
+        "prefix": text,
+        "leave": names,
+        "deny": names,
+        "gpc": flag,
+        "passive": flag,
+        "catalog_storage": flag,
+        "ledger": text,
+        "keys": text,
+        "controller": table,
+        "lifetimes": table,
+        "purposes": table,
+        "services": table,
+        "storage": tables,
+        "gates": tables,
+        "theme": table,
+        "texts": table,
+        "proxy": table,
+    },
+    "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text},
+    "lifetimes": {"accepted": number, "refused": number},
+    "purposes.*": {
+        "title": texts,
+        "sentence": texts,
+        "data": names,
+        "profiles": flag,
+        "exempt": text,
+        "attest": names,
+        "replaces": text,
+    },
+    "services.*": {
+        "catalog": text,
+        "name": text,
+        "purposes": names,
+        "hosts": names,
+        "storage": tables,
+        "controller": text,
+        "policy": text,
+        "country": text,
+        "profiles": flag,
+        "chain": flag,
+        "audience_exempt": flag,
+    },
+    "storage": {"name": text, "medium": text, "purpose": text, "days": number, "domain": text, "path": text, "party": text},
+    "gates": {"path": text, "purpose": text, "methods": names, "services": names, "title": texts},
+    "theme": {"background": text, "text": text, "accent": text, "radius": text, "font": text, "position": text},
+    "proxy": {"listen": text, "upstream": text, "trusted": names},
+}
+"""Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a configuration says: the site, and what the one who runs it needs besides."""
+
+    site: Site
+    ledger: str = "volens.db"
+    """A path, or the URL of a database."""
+    keys: str = "volens.keys"
+    """Path of the file of record keys."""
+    listen: str = "127.0.0.1:8080"
+    upstream: str = ""
+    trusted: tuple[str, ...] = ()
+    """Networks whose ``X-Forwarded-*`` are believed."""
+    warnings: tuple[Mistake, ...] = ()
+
+
+def load(path: Path, catalog: Catalog) -> Loaded:
+    """Read ``path``; raises ConfigError with every mistake."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        remedy = "Make one with 'volens init URL', or name another file."
+        raise ConfigError(str(path), (Mistake("file", f"cannot be read ({error.strerror}).", remedy),)) from error
+    try:
+        content = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            str(path), (Mistake(f"line {line}", f"byte {raw[error.start]:#04x} is not UTF-8.", "Save the file as UTF-8."),)
+        ) from error
+    return parse(content, str(path), catalog, base=path.parent)
+
+
+def parse(content: str, source: str, catalog: Catalog, *, base: Path | None = None) -> Loaded:
+    """The configuration written in ``content``. Relative paths are taken from ``base``. Raises ConfigError."""
+    try:
+        values = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        found = re.fullmatch(r"(.*?)(?: \(at (.*)\))?", str(error), re.DOTALL)
+        message, place = found.groups() if found else (str(error), None)
+        remedy = "The file must be TOML (https://toml.io): texts between quotes, no name twice."
+        raise ConfigError(source, (Mistake(place or "file", message.rstrip(".") + ".", remedy),)) from error
+    reading = _Reading(_lines(content), catalog)
+    loaded = reading.site(values, base)
+    fatal = tuple(mistake for mistake in reading.mistakes if mistake.fatal)
+    if fatal or loaded is None:
+        raise ConfigError(source, tuple(sorted(reading.mistakes, key=lambda mistake: not mistake.fatal)))
+    return loaded
+
+
+@functools.cache
+def shipped_texts() -> Mapping[str, Mapping[str, str]]:
+    """The interface texts by language, of the languages that have all of them."""
+    found = {}
+    for path in sorted((Path(__file__).parent / "texts").glob("*.json")):
+        file = json.loads(path.read_bytes())
+        found[str(file["language"])] = {str(name): str(word) for name, word in file["texts"].items()}
+    whole = max((len(file) for file in found.values()), default=0)
+    return {language: words for language, words in found.items() if len(words) == whole}
+
+
+def _entry(catalog: Catalog, id: str) -> Entry | None:
+    """The service of that id."""
+    return catalog._entry(id) if id in catalog._rows else None
+
+
+def _stored_by(catalog: Catalog, entry: Entry) -> tuple[Known, ...]:
+    """The storage keys the catalog knows of that service."""
+    called = {entry.name.casefold(), entry.id.casefold()}
+    names_ = (
+        n
+        for n, row in catalog._names.items()
+        if row.get("platform", "").casefold() in called or row.get("service", "").casefold() in called
+    )
+    return tuple(known for name in names_ if (known := catalog.storage(name)) and known.purpose and not known.exempt)
+
+
+Path_ = tuple[str | int, ...]
+"""Where in the file: ("services", "matomo", "storage", 0, "name")."""
+
+_KEY = r"""(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)"""
+_DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*({_DOTTED})\s*\]")
+_ASSIGNMENT = re.compile(rf"\s*({_DOTTED})\s*=")
+
+
+def _lines(content: str) -> dict[Path_, int]:
+    """The line of each table and key. Good enough to point at, used for nothing else."""
+    lines: dict[Path_, int] = {}
+    counts: dict[Path_, int] = {}
+    prefix: Path_ = ()
+    inside = ""
+    for number_, line in enumerate(content.split("\n"), 1):
+        if inside:
+            inside = "" if inside in line else inside
+            continue
+        header, assignment = _HEADER.match(line), _ASSIGNMENT.match(line)
+        if header:
+            prefix = ()
+            keys = [key.strip("\"'") for key in re.findall(_KEY, header[2])]
+            for index, key in enumerate(keys, 1):
+                prefix += (key,)
+                if header[1] == "[[" and index == len(keys):
+                    counts[prefix] = counts.get(prefix, -1) + 1
+                if prefix in counts:
+                    prefix += (counts[prefix],)
+            lines.setdefault(prefix, number_)
+        elif assignment:
+            path = prefix
+            for key in re.findall(_KEY, assignment[1]):
+                path += (key.strip("\"'"),)
+                lines.setdefault(path, number_)
+        for quotes in ('"""', "'''"):
+            if line.count(quotes) % 2:
+                inside = quotes
+    return lines
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """Did you mean …? Else what there is."""
+    options = list(known)
+    near = difflib.get_close_matches(word, options, 1, 0.6)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Use one of: {', '.join(options)}." if options else "Remove it."
+
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
+_COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
+_RADIUS = re.compile(r"0|\d{1,2}(?:\.\d{1,2})?(?:px|rem|em)")
+_FONT = re.compile(r"[\w ,'\"-]{1,200}")
+_PREFIX = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/)+")
+_MAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+
+
+@dataclass
+class _Reading:
+    """One pass over one file. Each method notes its mistakes and goes on with what is sound."""
+
+    lines: Mapping[Path_, int]
+    catalog: Catalog
+    mistakes: list[Mistake] = field(default_factory=list)
+    languages: tuple[str, ...] = LANGUAGES
+    replaced: dict[str, str] = field(default_factory=dict)
+    """Built-in purpose -> the purpose of this site that stands for it."""
+    used: dict[str, None] = field(default_factory=dict)
+    """Purposes that something of this site serves, in order."""
+
+    # Noting.
+
+    def wrong(self, path: Path_, found: str, remedy: str, *, fatal: bool = True) -> None:
+        """Note a mistake at ``path``."""
+        known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
+        tables_, key = path[:-1], path[-1]
+        if isinstance(key, int) or (len(path) == 2 and path[0] in ("purposes", "services")):
+            tables_, key = path, ""  # the table itself
+        header = ""
+        for part in tables_:
+            header += f" {part + 1}" if isinstance(part, int) else ("." if header else "") + part
+        place = f"[{header}] {key}".strip() if header else str(key)
+        self.mistakes.append(Mistake(f"line {self.lines[known]} {place}" if known else place, found, remedy, fatal))
+
+    def warn(self, path: Path_, found: str, remedy: str) -> None:
+        """Note what runs, but should be looked at."""
+        self.wrong(path, found, remedy, fatal=False)
+
+    # First pass: names and kinds.
+
+    def section(self, path: Path_, value: Any, settings: Mapping[str, Kind]) -> dict[str, Any]:
+        """The settings of one table that are known and of the right kind."""
+        sound: dict[str, Any] = {}
+        if not isinstance(value, dict):
+            self.wrong(path, f"{value!r} is not a table.", "Write a line [name], with the settings below.")
+            return sound
+        for key, item in value.items():
+            if key not in settings:
+                if path and key in SETTINGS[""]:
+                    remedy = f"{key!r} belongs at the top of the file, before the first [table]."
+                else:
+                    remedy = _near(key, settings)
+                self.wrong((*path, key), f"there is no setting {key!r} here.", remedy)
+                continue
+            try:
+                sound[key] = settings[key](item)
+            except (TypeError, ValueError) as error:
+                self.wrong((*path, key), f"{item!r} stands here.", str(error))
+        return sound
+
+    # Second pass: meanings.
+
+    def site(self, values: dict[str, Any], base: Path | None) -> Loaded | None:
+        """The whole file, in the order in which things depend on each other."""
+        top = self.section((), values, SETTINGS[""])
+        self.languages = self.read_languages(top)
+        site_names = self.hosts(("names",), top.get("names", ()), wildcard=False)
+        if "names" not in top or not top["names"]:
+            self.wrong(("names",), "missing.", 'Name the site by its host, the main one first: names = ["www.example.org"].')
+        own = tuple(dict.fromkeys(site_names + self.hosts(("hosts",), top.get("hosts", ()))))
+        self.own_trackers(own, site_names)
+        controller = self.controller(top.get("controller"))
+        months = self.months(top.get("lifetimes", {}))
+        declared = self.purposes(top.get("purposes", {}))
+        services = self.services(top.get("services", {}), declared)
+        storage = self.storage(("storage",), top.get("storage", []), declared)
+        gates = self.gates(top.get("gates", []), declared, services)
+        purposes = self.asked(declared)
+        self.exemptions(purposes, services, storage)
+        self.justified(top.get("purposes", {}), declared)
+        site_texts = self.texts(top.get("texts", {}))
+        theme = self.theme(top.get("theme", {}))
+        mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce", "observe"))
+        prefix = top.get("prefix", "/_volens/")
+        if not _PREFIX.fullmatch(prefix):
+            self.wrong(("prefix",), f"{prefix!r} cannot be a reserved path.", 'Write a path that begins and ends with "/": "/_volens/".')
+        leave = top.get("leave", ())
+        for path in leave:
+            if not path.startswith(("/", "*")):
+                self.wrong(("leave",), f"{path!r} is not a path.", f"Begin it with '/': {'/' + path!r}.")
+        for path in (gate.path for gate in gates):
+            if path.startswith(prefix):
+                self.wrong(("gates",), f"{path!r} is under the reserved path {prefix!r}.", "Gate a path of the site.")
+        deny = self.hosts(("deny",), top.get("deny", ()))
+        run = self.section(("proxy",), top.get("proxy", {}), SETTINGS["proxy"])
+        self.proxy(run)
+        if controller is None or any(mistake.fatal for mistake in self.mistakes):
+            return None
+        try:
+            notice = Notice(controller, purposes, services, site_names, self.languages, site_texts, months)
+        except NoticeError as error:
+            self.wrong(("purposes",), str(error), "Mend it; the notice cannot be built.")
+            return None
+        self.fits_a_cookie(notice)
+        site = Site(
+            name=site_names[0],
+            notice=notice,
+            hosts=own,
+            storage=storage,
+            gates=gates,
+            theme=theme,
+            mode=mode,
+            prefix=prefix,
+            leave=leave,
+            honour_gpc=top.get("gpc", True),
+            catalog_storage=top.get("catalog_storage", True),
+            passive=top.get("passive", True),
+            deny=deny,
+        )
+
+        def beside(name: str) -> str:
+            return name if base is None or "://" in name else str(base / name)
+
+        return Loaded(
+            site,
+            beside(top.get("ledger", "volens.db")),
+            beside(top.get("keys", "volens.keys")),
+            run.get("listen", "127.0.0.1:8080"),
+            run.get("upstream", ""),
+            run.get("trusted", ()),
+            tuple(self.mistakes),
+        )
+
+    def one_of(self, path: Path_, value: str, options: tuple[str, ...]) -> str:
+        """``value`` if it is one of ``options``."""
+        if value not in options:
+            self.wrong(path, f"{value!r} is not known.", _near(value, options))
+        return value
+
+    def read_languages(self, top: Mapping[str, Any]) -> tuple[str, ...]:
+        """The languages offered: those whose screens are complete (R24)."""
+        offered = tuple(sorted(shipped_texts(), key=lambda language: (language not in LANGUAGES, language)))
+        chosen = tuple(dict.fromkeys(top.get("languages", LANGUAGES)))
+        for language in chosen:
+            if language not in offered:
+                self.wrong(("languages",), f"{language!r} has no complete texts.", f"Use one of: {', '.join(offered)}.")
+        if not chosen:
+            self.wrong(("languages",), "the list is empty.", f"Name at least one of: {', '.join(offered)}.")
+        return tuple(language for language in chosen if language in offered)
+
+    def hosts(self, path: Path_, values: Iterable[str], *, wildcard: bool = True) -> tuple[str, ...]:
+        """Host names, lower-case and in ASCII; '*.' for all below."""
+        sound: dict[str, None] = {}
+        for value in values:
+            host = value.lower().rstrip(".")
+            try:
+                host = str(ipaddress.ip_address(host.strip("[]")))
+            except ValueError:
+                host = self.host(path, value, host, wildcard)
+            if host:
+                sound[host] = None
+        return tuple(sound)
+
+    def host(self, path: Path_, value: str, host: str, wildcard: bool) -> str:
+        """One name that is not an address; empty after noting what is wrong with it."""
+        if not host.isascii():
+            try:
+                host = host.encode("idna").decode()
+            except UnicodeError:
+                self.wrong(path, f"{value!r} is not a host name.", "Write the name alone, as in 'www.example.org'.")
+                return ""
+        if not _HOST.fullmatch(host):
+            try:
+                name = urlsplit(host if "//" in host else "//" + host).hostname or "www.example.org"
+            except ValueError:
+                name = "www.example.org"
+            self.wrong(path, f"{value!r} is not a host name.", f"Write the name alone, without scheme, port or path: {name!r}.")
+        elif host.startswith("*.") and not wildcard:
+            self.wrong(path, f"{value!r} is a pattern.", f"Name each site: {host[2:]!r}; patterns go under 'hosts'.")
+        elif host.startswith("*.") and "." not in host[2:] and host != "*.localhost":
+            self.wrong(path, f"{value!r} covers other people's sites.", f"Name your own domain: '*.example{host[1:]}'.")
+        else:
+            return host
+        return ""
+
+    def own_trackers(self, own: tuple[str, ...], site_names: tuple[str, ...]) -> None:
+        """Warn of hosts listed as own that the catalog knows as trackers."""
+        for host in own:
+            name = host.removeprefix("*.")
+            entry = self.catalog.host(name)
+            if entry and entry.kind == "tracker" and not any(self.catalog.same_party(name, site) for site in site_names):
+                found = f"{host!r} is listed as your own, and the catalog knows it as {entry.name} ({entry.category})."
+                self.warn(("hosts",), found, "If it is not your own, remove it and declare the service under [services].")
+
+    def controller(self, value: Any) -> Controller | None:
+        """Who answers (R17)."""
+        if value is None:
+            self.wrong(("controller",), "missing.", "Write [controller] with name, contact and policy (GDPR 13; R17).")
+            return None
+        here = self.section(("controller",), value, SETTINGS["controller"])
+        examples = {
+            "name": 'the company or person that decides: name = "Journal SAS"',
+            "contact": 'where rights are exercised: contact = "donnees@example.org", or an address of a page',
+            "policy": 'the site\'s privacy policy: policy = "https://www.example.org/confidentialite", or "volens" for the page Volens makes',
+        }
+        for key, example in examples.items():
+            if not here.get(key) and (key not in value or key in here):
+                self.wrong(("controller", key), "missing.", f"Write {example}.")
+        contact, policy = here.get("contact", ""), here.get("policy", "")
+        if contact and not (_MAIL.fullmatch(contact.removeprefix("mailto:")) or self.is_link(contact)):
+            self.wrong(("controller", "contact"), f"{contact!r} is neither an e-mail address nor a page.", "Write one of these.")
+        if policy and policy != "volens" and not self.is_link(policy):
+            self.wrong(
+                ("controller", "policy"), f"{policy!r} is not a link.", 'Write an https:// address, a path beginning with "/", or "volens".'
+            )
+        if not (here.get("name") and contact and policy):
+            return None
+        return Controller(here["name"], contact, "" if policy == "volens" else policy, here.get("address", ""), here.get("dpo", ""))
+
+    @staticmethod
+    def is_link(value: str) -> bool:
+        """Whether ``value`` is an http(s) address or a local path."""
+        if re.search(r"[\s\"'<>\\]", value):
+            return False
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            return False
+        return bool(parts.scheme in ("http", "https") and parts.hostname) or (value.startswith("/") and not value.startswith("//"))
+
+    def months(self, value: Any) -> int:
+        """How long an answer holds: the same for yes and no (R18, R19)."""
+        here = self.section(("lifetimes",), value, SETTINGS["lifetimes"])
+        accepted, refused = here.get("accepted", 6), here.get("refused", 6)
+        if accepted != refused:
+            remedy = "Write the same number of months for both, or neither: 6 is the good practice."
+            self.wrong(
+                ("lifetimes", "refused" if "refused" in here else "accepted"), f"yes holds {accepted} months, no {refused} (R19).", remedy
+            )
+        elif not 1 <= accepted <= 13:
+            self.wrong(("lifetimes", "accepted"), f"{accepted} months.", "Write 1 to 13 months; 6 is the good practice (R18).")
+        elif accepted > 6:
+            self.warn(("lifetimes", "accepted"), f"{accepted} months.", "The good practice is to ask again after 6 (R18).")
+        return int(accepted)
+
+    # Texts.
+
+    def by_language(self, path: Path_, value: Mapping[str, str], inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+        """``value`` in every language offered; what is missing comes from ``inherited``, else is a mistake (R24)."""
+        given = dict(value)
+        plain = given.pop("", None)
+        if plain is not None:
+            if len(self.languages) > 1 or given:
+                example = ", ".join(f'{language} = "…"' for language in self.languages)
+                self.wrong(
+                    path, f"{plain!r} is in one language, and the site offers {', '.join(self.languages)}.", f"Write {{ {example} }}."
+                )
+                return {}
+            given = {self.languages[0]: plain} if self.languages else {}
+        for language in given:
+            if language not in self.languages:
+                self.wrong(
+                    (*path, language),
+                    f"the site does not offer {language!r}.",
+                    f"Add it to 'languages', or {_near(language, self.languages)[0].lower()}{_near(language, self.languages)[1:]}",
+                )
+        whole = {}
+        for language in self.languages:
+            word = given.get(language) or (inherited or {}).get(language, "")
+            if not word:
+                self.wrong(path, f"no text in {language!r}.", f"Write {language} = \"…\", or remove {language!r} from 'languages'.")
+            whole[language] = word
+        return whole
+
+    def lint(self, path: Path_, value: Mapping[str, str], role: str = "") -> None:
+        """Words that push (R32)."""
+        for language, word in value.items():
+            for complaint in judge(word, language, role):
+                self.wrong((*path, language) if (*path, language) in self.lines else path, complaint.found, complaint.remedy)
+
+    def texts(self, value: dict[str, Any]) -> dict[str, dict[str, str]]:
+        """The site's own wording of interface texts. ``[texts.ask] title.fr`` and ``[texts."ask.title"] fr`` are the same."""
+        here: dict[str, dict[str, str]] = {}
+        known = shipped_texts().get(LANGUAGES[0], {})
+
+        def walk(path: Path_, name: str, item: Any) -> None:
+            if not isinstance(item, dict):
+                self.wrong(path, f"{item!r} stands here.", 'Write one text for each language: { fr = "…", en = "…" }.')
+                return
+            given = {language: word for language, word in item.items() if isinstance(word, str)}
+            for key, deeper in item.items():
+                if key not in given:
+                    walk((*path, key), f"{name}.{key}" if name else key, deeper)
+            if given and name not in known:
+                self.wrong(path, f"there is no text {name!r}.", _near(name, known))
+            elif given:
+                here[name] = self.by_language(
+                    path, given, {language: shipped_texts()[language][name] for language in self.languages if language in shipped_texts()}
+                )
+                self.reworded(path, name, here[name])
+
+        walk(("texts",), "", value)
+        self.alike(here)
+        return here
+
+    def reworded(self, path: Path_, name: str, words: Mapping[str, str]) -> None:
+        """A text keeps what it must say: the controller, the number of services … (R12, R16, R17, R42)."""
+        self.lint(path, {language: word for language, word in words.items() if word}, name)
+        for language, word in words.items():
+            shipped = shipped_texts().get(language, {}).get(name, "")
+            wanted, given = (sorted(set(re.findall(r"\{\w+\}", t))) for t in (shipped, word))
+            if word and wanted != given:
+                remedy = f"Keep {', '.join(wanted)}." if wanted else "Nothing is filled in there: remove the braces."
+                self.wrong((*path, language), f"{word!r} has {', '.join(given) or 'nothing'} to fill in.", remedy)
+
+    def alike(self, here: Mapping[str, Mapping[str, str]]) -> None:
+        """The answers as they will read, side by side."""
+        if not any(name in here for name in BUTTONS):
+            return
+        for language in self.languages:
+            shipped = shipped_texts().get(language, {})
+            accept, refuse = (here.get(name, shipped).get(language if name in here else name, "") for name in ("accept", "refuse"))
+            for complaint in judge_pair(accept, refuse, language):
+                self.wrong(("texts", "refuse" if "refuse" in here else "accept"), complaint.found, complaint.remedy)
+
+    # Purposes, services, storage, gates.
+
+    def purposes(self, value: dict[str, Any]) -> dict[str, Purpose]:
+        """The purposes the file declares, in its order, built-in ones completed."""
+        declared: dict[str, Purpose] = {}
+        for name, item in value.items():
+            path: Path_ = ("purposes", name)
+            here = self.section(path, item, SETTINGS["purposes.*"])
+            if not IDENTIFIER.fullmatch(name):
+                self.wrong(
+                    path,
+                    f"{name!r} cannot be the name of a purpose.",
+                    "Use lower-case letters, digits and '-', a letter first, at most 40.",
+                )
+                continue
+            replaces = here.get("replaces", "")
+            if replaces:
+                if replaces not in PURPOSES or replaces in self.replaced or replaces in value:
+                    free = [p for p in PURPOSES if p not in self.replaced and p not in value]
+                    self.wrong((*path, "replaces"), f"{replaces!r} is not a built-in purpose that is free.", _near(replaces, free))
+                else:
+                    self.replaced[replaces] = name
+            model = PURPOSES.get(replaces or name)
+            title = self.by_language((*path, "title"), here.get("title", {}), model.title if model else None)
+            sentence = self.by_language((*path, "sentence"), here.get("sentence", {}), model.sentence if model else None)
+            for key, words in (("title", title), ("sentence", sentence)):
+                if key in here:
+                    self.lint((*path, key), words)
+            data = here.get("data", model.data_kinds if model else ())
+            for kind in data:
+                if kind not in DATA_KINDS:
+                    self.wrong((*path, "data"), f"{kind!r} is not a kind of data.", _near(kind, DATA_KINDS))
+            exempt = here.get("exempt", model.exempt if model else "")
+            if exempt and exempt not in EXEMPT_REASONS:
+                self.wrong(
+                    (*path, "exempt"),
+                    f"{exempt!r} is no reason for needing no choice (R35).",
+                    f"Use one of: {', '.join(EXEMPT_REASONS)}; or remove it: the visitor is then asked.",
+                )
+                exempt = ""
+            self.attested(path, exempt, here)
+            profiles = here.get("profiles", model.profiles if model else False)
+            if exempt and profiles:
+                self.wrong(
+                    (*path, "profiles"), "a purpose that creates profiles needs a choice.", "Remove 'exempt' or write profiles = false."
+                )
+            declared[name] = Purpose(name, title, sentence, exempt, tuple(kind for kind in data if kind in DATA_KINDS), profiles)
+        return declared
+
+    def attested(self, path: Path_, exempt: str, here: Mapping[str, Any]) -> None:
+        """Audience measurement needs no choice only while R25–R29 hold, and the controller says so."""
+        given = here.get("attest", ())
+        for name in given:
+            if name not in ATTESTATIONS:
+                self.wrong((*path, "attest"), f"{name!r} is not an attestation.", _near(name, ATTESTATIONS))
+        if exempt == "audience":
+            missing = [name for name in ATTESTATIONS if name not in given]
+            if missing:
+                told = "; ".join(f"{name!r}: {ATTESTATIONS[name]}" for name in missing)
+                self.wrong(
+                    (*path, "attest"),
+                    "audience measurement is declared exempt without: " + ", ".join(missing) + ".",
+                    f"Write those that are true; unless all are, remove 'exempt'. {told}.",
+                )
+        elif given:
+            self.warn((*path, "attest"), 'attestations without exempt = "audience" change nothing.', "Add it, or remove them.")
+
+    def known_purpose(self, path: Path_, name: str, declared: Mapping[str, Purpose]) -> str:
+        """``name`` under the name this site gives it; empty after noting that nobody knows it."""
+        name = self.replaced.get(name, name)
+        if name in declared or name in PURPOSES:
+            self.used[name] = None
+            return name
+        options = [*declared, *(p for p in PURPOSES if p not in declared and p not in self.replaced)]
+        self.wrong(path, f"purpose {name!r} is not declared.", f"{_near(name, options)} Or declare it under [purposes.{name}].")
+        return ""
+
+    def asked(self, declared: Mapping[str, Purpose]) -> tuple[Purpose, ...]:
+        """What the notice names: *technique*, what the file declares in its order, then built-in ones something uses."""
+        technique = self.replaced.get("technique", "technique")
+        order = dict.fromkeys([*([] if technique in declared else [technique]), *declared, *(p for p in PURPOSES if p in self.used)])
+        return tuple(declared.get(name) or PURPOSES[name] for name in order)
+
+    def purpose_of(self, name: str, declared: Mapping[str, Purpose]) -> Purpose | None:
+        return declared.get(name) or PURPOSES.get(name)
+
+    def services(self, value: dict[str, Any], declared: Mapping[str, Purpose]) -> tuple[Service, ...]:
+        """Who acts. What the file does not say of a service, the catalog says."""
+        services = []
+        for name, item in value.items():
+            path: Path_ = ("services", name)
+            here = self.section(path, item, SETTINGS["services.*"])
+            if not IDENTIFIER.fullmatch(name):
+                self.wrong(
+                    path,
+                    f"{name!r} cannot be the name of a service.",
+                    "Use lower-case letters, digits and '-', a letter first, at most 40.",
+                )
+                continue
+            if self.purpose_of(name, declared):
+                self.wrong(
+                    path,
+                    f"{name!r} is the name of a purpose.",
+                    f"Give the service another name, and say catalog = {name!r} if you meant the catalog's.",
+                )
+                continue
+            entry = _entry(self.catalog, here.get("catalog", name))
+            if entry is None and ("catalog" in here or not ("name" in here and "purposes" in here)):
+                word = here.get("catalog", name)
+                near = difflib.get_close_matches(word, self.catalog._rows, 3, 0.6)
+                meant = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+                self.wrong(
+                    (*path, "catalog") if "catalog" in here else path,
+                    f"the catalog has no service {word!r}.",
+                    f"{meant}If it is your own, write its name and purposes.",
+                )
+                continue
+            service = self.service(path, name, here, entry, declared)
+            if service:
+                services.append(service)
+        return tuple(services)
+
+    def service(
+        self, path: Path_, name: str, here: Mapping[str, Any], entry: Entry | None, declared: Mapping[str, Purpose]
+    ) -> Service | None:
+        """One service."""
+        given = here.get("purposes", entry.purposes if entry else ())
+        purposes = tuple(dict.fromkeys(p for p in (self.known_purpose((*path, "purposes"), p, declared) for p in given) if p))
+        if not given:
+            why = f" (the catalog files it under {entry.category!r}, which says nothing of what you use it for)" if entry else ""
+            self.wrong(
+                (*path, "purposes"),
+                f"no purpose{why}.",
+                f"Say what it is for: one of {', '.join([*declared, *(p for p in PURPOSES if p not in declared)])}.",
+            )
+        if not purposes:
+            return None
+        hosts = self.hosts((*path, "hosts"), here["hosts"]) if "hosts" in here else entry.hosts if entry else ()
+        policy = here.get("policy", entry.policy_url if entry else "")
+        if policy and not self.is_link(policy):
+            self.wrong((*path, "policy"), f"{policy!r} is not a link.", "Write an https:// address.")
+        kinds = [p for p in (self.purpose_of(purpose, declared) for purpose in purposes) if p]
+        askable = any(not p.exempt for p in kinds)
+        if askable and not policy:
+            self.warn((*path, "policy"), "no policy link.", "Visitors are to be told who acts, with a link to each one's policy (R11).")
+        if "storage" in here:
+            storage = self.storage((*path, "storage"), here["storage"], declared, name, purposes)
+        else:
+            storage = self.catalog_storage(name, entry, purposes) if entry else ()
+        if askable and not hosts and not storage:
+            self.warn(path, "neither hosts nor storage.", "Volens can then only tell of it, not withhold it: list its hosts and storage.")
+        if not self.may_be_exempt(path, here, entry, kinds):
+            return None
+        # The catalog's word follows from its purposes: where the operator states others, theirs decide (P8).
+        profiles = here.get("profiles", any(p.profiles for p in kinds) or bool(entry and entry.profiles and "purposes" not in here))
+        return Service(
+            id=name,
+            name=here.get("name") or (entry.name if entry else name),
+            purposes=purposes,
+            hosts=hosts,
+            storage=storage,
+            controller=here.get("controller", entry.entity if entry else ""),
+            policy_url=policy,
+            country=here.get("country", entry.country if entry else ""),
+            profiles=profiles,
+            chain=here.get("chain", False),
+        )
+
+    def may_be_exempt(self, path: Path_, here: Mapping[str, Any], entry: Entry | None, kinds: list[Purpose]) -> bool:
+        """Whether a service that would act without a choice may (R25, R35)."""
+        if any(not p.exempt for p in kinds):
+            if here.get("audience_exempt"):
+                self.warn(
+                    (*path, "audience_exempt"),
+                    "the visitor is asked about this service.",
+                    "Remove it, or use it for an exempt purpose only.",
+                )
+            return True
+        if here.get("profiles") or here.get("chain"):
+            self.wrong(
+                (*path, "purposes"),
+                "a service that creates profiles, or loads from anywhere, under exempt purposes only (R25, R35).",
+                "Give it a purpose the visitor is asked about.",
+            )
+            return False
+        if entry and entry.kind == "tracker" and not here.get("audience_exempt"):
+            remedy = "Give it a purpose the visitor is asked about; or, if it is set up so that R25–R29 hold for it, write audience_exempt = true."
+            self.wrong((*path, "purposes"), f"{entry.name} is known as a tracker ({entry.category}), under exempt purposes only.", remedy)
+            return False
+        return True
+
+    def catalog_storage(self, name: str, entry: Entry, purposes: tuple[str, ...]) -> tuple[StorageKey, ...]:
+        """What the catalog says the service keeps on the device."""
+        keys = []
+        for known in _stored_by(self.catalog, entry):
+            purpose = self.replaced.get(known.purpose, known.purpose)
+            keys.append(StorageKey(known.pattern, "cookie", purpose if purpose in purposes else purposes[0], days=known.days, service=name))
+        return tuple(keys)
+
+    def storage(
+        self,
+        path: Path_,
+        values: list[dict[str, Any]],
+        declared: Mapping[str, Purpose],
+        service: str = "",
+        purposes: tuple[str, ...] = (),
+    ) -> tuple[StorageKey, ...]:
+        """Named items on the device: the site's own, or one service's."""
+        keys: list[StorageKey] = []
+        for index, item in enumerate(values):
+            at = (*path, index)
+            here = self.section(at, item, SETTINGS["storage"])
+            name = here.get("name", "")
+            if not name or "*" in name[:-1] or re.search(r"[\s;,=]", name):
+                self.wrong(
+                    (*at, "name"),
+                    f"{name!r} cannot be the name of a storage key." if name else "missing.",
+                    "Write its name; '*' may stand at the end, for all that begin so.",
+                )
+                continue
+            if name == "*":
+                self.wrong((*at, "name"), "'*' is every key there is.", "Name the keys.")
+                continue
+            medium = here.get("medium", "cookie")
+            party = here.get("party", "first")
+            before = len(self.mistakes)
+            self.one_of((*at, "medium"), medium, MEDIA)
+            self.one_of((*at, "party"), party, ("first", "third"))
+            purpose = self.known_purpose((*at, "purpose"), here.get("purpose", purposes[0] if purposes else "technique"), declared)
+            if purpose and service and purpose not in purposes:
+                self.wrong((*at, "purpose"), f"{purpose!r} is not a purpose of this service.", f"Use one of: {', '.join(purposes)}.")
+            if len(self.mistakes) > before or not purpose:
+                continue
+            key = StorageKey(name, medium, purpose, party, here.get("days"), here.get("domain", ""), here.get("path", "/"), service)
+            if (key.name, key.medium, key.domain, key.path) in [(k.name, k.medium, k.domain, k.path) for k in keys]:
+                self.wrong((*at, "name"), f"{name!r} is declared twice.", "Keep one.")
+                continue
+            keys.append(key)
+        return tuple(keys)
+
+    def exemptions(self, purposes: tuple[Purpose, ...], services: tuple[Service, ...], storage: tuple[StorageKey, ...]) -> None:
+        """Exempt storage lives 13 months at most (R26) and is not a tracker's (R35)."""
+        exempt = {purpose.id: purpose.exempt for purpose in purposes if purpose.exempt}
+        held: list[tuple[Path_, StorageKey]] = [(("storage", index), key) for index, key in enumerate(storage)]
+        held += [(("services", s.id, "storage", index), key) for s in services for index, key in enumerate(s.storage)]
+        for path, key in held:
+            if key.purpose not in exempt:
+                continue
+            if key.days is not None and key.days > EXEMPT_DAYS:
+                self.wrong(
+                    (*path, "days"),
+                    f"{key.name!r} is exempt and lives {key.days} days.",
+                    f"Write {EXEMPT_DAYS} (13 months) or less, and make it so (R26).",
+                )
+            elif key.days is None and exempt[key.purpose] == "audience":
+                self.wrong(
+                    (*path, "days"),
+                    f"{key.name!r} is exempt, and nothing says how long it lives.",
+                    f"Write days = …, at most {EXEMPT_DAYS} (R26).",
+                )
+            known = self.catalog.storage(key.name.rstrip("*"), key.medium)
+            if known and not known.exempt and not key.service:
+                found = (
+                    f"{key.name!r} is declared exempt, and the catalog knows it from {known.service or known.platform} ({known.purpose})."
+                )
+                self.warn((*path, "purpose"), found, f"If it is that one, write purpose = {known.purpose!r} (R35).")
+
+    def justified(self, written: Mapping[str, Any], declared: Mapping[str, Purpose]) -> None:
+        """Warn of asking for nothing: a purpose nothing serves, and of which the file says no kind of data."""
+        for name, purpose in declared.items():
+            if (
+                not purpose.exempt
+                and name not in self.used
+                and not purpose.profiles
+                and not (isinstance(written[name], dict) and "data" in written[name])
+            ):
+                self.warn(
+                    ("purposes", name),
+                    "the visitor is asked, and no service, gate or storage key serves it.",
+                    'Remove it, declare what serves it, or write which data the site itself processes for it: data = ["…"].',
+                )
+
+    def gates(self, values: list[dict[str, Any]], declared: Mapping[str, Purpose], services: tuple[Service, ...]) -> tuple[Gate, ...]:
+        """First-party paths that need a purpose (P4–P6)."""
+        known = {service.id: service for service in services}
+        gates = []
+        for index, item in enumerate(values):
+            path: Path_ = ("gates", index)
+            here = self.section(path, item, SETTINGS["gates"])
+            where = here.get("path", "")
+            if not where.startswith(("/", "*")):
+                self.wrong(
+                    (*path, "path"), f"{where!r} is not a path." if where else "missing.", "Write a path of the site, as in '/comments*'."
+                )
+            methods = frozenset(method.upper() for method in here.get("methods", ("POST",)))
+            for method in sorted(methods):
+                if not re.fullmatch(r"[A-Z]+", method):
+                    self.wrong(
+                        (*path, "methods"), f"{method!r} is not a method.", 'Write methods = ["POST"]; an empty list is every method.'
+                    )
+            if "purpose" not in here:
+                self.wrong((*path, "purpose"), "missing.", "Say which purpose opens this path.")
+                continue
+            purpose = self.known_purpose((*path, "purpose"), here["purpose"], declared)
+            if (found := self.purpose_of(purpose, declared)) and found.exempt:
+                self.wrong(
+                    (*path, "purpose"),
+                    f"{purpose!r} is exempt: the gate would always be open.",
+                    "Use a purpose the visitor is asked about, or remove the gate.",
+                )
+            for service in here.get("services", ()):
+                if service not in known:
+                    self.wrong((*path, "services"), f"service {service!r} is not declared.", _near(service, known))
+                elif purpose and purpose not in known[service].purposes:
+                    self.wrong(
+                        (*path, "services"), f"{service!r} does not serve {purpose!r}.", f"It serves {', '.join(known[service].purposes)}."
+                    )
+            if not here.get("services"):
+                self.warn(
+                    (*path, "services"),
+                    "nothing says why this path needs a choice.",
+                    "Name the services that act there: what isn't needed for them must not be made a condition (GDPR 7(4)).",
+                )
+            title = self.by_language((*path, "title"), here["title"]) if "title" in here else {}
+            self.lint((*path, "title"), title)
+            gates.append(Gate(where, purpose, methods, here.get("services", ()), title))
+        return tuple(gates)
+
+    # Looks, running.
+
+    def theme(self, value: Any) -> Theme:
+        """The looks, as far as they can be judged without a browser."""
+        here = self.section(("theme",), value, SETTINGS["theme"])
+        for key in ("background", "text", "accent"):
+            if here.get(key) and not _COLOUR.fullmatch(here[key]):
+                self.wrong(("theme", key), f"{here[key]!r} is not a colour.", "Write it as '#rrggbb'.")
+                here[key] = ""
+        if here.get("background") and here.get("text"):
+            ratio = contrast(here["text"], here["background"])
+            if ratio < 5:
+                self.wrong(
+                    ("theme", "text"),
+                    f"{here['text']} on {here['background']} has a contrast of {ratio:.1f}.",
+                    "Choose colours with at least 5 (R06).",
+                )
+        if here.get("radius") and not _RADIUS.fullmatch(here["radius"]):
+            self.wrong(("theme", "radius"), f"{here['radius']!r} is not a length.", "Write it as '4px' or '0.5rem'.")
+        if here.get("font") and (not _FONT.fullmatch(here["font"]) or here["font"].count("'") % 2 or here["font"].count('"') % 2):
+            self.wrong(("theme", "font"), f"{here['font']!r} is not a list of fonts.", 'Write names separated by commas: "Georgia, serif".')
+        self.one_of(("theme", "position"), here.get("position", "bottom"), ("bottom", "top"))
+        return Theme(**here)
+
+    def proxy(self, here: Mapping[str, Any]) -> None:
+        """Where ``volens proxy`` listens, and whom it fronts."""
+        if "listen" in here and not re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]*):\d{1,5}", here["listen"]):
+            self.wrong(("proxy", "listen"), f"{here['listen']!r} is not an address with a port.", "Write '127.0.0.1:8080'.")
+        if here.get("upstream") and not (here["upstream"].startswith("http") and self.is_link(here["upstream"])):
+            self.wrong(("proxy", "upstream"), f"{here['upstream']!r} is not an address.", "Write 'http://127.0.0.1:3000'.")
+        for network in here.get("trusted", ()):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                self.wrong(("proxy", "trusted"), f"{network!r} is not a network ({error}).", "Write addresses, as in '10.0.0.0/8'.")
+
+    def fits_a_cookie(self, notice: Notice) -> None:
+        """The longest answer must fit what is read back: a choice that is forgotten is asked again on every page (R19)."""
+        ids = [*notice.askable, *("+" + service.id for service in notice.services_asked)]
+        longest = len("1.") + 16 + 1 + 8 + 1 + sum(len(name) + 1 for name in ids)
+        if longest > MAX_TEXT:
+            found = f"{len(notice.services_asked)} services with long names: an answer may take {longest} characters, {MAX_TEXT} are kept."
+            self.wrong(("services",), found, 'Give the services shorter names ([services.x] catalog = "…"), or declare fewer.')
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of '#rgb' or '#rrggbb' (WCAG 2.2)."""
+    digits = colour.lstrip("#")
+    parts = [digits[i] * 2 for i in range(3)] if len(digits) == 3 else [digits[i : i + 2] for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (int(part, 16) / 255 for part in parts)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours (WCAG 2.2), 1 to 21."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
