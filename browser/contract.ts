@@ -1,0 +1,52 @@
+/** What the server, the guard and the panel say to each other (docs: DESIGN §3, §8). */
+
+/** Written by the server into `data-volens`; short keys, because it stands in every page. */
+export interface Config {
+  /** Reserved path, "/_volens/". */
+  p?: string;
+  /** Short digest of the notice. */
+  n?: string;
+  /** The grant this page was made for. */
+  k?: string;
+  /** Text of the `volens` cookie this page was made for. */
+  c?: string;
+  /** Everything is open: enforce nothing. */
+  a?: 1;
+  /** The page answered a POST: never reload it. */
+  m?: 1;
+  /** Cookie names that may be set and read. */
+  C?: string[];
+  /** Names of Storage items, databases and caches that may be used for real. */
+  S?: string[];
+  /** Hosts allowed for anything. */
+  H?: string[];
+  /** Hosts allowed for images and the like that stand in markup. */
+  I?: string[];
+  /** Hosts denied although under `H`. */
+  D?: string[];
+  /** First-party collection paths: source of a regular expression over path and query. */
+  P?: string;
+  /** Geolocation is allowed. */
+  g?: 1;
+  /** Service workers are allowed. */
+  w?: 1;
+}
+
+/** The JSON answer of POST choice. */
+export interface Answer {
+  choice: string;
+  grant: string;
+  reload: boolean;
+  /** Storage names now permitted: what the page holds under them is written for real before it is made again. */
+  keep?: { C?: string[]; S?: string[] };
+}
+
+/** Found by the panel at `host[Symbol.for("volens")]`. */
+export interface Hooks {
+  /** Sends the fields of POST choice; rejects with the Response, or with the network's error. */
+  post(fields: Record<string, unknown>): Promise<Answer>;
+  /** Makes the page follow an answer: hides the first layer, tells other tabs, reloads where needed. */
+  apply(answer: Answer): void;
+  /** Set by the panel when it has loaded: shows it. */
+  open?(): void;
+}

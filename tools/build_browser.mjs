@@ -1,0 +1,70 @@
+/**
+ * Builds src/volens/static/*.js from browser/*.ts (esbuild, pinned by browser/package-lock.json). The built files are
+ * committed, so nobody needs Node to use Volens. `--check` says whether they match their sources, and writes nothing.
+ *
+ * Files that a page fetches by an immutable address carry the first 8 hex digits of their SHA-256 in that address
+ * (`storage.js` is served as `storage-1a2b3c4d.js`); the guard knows the two it fetches by that name.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants } from "node:zlib";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const source = join(root, "browser");
+const target = join(root, "src", "volens", "static");
+const require = createRequire(join(source, "package.json"));
+const esbuild = require("esbuild");
+const check = process.argv.includes("--check");
+const GUARD_LIMIT = 3686; // bytes, brotli: it stands in every page
+
+async function bundle(name, format, define = {}) {
+  const built = await esbuild.build({
+    absWorkingDir: source,
+    entryPoints: [`${name}.ts`],
+    bundle: true,
+    minify: true,
+    write: false,
+    format,
+    target: "es2020",
+    charset: "ascii",
+    legalComments: "none",
+    define,
+  });
+  return built.outputFiles[0].text;
+}
+
+const named = (name, text) => JSON.stringify(`${name}-${createHash("sha256").update(text).digest("hex").slice(0, 8)}.js`);
+const licence = () => `/*! Contains fake-indexeddb ${JSON.parse(readFileSync(join(source, "node_modules", "fake-indexeddb", "package.json"), "utf8")).version}, unmodified, Apache-2.0: see storage.LICENSE.txt */\n`;
+
+const out = {};
+out["storage.js"] = licence() + (await bundle("storage", "esm"));
+out["storage.LICENSE.txt"] = readFileSync(join(source, "node_modules", "fake-indexeddb", "LICENSE"), "utf8");
+out["reload.js"] = await bundle("reload", "esm");
+const files = { __STORAGE__: named("storage", out["storage.js"]), __RELOAD__: named("reload", out["reload.js"]) };
+out["guard.js"] = await bundle("page", "iife", files);
+out["guard-worker.js"] = await bundle("worker", "iife", files);
+for (const [name, file] of [["panel", "panel"], ["notice", "notice"]]) {
+  if (existsSync(join(source, `${file}.ts`))) out[`${name}.js`] = await bundle(file, "iife");
+}
+if (/<\/script|<!--/i.test(out["guard.js"])) throw new Error("guard.js: holds </script or <!--; it is written into HTML as it is.");
+
+let failed = false;
+mkdirSync(target, { recursive: true });
+for (const [name, text] of Object.entries(out)) {
+  const path = join(target, name);
+  const same = existsSync(path) && readFileSync(path, "utf8") === text;
+  if (check && !same) {
+    failed = true;
+    console.error(`${path}: does not match browser/. Run: npm ci --prefix browser && node tools/build_browser.mjs`);
+  } else if (!check && !same) writeFileSync(path, text);
+  const small = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: text.length } }).length;
+  console.log(`${name.padEnd(20)} ${String(text.length).padStart(7)} bytes ${String(small).padStart(6)} brotli`);
+  if (name === "guard.js" && small > GUARD_LIMIT) {
+    failed = true;
+    console.error(`${name}: ${small} bytes of brotli; the guard has at most ${GUARD_LIMIT}.`);
+  }
+}
+process.exit(failed ? 1 : 0);
