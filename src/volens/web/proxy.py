@@ -196,8 +196,8 @@ class _Arrival:
             return
         sock = transport.get_extra_info("socket")
         if sock is not None:
-            with suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as same:  # uvloop's own object has no setsockopt
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()
 
 
@@ -668,6 +668,7 @@ class Proxy:
             not keep
             or not arrival.payload.is_eof()
             or arrival.message.should_close
+            or arrival.message.chunked
             or arrival.protocol._close
             or arrival.protocol._force_close
         ):
