@@ -181,16 +181,17 @@ class Screens:
     def _dress(self, grant: Grant, say: Words, framed: bool) -> Dress:
         asked = grant.asked and not framed
         body = html(
-            '<volens-notice lang="{language}" dir="{dir}" data-storage="{storage}" data-profiles="{profiles}"{ask}>'
+            '<volens-notice lang="{language}" dir="{dir}" data-storage="{storage}" data-profiles="{profiles}"{panel}{ask}>'
             '<template shadowrootmode="open"><style>{style}</style>{shadow}</template>{plain}</volens-notice>',
             language=say.language,
             dir="rtl" if say.language in RTL else "ltr",
             storage=_state(grant.storage_share),
             profiles=_state(grant.profiles_share),
+            panel=html(' data-panel="{u}"', u=self._static["panel"]) if "panel" in self._static and not framed else None,
             ask=_flag(grant.asked and not framed, "data-ask"),
             style=Html(self.style),
             shadow=self._form(grant, say, framed, plain=False),
-            plain=self._form(grant, say, framed, plain=True),
+            plain=Html(re.sub(r' id="[^"]*"', "", self._form(grant, say, framed, plain=True))),
         )
         return Dress(body)
 
@@ -224,14 +225,15 @@ class Screens:
         services = html('<a href="{panel}#services">{text}</a>', panel=panel, text=say.count("services", len(notice.services_asked)))
         asked = [notice.purpose[p] for p in notice.askable]
         return html(
-            '<div id="volens-ask" role="region" aria-labelledby="volens-title"><div id="x"><p><b id="volens-title">{title}</b> '
+            '<div id="volens-ask" role="region" aria-label="{label}"><div id="x"><p><b>{title}</b> '
             '{text} {yes} {no} {change} {gpc}{new}<a href="{policy}">{policy_text}</a></p>'
             "<details><summary>{why} {titles}</summary>{purposes}<p>{data}</p><p>{exempt}</p></details></div>"
             '<div id="y">{buttons}</div></div>',
+            label=say.attribute("ask.label"),
             title=say("ask.title"),
             text=say("ask.text" if notice.services_asked else "ask.alone", controller=notice.controller.name, services=services),
-            yes=say("ask.yes"),
-            no=say("ask.no"),
+            yes=say("ask.yes", yes=html("<b>{x}</b>", x=say("yes"))),
+            no=say("ask.no", no=html("<b>{x}</b>", x=say("no"))),
             change=say("ask.change", months=notice.months, scope=self._scope(say)),
             gpc=html("{x} ", x=say("ask.gpc")) if grant.gpc else None,
             new=html("{x} ", x=say("ask.new", new=_commas(self._names(grant.new, language)))) if grant.new else None,
@@ -354,7 +356,10 @@ class Screens:
             else None,
             none=None if own or others else html('<p class="kinds">{x}</p>', x=say("panel.no.services", controller=notice.controller.name)),
             own=[self._service(s, grant, say, purpose) for s in own],
-            others=[html("<li><span>{name}</span></li>", name=s.name) for s in others],
+            others=[
+                html("<li>{name} <small>{x}</small></li>", name=s.name, x=say("panel.under", title=self._title(notice.purpose[home[s.id]], language)))
+                for s in others
+            ],
             all=html('<p class="all">{x}</p>', x=say("panel.all")) if own else None,
         )
 
@@ -591,7 +596,7 @@ class Screens:
         main = html(
             "<header><h1>{title}</h1></header><div class=\"body\"><p>{text}</p><p>{sentence}</p>{services}"
             '<form method="post" action="{prefix}choice?{query}">{kept}<div class="ways">{buttons}'
-            '<a class="button" href="{prefix}panel?{panel}">{settings}</a></div></form><p><a href="{back}">{back_text}</a></p></div>',
+            '<a class="button" href="{prefix}panel?{panel}">{settings}</a><a class="button" href="{back}">{back_text}</a></div></form></div>',
             title=say("gate.title"),
             text=say("gate.named", title=named, purpose=title) if named else say("gate.text", purpose=title),
             sentence=self._text(purpose.sentence, say.language),
@@ -799,8 +804,8 @@ def _squeeze(css: str) -> str:
 _NOTICE = """
 :host{all:initial!important;position:fixed!important;inset:auto 0 0!important;z-index:2147483647!important;display:block!important;
 pointer-events:none!important}
-form{display:flex;flex-direction:column;align-items:center;max-height:100vh;font:1em/1.4 var(--f);color:var(--t)}
-form>*{pointer-events:auto}
+form{display:flex;flex-direction:column;max-height:85vh;font:1em/1.4 var(--f);color:var(--t)}
+form>*,dialog{pointer-events:auto}
 :focus-visible{outline:3px solid var(--a);outline-offset:2px}
 [hidden]{display:none!important}
 #volens-band{align-self:start;display:flex;margin:8px;padding:0;min-height:44px;border:2px solid var(--b);border-radius:var(--r);overflow:hidden;
@@ -816,16 +821,17 @@ svg{position:absolute;inset:0;z-index:-1;width:100%;height:100%;fill:var(--g)}
 :host([data-storage=part]) #s b:before,:host([data-profiles=part]) #p b:before{content:"◐ "}
 :host([data-storage=no]) #s>:not(:only-child,.n),:host([data-profiles=no]) #p>:not(:only-child,.n){display:none}
 :host([data-storage=no]) #s .n,:host([data-profiles=no]) #p .n{display:block}
-#volens-ask{box-sizing:border-box;width:100%;max-width:66em;min-height:0;display:flex;flex-direction:column;gap:8px;padding:12px 16px;
+#volens-ask{box-sizing:border-box;width:100%;max-width:46em;margin:0 auto;min-height:0;display:flex;flex-direction:column;gap:8px;padding:12px 16px;
 background:var(--b);border:1px solid var(--l);border-radius:var(--r) var(--r) 0 0;box-shadow:0 0 40px #0003}
-#x{overflow:auto;font-size:.875em}
+#x{overflow:auto;font-size:.875em;line-height:1.35}
 p{margin:0}
 a{color:var(--a)}
 summary{min-height:2em;padding-top:.6em;cursor:pointer}
 details p{padding:.4em 0}
 #y{display:grid;grid-template-columns:repeat(auto-fit,minmax(5.6em,1fr));gap:8px}
 #y button{min-height:44px;padding:4px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);font:600 .875em/1.25 var(--f);cursor:pointer}
-@media(min-width:48em){#volens-ask{margin-bottom:16px;padding:20px 24px;border-radius:var(--r)}#x{font-size:1em}#y button{font-size:1em}}
+@media(min-width:48em){#volens-ask{margin-bottom:16px;padding:20px 24px;border-radius:var(--r)}
+#x,#y button{font-size:1em}:host([data-ask]:not([data-answered])) form{max-width:46em;margin:auto}}
 @media(max-width:30em)and (max-height:30em){:host([data-ask]){position:static!important}form{max-height:none}}
 @media(forced-colors:active){svg{display:none}}
 @media print{:host{display:none!important}}
@@ -835,7 +841,7 @@ _PAGE = """
 :root{color-scheme:light dark}
 body{margin:0;background:var(--s)}
 .v,.v *{box-sizing:border-box}
-.v{max-width:44rem;margin:0 auto;background:var(--b);color:var(--t);font:1em/1.55 var(--f);overflow-wrap:break-word}
+.v{max-width:44em;margin:0 auto;background:var(--b);color:var(--t);font:1em/1.55 var(--f);overflow-wrap:break-word}
 .v h1{margin:0;font-size:1.375em;line-height:1.25;letter-spacing:-.01em;text-wrap:balance}
 .v h2{margin:2em 0 .5em;font-size:1.125em;line-height:1.3;scroll-margin-top:5em}
 .v p{margin:.6em 0}
@@ -883,17 +889,24 @@ color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-decoration:none
 .v dl div{margin:.5em 0}
 .v dd{margin:0}
 html.frame,html.frame body,.frame.v,html.playing,html.playing body,.playing.v{height:100%}
-.frame.v{display:flex;flex-direction:column;justify-content:center;max-width:none;padding:.75em 1em;overflow:auto;border:1px solid var(--l);background:var(--s);
+.frame.v{display:flex;flex-direction:column;justify-content:safe center;max-width:none;padding:.75em 1em;overflow:auto;border:1px solid var(--l);background:var(--s);
 font-size:.9375em;text-align:center}
 .frame.v h1{font-size:1.125em}
 .frame.v .why{max-width:34em;margin:.5em auto;color:var(--m);font-size:.9375em}
 .frame.v .ways{display:flex;flex-wrap:wrap;align-items:center;justify-content:center;gap:.5em 1em;margin:.5em 0}
 .frame.v button,.frame.v .button{min-height:44px;padding:.3em 1em;font-size:.9375em}
 .frame.v .ways>a:last-child{padding:.7em 0}
+#volens-panel{width:44em;max-width:100%;max-height:90vh;padding:0;border:1px solid var(--l);border-radius:16px;overflow:auto;overscroll-behavior:contain;
+background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
+#volens-panel::backdrop{background:#0009}
+@media(max-width:46em){#volens-panel{width:100%;height:100%;max-height:none;border:0;border-radius:0}}
+#volens-panel .v{border:0}
 .playing.v{max-width:none;overflow:hidden}
 .playing iframe{display:block;width:100%;height:100%;border:0}
-@media(max-height:15em){.frame.v{padding:.25em .75em}.frame.v .why{display:none}.frame.v .ways{margin:.25em 0}}
-@media(max-height:6em){.frame.v{flex-direction:row;align-items:center}.frame.v h1{display:none}}
+@media(max-height:16em),(max-width:20em){.frame.v{padding:.25em .5em;font-size:.875em}.frame.v .why{font-size:.875em}
+.frame.v .ways{gap:.25em .6em;margin:.25em 0}.frame.v button,.frame.v .button{padding:.2em .7em;font-size:.9375em}}
+@media(max-height:14em){.frame.v .why{display:none}}
+@media(max-height:7em){.frame.v h1{position:absolute;clip-path:inset(50%)}}
 @media(min-width:46em){html.panel body,html.plain body{padding:2em 0}.panel.v,.plain.v{border:1px solid var(--l);border-radius:16px}
 .v header{border-radius:16px 16px 0 0}.v .bar{border-radius:0 0 16px 16px}.v header,.v .body,.v .bar{padding-inline:2em}}
 @media(max-height:24em){.v header,.v .bar{position:static}}
