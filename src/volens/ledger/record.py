@@ -157,7 +157,7 @@ class Record:
         """Read the canonical bytes, and no other spelling of them; raises RecordError."""
         try:
             value = json.loads(data.decode())
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, AttributeError) as error:
             raise RecordError(f"not JSON in UTF-8: {error}") from error
         record = cls.from_json(value)
         if record.canonical() != data:

@@ -30,6 +30,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -66,7 +67,7 @@ Key = tuple[str, str, str, str, str, str, bool]
 
 FLUSH = 1.0
 """Seconds a refusal may wait in memory for company."""
-RETRY = 30.0
+RETRY = 10.0
 """Longest pause, in seconds, between two attempts to write counts."""
 KEYS = 20_000
 """Different counters kept in memory while the file cannot be written (some 10 MB); more are dropped, with a log line."""
@@ -74,10 +75,6 @@ CHECKPOINT = 1.0
 """Seconds between two checkpoints while there is something to copy."""
 LOG_FRAMES = 8_192
 """Pages (32 MB) of log above which a checkpoint makes writers wait the moment it takes to start the log anew."""
-
-
-_used: dict[str, int] = {}
-"""The files open in this process, with its id: SQLite's idea of its locks is wrong in a child forked meanwhile."""
 
 
 @dataclass(slots=True)
@@ -93,6 +90,10 @@ def _key(of: Record | Count) -> Key:
     return of.site, day.isoformat(), of.event, of.notice, of.surface, of.language, of.gpc
 
 
+_in_use: list[SqliteStore] = []
+"""The stores of this process whose threads run, and, in a forked process, those of the one it came from."""
+
+
 class SqliteStore:
     """A ``Store`` in the file ``path``, created (mode 0600) where there is none; its directory must exist.
 
@@ -106,8 +107,7 @@ class SqliteStore:
         self._batch_limit = batch
         self._patience = patience
         self._reset()
-        if _used.get(self.path, os.getpid()) != os.getpid():
-            raise self._forked(_used[self.path])
+        self._check_process()
         with self._clear_errors("open"):
             self._create()
             connection = self._connect()
@@ -167,12 +167,10 @@ class SqliteStore:
                 f"{self.path}: schema version {version}, but this Volens knows versions up to {len(STEPS)}. "
                 "Install the Volens that wrote it, or a later one; the file was left as it is."
             )
-        if version == len(STEPS):
-            return
         deadline = time.monotonic() + self._patience
         while True:  # SQLite does not wait by itself where two processes switch a new file to WAL at once
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 connection.execute("BEGIN IMMEDIATE")
                 break
             except sqlite3.OperationalError as error:
@@ -180,11 +178,15 @@ class SqliteStore:
                     raise
                 time.sleep(0.01)
         try:
+            if mode != "wal":
+                raise StoreError(f"{self.path}: no write-ahead log is possible on this file system. Name a file on a local disk.")
             for number in range(pragma("user_version"), len(STEPS)):
                 for statement in STEPS[number]:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number + 1}")
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            if version < len(STEPS):
+                connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute("UPDATE tick SET n = n WHERE one = 0")  # changes nothing, but tells now whether writing is permitted
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -202,6 +204,7 @@ class SqliteStore:
         """The error said to the person who runs the site: where, what was found, what to do."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         folder = os.path.dirname(self.path)
+        may = partial(os.access, effective_ids=os.access in os.supports_effective_ids)
         remedy = f"{error}."
         if not os.path.isdir(folder):
             remedy = f"the directory {folder!r} does not exist. Create it, or name another file."
@@ -215,9 +218,9 @@ class SqliteStore:
             remedy = f"another process has been writing to it for more than {self._patience:g} s ({error}). Stop what holds it."
         elif code == sqlite3.SQLITE_FULL:
             remedy = "the disk is full. Make room; writing goes on by itself."
-        elif not os.access(folder, os.W_OK | os.X_OK):
+        elif not may(folder, os.W_OK | os.X_OK):
             remedy = f"user {os.geteuid()} may not write to the directory {folder!r}, where SQLite also keeps its log. Give it that right."
-        elif code == sqlite3.SQLITE_READONLY or not os.access(self.path, os.R_OK | os.W_OK):
+        elif code == sqlite3.SQLITE_READONLY or not may(self.path, os.R_OK | os.W_OK):
             remedy = f"user {os.geteuid()} may not write to it, or the disk is mounted read-only. Give it that right."
         elif code == sqlite3.SQLITE_IOERR:
             name = getattr(error, "sqlite_errorname", "SQLITE_IOERR")
@@ -227,8 +230,7 @@ class SqliteStore:
     @contextmanager
     def _briefly(self, doing: str) -> Iterator[sqlite3.Connection]:
         """A connection for one task, so that nothing stays open in a process that only reads or is yet to fork."""
-        if self._pid not in (0, os.getpid()):
-            raise self._forked(self._pid)
+        self._check_process()
         with self._clear_errors(doing):
             connection = self._connect()
             try:
@@ -256,12 +258,16 @@ class SqliteStore:
             if (record.site, record.notice) in self._kept:
                 waiting.notice = None
             self._waiting.append(waiting)
-            self._lock.notify()
+            self._lock.notify_all()
         return waiting.future
 
     def count(self, refusal: Count) -> None:
         """See ``Store.count``."""
-        if self._start() is not None:
+        refused = self._start()
+        if refused is not None:
+            if not self._dropped:
+                log.error("refusals are not counted: %s", refused)
+            self._dropped += 1
             return
         key = _key(refusal)
         with self._lock:
@@ -270,7 +276,7 @@ class SqliteStore:
                 return
             if not self._counts:
                 self._flush_at = time.monotonic() + FLUSH
-                self._lock.notify()
+                self._lock.notify_all()
             self._counts[key] = self._counts.get(key, 0) + 1
 
     def keep_notice(self, site: str, notice: Notice) -> None:
@@ -331,38 +337,44 @@ class SqliteStore:
         self._written.set()
         for thread in self._threads:
             thread.join()
-        if self._threads:
-            self._threads = ()
-            _used.pop(self.path, None)
-            atexit.unregister(self.close)
+        with suppress(ValueError):
+            _in_use.remove(self)
+        atexit.unregister(self.close)
 
     # Threads ----------------------------------------------------------------------------------------------------
 
     def _start(self) -> StoreUnavailable | None:
-        """Run the threads on first use; the reason where this process must not."""
-        pid = os.getpid()
-        if self._pid == pid:
+        """Run the threads on first use; the reason where that cannot be."""
+        if self._pid == os.getpid():
             return None
-        if self._pid:
-            return self._forked(self._pid)
-        with self._lock:
-            if self._pid or self._closed:
-                return None
-            self._threads = tuple(
-                threading.Thread(target=run, name=f"volens-ledger-{run.__name__.strip('_')}", daemon=True)
-                for run in (self._writer, self._checkpointer)
-            )
-            self._pid = _used[self.path] = pid
-            for thread in self._threads:
-                thread.start()
-            atexit.register(self.close)
-        return None
+        try:
+            self._check_process()
+            with self._lock:
+                if self._pid or self._closed:
+                    return None
+                self._threads = tuple(
+                    threading.Thread(target=run, name=f"volens-ledger-{run.__name__.strip('_')}", daemon=True)
+                    for run in (self._checkpointer, self._writer)
+                )
+                for thread in self._threads:
+                    thread.start()
+                self._pid = os.getpid()
+                _in_use.append(self)
+                atexit.register(self.close)
+            return None
+        except StoreUnavailable as refused:
+            return refused
+        except RuntimeError as error:  # no thread to be had
+            return StoreUnavailable(f"{self.path}: {error}. Raise the limit on threads, or stop what uses them.")
 
-    def _forked(self, owner: int) -> StoreUnavailable:
-        return StoreUnavailable(
-            f"{self.path}: the store was in use in process {owner} when {os.getpid()} was forked from it, and its locks did not follow. "
-            "Fork workers before the first record, or start them as programs of their own."
-        )
+    def _check_process(self) -> None:
+        """Refuse a process forked from one that uses the file: SQLite's idea of its locks is wrong there."""
+        for store in _in_use:
+            if store.path == self.path and store._pid != os.getpid():
+                raise StoreUnavailable(
+                    f"{self.path}: in use in process {store._pid} when process {os.getpid()} was forked from it; the locks did not follow. "
+                    "Fork workers before the first record, or start them as programs of their own."
+                )
 
     def _flush(self) -> None:
         """Ask the writer for an attempt to write this process's counts now, and wait for its end."""
@@ -371,7 +383,7 @@ class SqliteStore:
         with self._lock:
             if self._counts and not self._closed:
                 self._flush_at = 0.0
-                self._lock.notify()
+                self._lock.notify_all()
             before = self._flushes
             self._lock.wait_for(lambda: not self._counts or self._flushes > before + 1 or self._closed, self._patience)
 
@@ -397,8 +409,8 @@ class SqliteStore:
                 with self._write, self._clear_errors("write"):
                     connection = connection or self._connect()
                     wrong = self._commit(connection, batch, counts)
-            except StoreError as error:
-                failure = error
+            except Exception as error:  # noqa: BLE001 — whatever it is, those who wait must hear of it
+                failure = error if isinstance(error, StoreError) else StoreUnavailable(f"{self.path}: could not write: {error!r}.")
                 if connection is not None:  # a new one each time: the way back from an error is the way in
                     with suppress(sqlite3.Error):
                         connection.close()
@@ -478,11 +490,13 @@ class SqliteStore:
 
     def _checkpointer(self) -> None:
         connection: sqlite3.Connection | None = None
-        turn = os.open(self.path + "-checkpoint", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        turn = -1
         while self._written.wait() and not self._closed:
             self._written.clear()
             pause = CHECKPOINT
             try:
+                if turn < 0:
+                    turn = os.open(self.path + "-checkpoint", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
                 fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 connection = connection or self._connect()
                 if self._checkpoint(connection):
@@ -493,11 +507,13 @@ class SqliteStore:
                 log.info("%s", self._explain("move the log into the file", error))
                 self._written.set()
             finally:
-                fcntl.flock(turn, fcntl.LOCK_UN)
+                if turn >= 0:
+                    fcntl.flock(turn, fcntl.LOCK_UN)
             self._stopping.wait(pause)
         if connection is not None:
             connection.close()
-        os.close(turn)
+        if turn >= 0:
+            os.close(turn)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> bool:
         """Copy the log into the file beside the writers; whether it is so long that the next time should be soon."""

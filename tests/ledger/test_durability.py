@@ -1,0 +1,215 @@
+"""What was acknowledged is there: after kill -9 under load, on a full disk, with several processes writing."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conformance import NOTICE, SITE, counted, record, refusal
+
+from volens.errors import StoreUnavailable
+from volens.ledger.sqlite import SqliteStore
+
+SOAK = os.environ.get("VOLENS_SOAK") == "1"
+HERE = Path(__file__).parent
+SOURCE = HERE.parent.parent / "src"
+KILLS = 60 if SOAK else 6
+
+
+def writer(path: Path, threads: int = 16) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    return subprocess.Popen([sys.executable, str(HERE / "writing.py"), str(path), str(threads)], stdout=subprocess.PIPE, env=environment)
+
+
+def kill_under_load(processes: list[subprocess.Popen[bytes]], seconds: float) -> list[str]:
+    """Let them write for a while after their first acknowledgement, kill -9, and return what was acknowledged."""
+    ids: list[str] = []
+    first: dict[int, bytes] = {}
+    for process in processes:
+        assert process.stdout
+        first[process.pid] = process.stdout.readline()
+    time.sleep(seconds)  # the pipe takes 64 KB meanwhile, then the writers stand still: short enough not to
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+    for process in processes:
+        assert process.stdout
+        lines = (first[process.pid] + process.stdout.read()).split(b"\n")
+        assert process.wait() == -signal.SIGKILL
+        assert lines[-1] == b"", "lines are written whole"
+        ids += [line.decode() for line in lines[:-1]]
+    return ids
+
+
+def missing(path: Path, ids: list[str]) -> set[str]:
+    """The ids that a cold reader does not find; the file itself must be sound."""
+    reader = sqlite3.connect(path)
+    assert reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    found = {id for (id,) in reader.execute("SELECT id FROM records")}
+    given = reader.execute("SELECT coalesce(sum(n), 0) FROM counts WHERE event = 'given'").fetchone()
+    assert given == (len(found),), "each record is counted in its own transaction"
+    reader.close()
+    return set(ids) - found
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_process_killed_under_load_loses_no_acknowledged_record(tmp_path: Path, processes: int) -> None:
+    path = tmp_path / "ledger.db"
+    chance = random.Random(20261122)
+    acknowledged: list[str] = []
+    for _ in range(KILLS // processes):
+        ids = kill_under_load([writer(path) for _ in range(processes)], chance.uniform(0.01, 0.15))
+        assert ids
+        acknowledged += ids
+        assert missing(path, acknowledged) == set()
+        store = SqliteStore(path)
+        assert store.record(ids[-1])
+        store.append(record(), NOTICE).result(30)
+        store.close()
+    assert len(acknowledged) > 100 * KILLS // processes, "under load"
+
+
+def test_the_kill_test_can_fail(tmp_path: Path) -> None:
+    """The same look at a file that lost its log, as one written without waiting for the disk could have."""
+    path = tmp_path / "ledger.db"
+    SqliteStore(path).close()
+    ids = kill_under_load([writer(path)], 0.05)
+    for log in tmp_path.glob("ledger.db-wal"):
+        log.write_bytes(b"")
+    assert missing(path, ids)
+
+
+def run_in_a_child(task: Callable[[], None]) -> None:
+    """Limits and their signals stay in a process of their own."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            task()
+            code = 0
+        except BaseException:  # noqa: BLE001 — printed, and told by the exit code
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_on_a_full_disk_grants_fail_and_refusals_are_counted_once_there_is_room(tmp_path: Path) -> None:
+    """The system refuses to let the log grow (RLIMIT_FSIZE), as a full disk does."""
+    path = tmp_path / "ledger.db"
+
+    def task() -> None:
+        store = SqliteStore(path)
+        kept = [store.append(record(), NOTICE).result(10) for _ in range(5)]
+        log = path.with_name("ledger.db-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max(log, path.stat().st_size), resource.RLIM_INFINITY))
+        failed = 0
+        for _ in range(50):  # a log that starts anew has a little room left
+            store.count(refusal())
+            try:
+                kept.append(store.append(record(), NOTICE).result(10))
+            except StoreUnavailable as error:
+                assert str(path) in str(error) and "could not write" in str(error)
+                failed += 1
+        assert failed > 10
+        refused = [record() for _ in range(3)]
+        for each in refused:
+            with pytest.raises(StoreUnavailable):
+                store.append(each, NOTICE).result(10)
+        assert all(store.record(each.id) == each for each in kept), "what was acknowledged is read all the while"
+        assert not any(store.record(each.id) for each in refused)
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert store.append(refused[0], NOTICE).result(30) == refused[0], "it goes on by itself"
+        assert counted(store) == {"given": len(kept) + 1, "refused": 50}
+        store.close()
+
+    run_in_a_child(task)
+    assert missing(path, []) == set()
+
+
+def test_refusals_are_retried_without_a_grant_to_carry_them(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+
+    def task() -> None:
+        store = SqliteStore(path)
+        store.append(record(), NOTICE).result(10)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        for _ in range(1000):
+            store.count(refusal())
+        time.sleep(2.5)  # the writer has tried and failed
+        reader = sqlite3.connect(path)
+        assert reader.execute("SELECT count(*) FROM counts WHERE event = 'refused'").fetchone() == (0,)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        deadline = time.monotonic() + 30
+        while reader.execute("SELECT sum(n) FROM counts WHERE event = 'refused'").fetchone() != (1000,):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        reader.close()
+        store.close()
+
+    run_in_a_child(task)
+
+
+def test_several_processes_append_to_one_new_file(tmp_path: Path) -> None:
+    """All create it, all write: every row is there and the counts are right."""
+    path = tmp_path / "ledger.db"
+    each, workers = 300, 4
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from conformance import NOTICE, record, refusal\n"
+        "from volens.ledger.sqlite import SqliteStore\n"
+        "sys.stdin.readline()\n"
+        "store = SqliteStore(sys.argv[2], patience=30)\n"
+        f"for _ in range({each // 10}):\n"
+        "    futures = [store.append(record(), NOTICE) for _ in range(10)]\n"
+        "    for future in futures: store.count(refusal()); print(future.result().id)\n"
+        "store.close()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(HERE), str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        for _ in range(workers)
+    ]
+    time.sleep(0.5)
+    for process in processes:
+        assert process.stdin
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    ids: list[str] = []
+    for process in processes:
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        ids += out.decode().split()
+    assert len(set(ids)) == each * workers
+    assert missing(path, ids) == set()
+    store = SqliteStore(path)
+    assert counted(store) == {"given": each * workers, "refused": each * workers}
+    assert store.notices(SITE) == {NOTICE.short: NOTICE}
+    store.close()
+
+
+def test_a_process_that_ends_without_closing_its_store_writes_its_counts(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from conformance import refusal\n"
+        "from volens.ledger.sqlite import SqliteStore\n"
+        "SqliteStore(sys.argv[2]).count(refusal())\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, str(HERE), str(path)], check=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}, timeout=60
+    )
+    assert counted(SqliteStore(path)) == {"refused": 1}

@@ -1,0 +1,34 @@
+"""A process that writes to a ledger and says on its standard output what was acknowledged, for tests that kill it.
+
+``python writing.py PATH THREADS``: each line is an id, written only after the future of its record had a result.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from conformance import NOTICE, record, refusal  # noqa: E402 — after the path
+
+from volens.ledger.sqlite import SqliteStore  # noqa: E402
+
+
+def main(path: str, threads: int) -> None:
+    store = SqliteStore(path, patience=30)
+
+    def submit() -> None:
+        while True:
+            acknowledged = store.append(record(), NOTICE).result()
+            store.count(refusal())
+            os.write(1, acknowledged.id.encode() + b"\n")  # one write of less than PIPE_BUF: whole or not at all
+
+    for _ in range(threads):
+        threading.Thread(target=submit).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
