@@ -27,7 +27,15 @@ from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.proxy import Limits, serve, start
 
 QUICK = Limits(
-    connect=0.5, first_byte=0.5, idle=0.5, client_header=0.5, client_idle=0.7, keepalive=5.0, grace=1.0, connections=40, header_bytes=32 * 1024
+    connect=0.5,
+    first_byte=0.5,
+    idle=0.5,
+    client_header=0.5,
+    client_idle=0.7,
+    keepalive=5.0,
+    grace=1.0,
+    connections=40,
+    header_bytes=32 * 1024,
 )
 
 
@@ -321,7 +329,6 @@ async def test_a_request_that_could_be_read_in_two_ways_reaches_nobody(raw: byte
         (b"GET / HTTP/0.9\r\n", 400),
         (b"GET / HTTP/2.0\r\n", 400),
         (b"GET / HTTP/1.1\n", 400),
-        (b"GET  / HTTP/1.1\r\n", 400),
         (b"GET /a b HTTP/1.1\r\n", 400),
         (b"GET /a#b HTTP/1.1\r\n", 400),
         (b"GET a HTTP/1.1\r\n", 400),
@@ -360,7 +367,9 @@ async def test_chunk_extensions_and_trailers_end_at_the_proxy() -> None:
     got: list[bytes] = []
     body = b'3;a="\\";x=y"\r\nabc\r\n0;z\r\nX-Trailer: t\r\nCookie: stolen=1\r\n\r\n'
     async with world(slurp) as w:
-        reply = await w.ask(get(method=b"POST", close=False).replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n") + body + SMUGGLED)
+        reply = await w.ask(
+            get(method=b"POST", close=False).replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n") + body + SMUGGLED
+        )
         assert split(reply)[0] == 200
         assert got == [b"abc"]
         # aiohttp's parser would put this trailer before the next request's fields: there is no next request
@@ -369,7 +378,9 @@ async def test_chunk_extensions_and_trailers_end_at_the_proxy() -> None:
         assert b"X-Trailer" not in w.origin.heads[0]
 
 
-@pytest.mark.parametrize("chunks", [b"zz\r\nabc\r\n", b"3\nabc\r\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"3 \r\nabc\r\n0\r\n\r\n"])
+@pytest.mark.parametrize(
+    "chunks", [b"zz\r\nabc\r\n", b"3\nabc\r\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"3 \r\nabc\r\n0\r\n\r\n"]
+)
 async def test_a_malformed_chunked_body_never_ends_well_at_the_upstream(chunks: bytes) -> None:
     async def never(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
         got.append(await reader.read(-1))
@@ -400,7 +411,13 @@ async def test_fields_of_one_connection_stay_on_it_both_ways() -> None:
         assert body == b"ok"
 
 
-SPOOF = [b"X-Forwarded-For: 1.2.3.4", b"X-Forwarded-Proto: https", b"X-Forwarded-Host: Front.example", b"Forwarded: for=1.2.3.4", b"X-Real-IP: 1.2.3.4"]
+SPOOF = [
+    b"X-Forwarded-For: 1.2.3.4",
+    b"X-Forwarded-Proto: https",
+    b"X-Forwarded-Host: Front.example",
+    b"Forwarded: for=1.2.3.4",
+    b"X-Real-IP: 1.2.3.4",
+]
 
 
 async def test_only_a_trusted_front_says_who_the_visitor_is() -> None:
@@ -440,7 +457,9 @@ async def test_a_page_at_hand_is_judged_whole_and_a_long_one_streamed() -> None:
     async def page(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
         body = b"p" * sizes[head.split()[1]]
         if b"X-Chunked" in head:
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+            )
         else:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
@@ -540,8 +559,10 @@ async def test_an_upload_streams_and_waits_for_the_upstream(chunked: bool) -> No
     async def later(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await go.wait()
         if chunked:
-            raw = await reader.readuntil(b"\r\n0\r\n\r\n")
-            total = len(unchunk(raw))
+            raw = bytearray()
+            while not raw.endswith(b"\r\n0\r\n\r\n"):
+                raw += await reader.read(1 << 20)
+            total = raw.count(b"u")
         else:
             total = len(await reader.readexactly(32 << 20))
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n%8d" % total)
@@ -571,3 +592,537 @@ async def test_an_upload_streams_and_waits_for_the_upstream(chunked: bool) -> No
         await sending
         assert split(await reader.read(-1))[2] == b"%8d" % (32 << 20)
         writer.close()
+
+
+# --- answers without a body, ranges, interim answers --------------------------------------------------------------------------------------
+
+
+async def test_head_and_304_and_204_have_no_body_and_the_connection_goes_on() -> None:
+    async def script(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
+        path = head.split()[1]
+        if head.startswith(b"HEAD"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1234\r\n\r\n")
+        elif path == b"/304":
+            writer.write(b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 1234\r\n\r\n')
+        elif path == b"/204":
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        else:
+            writer.write(b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/9\r\nContent-Length: 3\r\n\r\nabc")
+
+    async with world(script) as w:
+        reply = await w.ask(
+            get(method=b"HEAD", close=False),
+            get(b"/304", close=False),
+            get(b"/204", close=False),
+            get(b"/206", b"Range: bytes=0-2"),
+            wait=0.05,
+        )
+        heads = reply.split(b"\r\n\r\n")
+        assert b"Content-Length: 1234" in heads[0]
+        assert heads[1].startswith(b"HTTP/1.1 304")
+        assert b"Content-Length" not in heads[1] + heads[2]
+        assert heads[2].startswith(b"HTTP/1.1 204")
+        assert heads[3].startswith(b"HTTP/1.1 206")
+        assert heads[4] == b"abc"
+        assert b"Range: bytes=0-2" in w.lines
+        assert w.origin.connections == 1
+
+
+async def test_expect_100_continue_is_asked_of_the_upstream() -> None:
+    async def careful(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
+        if b"/no" in head:
+            writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
+            return "close"
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = await reader.readexactly(4)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n" + body)
+        return None
+
+    async with world(careful) as w:
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        writer.write(get(b"/", b"Expect: 100-continue", b"Content-Length: 4", method=b"POST"))
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"body")
+        assert split(await reader.read(-1))[2] == b"body"
+        writer.close()
+        refused = await w.ask(get(b"/no", b"Expect: 100-continue", b"Content-Length: 4", method=b"POST"), within=7)
+        assert split(refused)[0] == 413
+        assert b"100 Continue" not in refused
+        own = await w.ask(get(b"/_volens/x", b"Expect: 100-continue", b"Content-Length: 4", method=b"POST"), b"body", wait=0.05)
+        assert own.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+        assert own.endswith(b"own:body")
+
+
+async def test_early_hints_are_judged_and_sent_on() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>; rel=preload\r\nLink: <//tracker.example>; rel=preconnect\r\n\r\n"
+    only = b"HTTP/1.1 103 Early Hints\r\nLink: <//tracker.example>; rel=preconnect\r\n\r\n"
+    end = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    async with world(says(b"HTTP/1.1 102 Processing\r\n\r\n" + hints + only + end)) as w:
+        reply = await w.ask(get())
+        assert reply.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n")
+        assert (await w.ask(get(version=b"1.0"))).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+# --- WebSocket -----------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_websocket_passes_with_subprotocol_large_messages_and_close_code() -> None:
+    async def chat(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(protocols=("chat.v2",), max_msg_size=0)
+        await ws.prepare(request)
+        async for message in ws:
+            if message.data == "bye":
+                await ws.close(code=4001, message=b"so long")
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                await ws.send_bytes(message.data[::-1])
+            else:
+                await ws.send_str(message.data.upper())
+        codes.append(ws.close_code)
+        return ws
+
+    codes: list[int | None] = []
+    app = web.Application()
+    app.router.add_get("/ws", chat)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    gateway = Through(more=[(b"X-Judged", b"1")])
+    proxy, port = await start(gateway, f"http://127.0.0.1:{runner.addresses[0][1]}", limits=QUICK)
+    big = os.urandom(1 << 20) * 5
+    try:
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(f"http://127.0.0.1:{port}/ws", protocols=("chat.v2",), max_msg_size=0, compress=15) as ws:
+                assert ws.protocol == "chat.v2"
+                assert ws._response.headers["X-Judged"] == "1"
+                await ws.send_str("hello")
+                assert await ws.receive_str() == "HELLO"
+                await ws.send_bytes(big)
+                assert await ws.receive_bytes() == big[::-1]
+                await asyncio.sleep(0.8)  # longer than a page may be idle
+                await ws.send_str("bye")
+                end = await ws.receive()
+                assert (end.type, end.data, end.extra) == (aiohttp.WSMsgType.CLOSE, 4001, "so long")
+            async with session.ws_connect(f"http://127.0.0.1:{port}/ws") as ws:
+                await ws.close(code=4002)
+            await eventually(lambda: codes[-1:] == [4002], "the visitor's close code did not arrive")
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect(f"http://127.0.0.1:{port}/none")
+            assert refused.value.status == 404
+            gone = await session.ws_connect(f"http://127.0.0.1:{port}/ws")
+            transport = gone._response.connection.transport
+            transport.abort()
+            await eventually(lambda: len(codes) == 3, "the upstream was not told that the visitor left")
+        await eventually(lambda: not proxy.proxy.upstream.links, "a tunnel is left")
+        assert gateway.requests[0].method == "GET"
+    finally:
+        await proxy.cleanup()
+        await runner.cleanup()
+
+
+async def test_an_upstream_that_switches_protocols_unasked_is_broken() -> None:
+    switch = says(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nraw")
+    async with world(switch) as w:
+        assert split(await w.ask(get()))[0] == 502
+        assert split(await w.ask(get(b"/", b"Upgrade: h2c", b"Connection: Upgrade, close", close=False)))[0] == 502
+        assert not any(line.startswith((b"Upgrade", b"Connection")) for line in w.lines)
+
+
+# --- when things go wrong --------------------------------------------------------------------------------------------------------------------
+
+
+def hangs(*parts: bytes) -> Script:
+    async def script(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.05)
+        with suppress(ConnectionError):
+            await reader.read(-1)  # until the proxy gives up
+        return "close"
+
+    return script
+
+
+def cuts(*parts: bytes, reset: bool = False) -> Script:
+    async def script(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        if reset:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            writer.transport.abort()
+        return "close"
+
+    return script
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "page"),
+    [
+        pytest.param(hangs(), 504, b"<p>slow", id="says nothing"),
+        pytest.param(hangs(b"HTTP/1.1 200 OK\r\nX: "), 504, b"<p>slow", id="stops in the head"),
+        pytest.param(cuts(), 502, b"<p>broken", id="hangs up"),
+        pytest.param(cuts(b"HTTP/1.1 200 OK\r\n"), 502, b"<p>broken", id="hangs up in the head"),
+        pytest.param(cuts(b"nonsense\r\n\r\n"), 502, b"<p>broken", id="does not speak HTTP"),
+        pytest.param(cuts(HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), 502, b"<p>broken", id="two lengths"),
+        pytest.param(cuts(HEAD + b"X: " + b"y" * 100_000 + b"\r\n\r\n"), 502, b"<p>broken", id="a head without end"),
+        pytest.param(cuts(b"HTTP/1.1 102 Processing\r\n\r\n" * 40), 502, b"<p>broken", id="interim without end"),
+    ],
+)
+async def test_a_failing_upstream_gives_a_clear_page_and_one_line_in_the_log(
+    script: Script, status: int, page: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(script) as w:
+        got, _, body = split(await w.ask(get(b"/page?token=secret")))
+        assert (got, body) == (status, page)
+    lines = [record.getMessage() for record in caplog.records if record.name == "volens.proxy"]
+    assert len(lines) == 1
+    assert lines[0].startswith("GET /page: http://127.0.0.1:")
+    assert "secret" not in lines[0]
+
+
+async def test_an_upstream_that_is_down_is_said_to_be_down() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        runner, port = await start(Through(), f"http://127.0.0.1:{taken.getsockname()[1]}", limits=QUICK)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(get(close=False) + get())
+            reply = await reader.read(-1)
+            assert reply.count(b"HTTP/1.1 502") == 2
+            assert reply.count(b"<p>down") == 2
+            writer.close()
+        finally:
+            await runner.cleanup()
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(cuts(HEAD + b"Content-Length: 2000000\r\n\r\n" + b"x" * 500_000), id="short of its length"),
+        pytest.param(cuts(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"), id="without last chunk"),
+        pytest.param(cuts(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"zz\r\n"), id="malformed chunk"),
+        pytest.param(cuts(HEAD + b"\r\nabc", b"def", reset=True), id="reset where the end of the connection is the end"),
+        pytest.param(hangs(HEAD + b"Content-Length: 2000000\r\n\r\n" + b"x" * 1000), id="stops in its length"),
+        pytest.param(hangs(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"), id="stops between chunks"),
+    ],
+)
+@pytest.mark.parametrize("streams", [True, False])
+async def test_a_truncated_answer_never_ends_cleanly(script: Script, version: bytes, streams: bool) -> None:
+    async with world(script, gateway=Through(streams=streams)) as w:
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        writer.write(get(version=version))
+        with pytest.raises(ConnectionResetError):
+            async with asyncio.timeout(5):
+                while await reader.read(65536):
+                    pass
+        writer.close()
+
+
+async def test_an_answer_that_ends_with_its_connection_ends_well() -> None:
+    async with world(cuts(HEAD + b"\r\nabc", b"def")) as w:
+        assert unchunk(split(await w.ask(get()))[2]) == b"abcdef"
+        assert split(await w.ask(get(version=b"1.0")))[2] == b"abcdef"
+
+
+@pytest.mark.parametrize("where", ["visit", "whole", "head", "feed"])
+async def test_our_own_mistake_never_shows_the_raw_page(where: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def page(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
+        size = 10 if where == "whole" else 2_000_000
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % size + b"RAW page " * (size // 9) + b"R" * (size % 9))
+
+    async with world(page, gateway=Through(broken=where)) as w:
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        writer.write(get())
+        reply = b""
+        with suppress(ConnectionResetError):
+            reply = await reader.read(-1)
+        writer.close()
+        assert b"RAW" not in reply
+        if where != "feed":
+            assert split(reply)[0] == (500 if where == "visit" else 502)
+    assert f"a mistake in {where}" in caplog.text
+
+
+@pytest.mark.parametrize("bad", [(b"X", b"a\r\nSet-Cookie: x=1"), (b"X", b"a\nb"), (b"X\r\nY", b"a"), (b"X", b"\0"), (b"X", b"a\rb")])
+async def test_nothing_is_injected_through_a_field(bad: tuple[bytes, bytes]) -> None:
+    async with world(gateway=Through(more=[bad])) as w:
+        reply = await w.ask(get())
+        assert split(reply)[0] == 502
+        assert b"Set-Cookie" not in reply
+
+
+async def test_a_kept_connection_that_died_is_replaced_for_what_may_be_repeated() -> None:
+    async def once(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
+        if len(w.origin.heads) in (2, 5):
+            return "close"  # the second request on a kept connection: nobody answers
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        return None
+
+    async with world(once) as w:
+        assert split(await w.ask(get(b"/1")))[0] == 200
+        assert split(await w.ask(get(b"/2")))[0] == 200
+        assert [head.split()[1] for head in w.origin.heads] == [b"/1", b"/2", b"/2"]
+        assert split(await w.ask(get(b"/3", b"Content-Length: 0", method=b"POST")))[0] == 200
+        assert split(await w.ask(get(b"/4", b"Content-Length: 0", method=b"POST")))[0] == 502, "a POST must not be sent twice"
+        assert [head.split()[1] for head in w.origin.heads].count(b"/4") == 1
+
+
+async def test_a_visitor_who_leaves_frees_the_upstream() -> None:
+    async with world(hangs(HEAD + b"Content-Length: 9000000\r\n\r\nabc"), limits=Limits()) as w:
+        for path in (b"/", b"/x"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+            writer.write(get(path))
+            await reader.readuntil(b"abc")
+            assert w.origin.open == 1
+            writer.transport.abort()
+            await eventually(lambda: w.origin.open == 0, "the upstream goes on working for nobody")
+
+
+async def test_an_upstream_may_answer_before_the_upload_has_ended() -> None:
+    async with world(cuts(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmuch"), limits=Limits()) as w:
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        writer.write(get(b"/", b"Content-Length: 90000000", method=b"POST", close=False) + b"x" * 100_000)
+        head = await reader.readuntil(b"much")
+        assert split(head)[0] == 413
+        assert b"Connection: close" in head
+        writer.close()
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(get(b"/" + b"a" * 20_000), id="request line"),
+        pytest.param(get(b"/", b"X: " + b"y" * 40_000), id="one field"),
+        pytest.param(get(b"/", *[b"X: " + b"y" * 4000] * 12), id="all fields"),
+        pytest.param(get(b"/", *[b"X: y"] * 300), id="number of fields"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 1200, id="without end"),
+    ],
+)
+async def test_a_request_that_is_too_large_is_refused(raw: bytes) -> None:
+    async with world() as w:
+        assert split(await w.ask(raw))[0] in (400, 431)
+        assert w.origin.heads == []
+
+
+async def test_cookies_of_8_kb_and_two_hundred_of_them_pass() -> None:
+    async with world() as w:
+        assert split(await w.ask(get(b"/", b"Cookie: big=" + b"v" * 8192)))[0] == 200
+        assert split(await w.ask(get(b"/", b"Cookie: " + b"; ".join(b"c%d=%s" % (n, b"v" * 60) for n in range(200)))))[0] == 200
+
+
+async def test_slow_requests_are_cut_off() -> None:
+    async with world(hangs()) as w:
+        begin = time.monotonic()
+        assert split(await w.ask(b"GET / HTTP/1.1\r\nHost: a"))[0] == 408
+        reply = await w.ask(get(b"/", b"Content-Length: 10", method=b"POST") + b"abc", within=8)
+        assert split(reply)[0] == 408
+        reply = await w.ask(get(b"/_volens/x", b"Content-Length: 10", method=b"POST") + b"abc", within=8)
+        assert split(reply)[0] == 408
+        assert time.monotonic() - begin < 20
+
+
+async def test_a_visitor_who_reads_nothing_is_let_go() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 50_000_000
+    async with world(cuts(answer)) as w:
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port, limit=1024)
+        writer.write(get())
+        await eventually(lambda: w.runner.proxy.server.requests_count == 1, "never came")
+        await eventually(lambda: not w.runner.proxy.server.connections, "still held")
+        writer.transport.abort()
+
+
+async def test_more_connections_than_the_limit_are_told_so() -> None:
+    async with world() as w:
+        held = [await asyncio.open_connection("127.0.0.1", w.port) for _ in range(QUICK.connections)]
+        await asyncio.sleep(0.05)
+        assert split(await w.ask(b""))[0] == 503
+        for _, writer in held:
+            writer.close()
+        await eventually(lambda: not w.runner.proxy.server.connections, "still held")
+        assert split(await w.ask(get()))[0] == 200
+
+
+async def test_own_endpoints_take_a_small_body_only() -> None:
+    async with world() as w:
+        assert (await w.ask(get(b"/_volens/x", b"Content-Length: 3", method=b"POST") + b"abc")).endswith(b"own:abc")
+        assert split(await w.ask(get(b"/_volens/x", b"Content-Length: 1001", method=b"POST") + b"x" * 1001))[0] == 413
+        chunked = get(b"/_volens/x", b"Transfer-Encoding: chunked", method=b"POST")
+        assert (await w.ask(chunked + b"3\r\nabc\r\n0\r\n\r\n")).endswith(b"own:abc")
+        assert split(await w.ask(chunked + b"400\r\n" + b"x" * 1024 + b"\r\n0\r\n\r\n"))[0] == 413
+        assert w.origin.heads == []
+
+
+async def test_an_answer_waits_for_its_row_and_a_visitor_who_leaves_does_not_undo_it() -> None:
+    async with world() as w:
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        writer.write(get(b"/_volens/later"))
+        await eventually(lambda: len(w.gateway.requests) == 1, "never came")
+        writer.transport.abort()
+        await asyncio.sleep(0.05)
+        assert not w.gateway.future.cancelled()
+        asking = asyncio.create_task(w.ask(get(b"/_volens/later")))
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        w.gateway.future.set_exception(OSError("disk full"))
+        status, _, body = split(await asking)
+        assert (status, body) == (201, b"OSError('disk full')")
+
+
+async def test_the_access_log_names_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "volens.access")
+    async with world(access_log=True) as w:
+        await w.ask(get(b"/page?email=someone@site.example", b"X-Forwarded-For: 1.2.3.4"))
+    (record,) = [record for record in caplog.records if record.name == "volens.access"]
+    line = json.loads(record.getMessage())
+    assert {**line, "ms": 0} == {"method": "GET", "path": "/page", "status": 200, "bytes": line["bytes"], "ms": 0, "own": False}
+
+
+# --- starting and stopping ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("upstream", "listen"),
+    [("127.0.0.1:80", "127.0.0.1:0"), ("http://a/path", "127.0.0.1:0"), ("ftp://a", "127.0.0.1:0"), ("http://a:99999", "127.0.0.1:0"),
+     ("http://a", "8080"), ("http://a", "127.0.0.1:99999"), ("http://a", "192.0.2.1:80")],
+)  # fmt: skip
+async def test_an_address_that_cannot_be_used_is_said_with_a_remedy(upstream: str, listen: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        serve(Through, upstream=upstream, listen=listen)
+    assert error.value.mistakes[0].remedy
+
+
+async def test_stopping_lets_requests_in_flight_finish() -> None:
+    async def slow(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with world(slow, limits=Limits(grace=2)) as w:
+        idle = await asyncio.open_connection("127.0.0.1", w.port)
+        asking = asyncio.create_task(w.ask(get(close=False)))
+        await eventually(lambda: len(w.origin.heads) == 1, "never came")
+        begin = time.monotonic()
+        await w.runner.cleanup()
+        assert time.monotonic() - begin < 1
+        assert split(await asking)[2] == b"ok"
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", w.port)
+        assert await idle[0].read() == b""
+        idle[1].close()
+
+
+async def test_what_does_not_finish_in_time_is_cut_off() -> None:
+    async with world(hangs(HEAD + b"Content-Length: 9000000\r\n\r\nabc"), limits=Limits(grace=0.3)) as w:
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        writer.write(get())
+        await reader.readuntil(b"abc")
+        begin = time.monotonic()
+        await w.runner.cleanup()
+        assert time.monotonic() - begin < 2
+        writer.close()
+
+
+SERVE = """
+import os, sys
+sys.path[:0] = {paths!r}
+from tests.web.test_proxy import Through
+from volens.web.proxy import Limits, serve
+from volens.web.messages import Reply
+class Me(Through):
+    def visit(self, request):
+        visit = super().visit(request)
+        visit.answer = lambda body: Reply(200, [], str(os.getpid()).encode())
+        return visit
+serve(Me, upstream={upstream!r}, listen="127.0.0.1:0", workers={workers}, limits=Limits(grace=3), ready=lambda url: print(url, flush=True))
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@asynccontextmanager
+async def served(workers: int, script: Script = OK) -> AsyncIterator[tuple[subprocess.Popen[str], int, Origin]]:
+    origin = Origin(script)
+    server = await asyncio.start_server(origin.connected, "127.0.0.1", 0)
+    code = SERVE.format(
+        paths=[str(ROOT), str(ROOT / "src")], upstream=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", workers=workers
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = await asyncio.to_thread(process.stdout.readline)
+        yield process, int(line.rsplit(":", 1)[1]), origin
+    finally:
+        process.kill()
+        process.wait()
+        server.close()
+        await server.wait_closed()
+
+
+async def pid_of(port: int) -> int:
+    async with asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(get(b"/_volens/pid"))
+        reply = await reader.read(-1)
+        writer.close()
+        return int(split(reply)[2])
+
+
+async def test_a_dead_worker_is_replaced_and_sigterm_ends_all() -> None:
+    async with served(workers=2) as (process, port, _):
+        seen = {await pid_of(port) for _ in range(40)}
+        assert len(seen) == 2
+        victim = seen.pop()
+        os.kill(victim, signal.SIGKILL)
+        after = {await pid_of(port) for _ in range(40)}  # those that went to the dead worker's socket waited for the new one
+        assert victim not in after
+        assert len(after | seen) == 2
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 5) == 0
+        with pytest.raises(ConnectionRefusedError):
+            await pid_of(port)
+
+
+async def test_workers_end_with_their_parent() -> None:
+    async with served(workers=2) as (process, port, _):
+        workers = {await pid_of(port) for _ in range(40)}
+        process.kill()
+        process.wait()
+
+        def gone() -> bool:
+            return not any(Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2] for pid in workers)
+
+        await eventually(gone, "workers are left", within=5)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_sigterm_lets_a_request_finish(workers: int) -> None:
+    async def slow(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.5)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with served(workers, slow) as (process, port, origin):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(get())
+        await eventually(lambda: len(origin.heads) == 1, "never came")
+        process.send_signal(signal.SIGTERM)
+        assert split(await reader.read(-1))[2] == b"ok"
+        writer.close()
+        assert await asyncio.to_thread(process.wait, 5) == 0
+
+
+async def test_a_worker_that_cannot_start_ends_the_command() -> None:
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT / 'src')!r}]\n"
+        "from volens.errors import ConfigError, Mistake\nfrom volens.web.proxy import serve\n"
+        "def bad(): raise ConfigError('volens.toml', (Mistake('[site]', 'nothing', 'Write it.'),))\n"
+        "serve(bad, upstream='http://127.0.0.1:9', listen='127.0.0.1:0', workers=2)\n"
+    )
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 78
+    assert "Write it." in done.stderr

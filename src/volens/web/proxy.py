@@ -35,6 +35,7 @@ from aiohttp import ClientError, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.client_exceptions import ServerTimeoutError
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.helpers import _EXC_SENTINEL
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import RawRequestMessage, RawResponseMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
@@ -273,7 +274,7 @@ class _Server(web.Server):
             "max_line_size": limits.request_line,
             "max_headers": limits.header_count,
             "max_field_size": limits.header_bytes,
-            "lingering_time": 5.0,
+            "lingering_time": 2.0,
             "read_bufsize": 64 * 1024,
             "auto_decompress": False,
         }
@@ -351,6 +352,12 @@ class _Link(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self.reset = exc
         super().connection_lost(exc)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException = _EXC_SENTINEL) -> None:
+        """Tells who reads a body too: the native parser drops it when a chunk makes no sense, and its reader would wait for ever."""
+        super().set_exception(exc, exc_cause)
+        if self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(exc)
 
 
 class _Upstream:
