@@ -932,7 +932,7 @@ async def test_slow_requests_are_cut_off() -> None:
 async def test_a_visitor_who_reads_nothing_is_let_go() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 50_000_000
     async with world(cuts(answer)) as w:
-        reader, writer = await asyncio.open_connection("127.0.0.1", w.port, limit=1024)
+        _, writer = await asyncio.open_connection("127.0.0.1", w.port, limit=1024)
         writer.write(get())
         await eventually(lambda: w.runner.proxy.server.requests_count == 1, "never came")
         await eventually(lambda: not w.runner.proxy.server.connections, "still held")
@@ -962,7 +962,7 @@ async def test_own_endpoints_take_a_small_body_only() -> None:
 
 async def test_an_answer_waits_for_its_row_and_a_visitor_who_leaves_does_not_undo_it() -> None:
     async with world() as w:
-        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        _, writer = await asyncio.open_connection("127.0.0.1", w.port)
         writer.write(get(b"/_volens/later"))
         await eventually(lambda: len(w.gateway.requests) == 1, "never came")
         writer.transport.abort()
@@ -1052,7 +1052,7 @@ async def served(workers: int, script: Script = OK) -> AsyncIterator[tuple[subpr
     code = SERVE.format(
         paths=[str(ROOT), str(ROOT / "src")], upstream=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", workers=workers
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 only started here
     try:
         assert process.stdout is not None
         line = await asyncio.to_thread(process.stdout.readline)

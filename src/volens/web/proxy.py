@@ -650,10 +650,9 @@ class Proxy:
         pairs = [pair for pair in reply.pairs if pair[0].lower() not in _FRAMING]
         if not any(name.lower() == b"date" for name, _ in pairs):
             pairs.append((b"Date", _now(int(time.time()))))
-        return self._whole(arrival, reply.status, pairs, reply.body, keep)
+        return self._whole(arrival, reply.status, _fields(pairs), reply.body, keep)
 
-    def _whole(self, arrival: _Arrival, status: int, pairs: Pairs, body: bytes, keep: bool = True) -> _Sent:
-        fields = _fields(pairs)
+    def _whole(self, arrival: _Arrival, status: int, fields: bytes, body: bytes, keep: bool = True) -> _Sent:
         kept, connection = self._fate(arrival, keep)
         length = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % len(body)
         head = b"%s%s%s%s\r\n" % (_status_line(status), fields, length, connection)
@@ -845,10 +844,11 @@ class Proxy:
         parts, ended = await self._at_hand(link, payload, declared, kind)
         if ended:
             try:
-                status, out, body = visit.whole(message.code, pairs, b"".join(parts))
-                return self._whole(arrival, status, [pair for pair in out if pair[0].lower() not in _FRAMING], body)
+                status, out, body = visit.whole(message.code, pairs, parts[0] if len(parts) == 1 else b"".join(parts))
+                fields = _fields(pair for pair in out if pair[0].lower() not in _FRAMING)
             except Exception as error:
                 raise self._ours(arrival, error) from error
+            return self._whole(arrival, status, fields, body)
         return await self._stream(arrival, visit, link, message, pairs, parts, payload, declared)
 
     async def _at_hand(self, link: _Link, payload: StreamReader, declared: int | None, kind: bytes) -> tuple[list[bytes], bool]:
