@@ -28,7 +28,7 @@ def records(draw: st.DrawFn) -> Record:
     return Record(
         id=id,
         site=draw(st.from_regex(r"[a-zé0-9.:\[\]-]{1,60}", fullmatch=True)),
-        time=draw(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones())),  # noqa: DTZ001
+        time=draw(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones())),
         event=event,
         method=draw(st.sampled_from(METHODS)),
         surface=draw(st.sampled_from(SURFACES)),
@@ -148,7 +148,7 @@ def test_other_spellings_are_refused(data: Any) -> None:
         {"site": ""},
         {"site": "two words"},
         {"site": "a\ud800"},
-        {"time": datetime(2026, 11, 22)},  # noqa: DTZ001
+        {"time": datetime(2026, 11, 22)},
         {"time": "2026-11-22T10:23:05Z"},
         {"event": "refused"},
         {"event": ["given"]},

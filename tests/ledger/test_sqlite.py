@@ -15,7 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conformance import DAY, NOTICE, SITE, StoreConformance, counted, notice, record, refusal
+from conformance import (
+    DAY,
+    NOTICE,
+    SITE,
+    StoreConformance,
+    counted,
+    notice,
+    record,
+    refusal,
+)
 
 from volens.errors import StoreBusy, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import sqlite

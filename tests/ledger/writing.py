@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conformance import NOTICE, record, refusal  # noqa: E402 — after the path
+from conformance import NOTICE, record, refusal
 
-from volens.ledger.sqlite import SqliteStore  # noqa: E402
+from volens.ledger.sqlite import SqliteStore
 
 
 def main(path: str, threads: int) -> None:

@@ -455,7 +455,7 @@ class SqliteStore:
         if not batch and not counts:
             return wrong
         counts = dict(counts)
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin(connection)
         try:
             for number, waiting in enumerate(batch):
                 record = waiting.record
@@ -476,6 +476,19 @@ class SqliteStore:
             raise
         self._in_place()
         return wrong
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """BEGIN IMMEDIATE, waiting for other processes in short steps: SQLite's own grow to 100 ms, and one starves."""
+        deadline = time.monotonic() + self._patience
+        connection.execute("PRAGMA busy_timeout = 0")
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.0005)
 
     @staticmethod
     def _insert_notice(connection: sqlite3.Connection, site: str, notice: Notice) -> None:
@@ -505,6 +518,9 @@ class SqliteStore:
                 pass  # another process is at it
             except (sqlite3.Error, OSError) as error:
                 log.info("%s", self._explain("move the log into the file", error))
+                if connection is not None:
+                    connection.close()
+                    connection = None
                 self._written.set()
             finally:
                 if turn >= 0:
@@ -517,15 +533,19 @@ class SqliteStore:
 
     def _checkpoint(self, connection: sqlite3.Connection) -> bool:
         """Copy the log into the file beside the writers; whether it is so long that the next time should be soon."""
-        tick = "UPDATE tick SET n = n + 1"  # why: see *Checkpoints* above
-        connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
-        with self._write:
-            connection.execute(tick)
+        self._tick(connection)
         _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if frames <= LOG_FRAMES:
             return False
+        self._tick(connection)
         with self._write:  # what came in meanwhile is little: copy it with writers waiting, so that the log starts anew
-            connection.execute(tick)
             connection.execute("PRAGMA busy_timeout = 100")  # a long reader must not hold up the writers
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         return not busy
+
+    def _tick(self, connection: sqlite3.Connection) -> None:
+        """A commit without which a checkpoint is not safe: see *Checkpoints* above."""
+        with self._write:
+            self._begin(connection)
+            connection.execute("UPDATE tick SET n = n + 1")
+            connection.execute("COMMIT")
