@@ -53,8 +53,9 @@ PROFILING = frozenset({"publicite", "personnalisation"})
 
 _HOST = re.compile(r"(?:\*\.)?[^\s/?#@:\[\]]{1,253}")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*")
-_TUNNEL = re.compile(r"/(?:https?:|_proxy_https?_)/{1,2}([^/?#\s]+)([^\s]*)")
-"""A path that carries another address: an archive, or a tunnel around blockers."""
+_TUNNEL = re.compile(r"/(?:https?:|_proxy_https?_)/{1,2}([^/?#\s]+)[^?#\s]*\.js(?![\w.-])")
+"""A path that carries another host's script: an archive, or a tunnel around blockers. Images are left alone: a site's
+own picture service is asked in the same form."""
 _LONGEST_HOST = 300
 _LONGEST_TARGET = 1024
 _LONGEST_NAME = 256
@@ -181,8 +182,8 @@ class Catalog:
         """The measuring or advertising end point at ``target`` (path and query) of an own or unknown host.
 
         Also a host whose first label says so (``smetrics.example.org``), unless it is ``page``'s own host: a reader of
-        ``stats.example.org`` came there on purpose. Also a path that carries the address of a known tracker
-        (``/proxy/https://www.google-analytics.com/…``). Only the first 1024 characters of a target are looked at.
+        ``stats.example.org`` came there on purpose. Also a path that carries the address of a known
+        tracker's script (``/proxy/https://stats.wp.com/e.js``). Only the first 1024 characters of a target are looked at.
         """
         if len(host) > _LONGEST_HOST or len(page) > _LONGEST_HOST:
             host = page = ""

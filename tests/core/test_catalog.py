@@ -182,7 +182,7 @@ COLLECTS = [
     "/img/pixel.gif?page=1",
     "/nr-spa-1130.min.js",
     "/web/2016/https://ssl.google-analytics.com/ga.js",
-    "/relay/https://securepubads.g.doubleclick.net/x",
+    "/relay/https://stats.wp.com/e-201849.js",
 ]
 ORDINARY = [
     "/",
@@ -211,6 +211,8 @@ ORDINARY = [
     "/theme.css?1699266855",
     "/cdn-cgi/challenge-platform/scripts/jsd/main.js",
     "/cdn-cgi/image/width=300/photo.jpg",
+    "/api/res/1.2/http://l.yimg.com/photos/first.jpg",
+    "/api/res/1.2/http://l.yimg.com/photos/node.js.jpg",
 ]
 
 
