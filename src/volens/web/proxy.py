@@ -48,13 +48,16 @@ access = logging.getLogger("volens.access")
 
 
 class Visit(Protocol):
-    """One request and its answer, as the gateway sees it."""
+    """What a face needs of ``gateway.Visit``: one request and its answer."""
 
-    own: bool
-    body_limit: int
-    forward: Pairs
-    streams: bool
-
+    @property
+    def own(self) -> bool: ...
+    @property
+    def body_limit(self) -> int: ...
+    @property
+    def forward(self) -> Pairs: ...
+    @property
+    def streams(self) -> bool: ...
     def answer(self, body: bytes) -> Reply | Waiting: ...
     def early(self, pairs: Pairs) -> Pairs: ...
     def whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]: ...
@@ -94,8 +97,8 @@ class Limits:
     whole_bytes: int = 1024 * 1024
     whole_declared: float = 0.05
     """How long a page whose length is declared is waited for: its upstream has it whole already."""
-    whole_undeclared: float = 0.0015
-    """The same without a length: it may be a stream, whose first byte must not wait for more than 2 ms."""
+    whole_undeclared: float = 0.0009
+    """The same without a length: it may be a stream, whose first byte must not wait for more than 2 ms. epoll rounds up to whole ones."""
     grace: float = 10.0
     """What requests in flight get when the proxy is stopped."""
 
@@ -882,8 +885,7 @@ class Proxy:
     def _headless(self, arrival: _Arrival, visit: Visit, code: int, pairs: Pairs) -> _Sent:
         """HEAD, 204, 304: a head alone. For HEAD the length stays if the visit leaves it: it is that of the answer to GET."""
         try:
-            status, out = visit.head(code, pairs)
-            visit.finish()
+            status, out, _ = visit.whole(code, pairs, b"")
             length = _length(out) if arrival.message.method == "HEAD" and status not in _BODILESS else None
             fields = _fields(pair for pair in out if pair[0].lower() not in _FRAMING)
         except Exception as error:
@@ -966,7 +968,7 @@ class Proxy:
     async def _tunnel(self, arrival: _Arrival, visit: Visit, link: _Link, message: RawResponseMessage) -> _Sent:
         """Bytes both ways: subprotocols, extensions and close codes are agreed between the two ends."""
         try:
-            status, out = visit.head(101, _end_to_end(message.raw_headers))
+            status, out, _ = visit.whole(101, _end_to_end(message.raw_headers), b"")
             fields = _fields(pair for pair in out if pair[0].lower() not in _FRAMING)
             if status != 101:
                 raise ValueError(f"the answer 101 was turned into {status}")
