@@ -3,7 +3,7 @@
 /** Written by the server into `data-volens`; short keys, because it stands in every page. */
 export interface Config {
   /** Reserved path, "/_volens/". */
-  p?: string;
+  p: string;
   /** Short digest of the notice. */
   n?: string;
   /** The grant this page was made for. */
@@ -46,7 +46,30 @@ export interface Hooks {
   /** Sends the fields of POST choice; rejects with the Response, or with the network's error. */
   post(fields: Record<string, unknown>): Promise<Answer>;
   /** Makes the page follow an answer: hides the first layer, tells other tabs, reloads where needed. */
-  apply(answer: Answer): void;
+  apply(answer: Answer): Promise<void>;
   /** Set by the panel when it has loaded: shows it. */
-  open?(): void;
+  open?(): unknown;
+}
+
+/** What the guard shares with the files it fetches later. */
+export interface Inside {
+  config: Config;
+  /** Virtual cookies: name to the text that set it. */
+  jar: Map<string, string>;
+  /** Virtual localStorage and sessionStorage. */
+  areas: Record<string, Map<string, string>>;
+  /** Sets a cookie by its text: really, by `go`, or virtually. */
+  put(text: string, go: () => unknown): unknown;
+  /** From now on these names are real. */
+  allow(keep: { C?: string[]; S?: string[] }): void;
+  /** The `volens` cookie as it is now. */
+  text(): string;
+  /** As it was when last looked at. */
+  choice: string;
+  /** Called with the new choice. */
+  on: ((choice: string) => void)[];
+  /** The page's own fetch, before anything could change it. */
+  send: typeof fetch;
+  channel?: BroadcastChannel;
+  host?: HTMLElement;
 }

@@ -2,4 +2,4 @@
 import { guard } from "./guard";
 
 const own = document.currentScript as HTMLScriptElement;
-guard(JSON.parse(own.dataset.volens || "{}"), own);
+guard(JSON.parse(own.dataset.volens!), own);

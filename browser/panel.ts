@@ -108,10 +108,17 @@ async function open(host: HTMLElement, hooks: Hooks): Promise<void> {
 const host = document.querySelector<HTMLElement>("volens-notice");
 const hooks = host && ((host as unknown as Record<symbol, unknown>)[mark] as Hooks | undefined);
 if (host && hooks) hooks.open = () => open(host, hooks);
-const own = document.querySelector<HTMLElement>("main>[data-volens-panel]");
-if (own) {
+
+// A page of its own: back to where the visitor came from, where the address doesn't say.
+const own = document.querySelector<HTMLElement>("main.v");
+if (own && !hooks) {
   follow(own);
+  const from = document.referrer.startsWith(location.origin + "/") && !/[?&]back=/.test(location.search) ? new URL(document.referrer) : null;
+  const field = own.querySelector<HTMLInputElement>("input[name=back]");
+  const close = own.querySelector<HTMLElement>(".x");
+  if (from && field) field.value = from.pathname + from.search;
+  if (from && close) close.setAttribute("href", from.href);
   addEventListener("keydown", (event) => {
-    if (event.key == "Escape") own.querySelector<HTMLElement>(".x")?.click();
+    if (event.key == "Escape") close?.click();
   });
 }

@@ -32,6 +32,7 @@ async function bundle(name, format, define = {}) {
     charset: "ascii",
     legalComments: "none",
     define,
+    tsconfigRaw: {}, // no "use strict" of ours in front of a classic script
   });
   return built.outputFiles[0].text;
 }
@@ -42,8 +43,8 @@ const licence = () => `/*! Contains fake-indexeddb ${JSON.parse(readFileSync(joi
 const out = {};
 out["storage.js"] = licence() + (await bundle("storage", "esm"));
 out["storage.LICENSE.txt"] = readFileSync(join(source, "node_modules", "fake-indexeddb", "LICENSE"), "utf8");
-out["reload.js"] = await bundle("reload", "esm");
-const files = { __STORAGE__: named("storage", out["storage.js"]), __RELOAD__: named("reload", out["reload.js"]) };
+out["later.js"] = await bundle("later", "esm");
+const files = { __STORAGE__: named("storage", out["storage.js"]), __LATER__: named("later", out["later.js"]) };
 out["guard.js"] = await bundle("page", "iife", files);
 out["guard-worker.js"] = await bundle("worker", "iife", files);
 for (const [name, file] of [["panel", "panel"], ["notice", "notice"]]) {

@@ -25,6 +25,7 @@ from aiohttp import web
 from volens.errors import ConfigError
 from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.proxy import Limits, serve, start
+from volens.web.runtime import open_unconfigured
 
 QUICK = Limits(
     connect=0.5,
@@ -1126,3 +1127,93 @@ async def test_a_worker_that_cannot_start_ends_the_command() -> None:
     done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, timeout=10, check=False)
     assert done.returncode == 78
     assert "Write it." in done.stderr
+
+
+# --- with the gateway itself -------------------------------------------------------------------------------------------------------------------
+
+PAGE = (
+    b"<!doctype html><html lang=en><head><title>News</title><script src='https://www.google-analytics.com/analytics.js'></script></head>"
+    b"<body><h1>Headline</h1>%s</body></html>"
+)
+
+
+@asynccontextmanager
+async def behind_volens(script: Script, folder: Path) -> AsyncIterator[World]:
+    gateway = open_unconfigured(folder)
+    try:
+        async with world(script, limits=Limits(), gateway=gateway) as w:  # type: ignore[arg-type]
+            yield w
+    finally:
+        gateway.store.close()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_page_obeys_whole_or_streamed(streamed: bool, tmp_path: Path) -> None:
+    async def page(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
+        body = PAGE % (b"<p>text</p>" * (200_000 if streamed else 10))
+        writer.write(HEAD + b"Set-Cookie: _ga=1\r\nContent-Length: %d\r\n\r\n" % len(body))
+        writer.write(b"" if head.startswith(b"HEAD") else body)
+
+    async with behind_volens(page, tmp_path) as w:
+        status, lines, body = split(await w.ask(get(b"/", b"Accept: text/html", b"Cookie: _ga=old; volens=x; session=1")))
+        body = unchunk(body) if streamed else body
+        assert status == 200
+        assert b"<volens-notice" in body
+        assert b" src='https://www.google-analytics.com" not in body
+        assert body.count(b"<p>text</p>") == (200_000 if streamed else 10)
+        assert any(line.lower().startswith(b"content-security-policy:") for line in lines)
+        assert not any(line.lower().startswith(b"set-cookie: _ga=1") for line in lines)
+        cookie = next(line for line in w.lines if line.lower().startswith(b"cookie:"))
+        assert cookie.split(b": ")[1] == b"session=1"
+        _, lines, body = split(await w.ask(get(b"/", b"Accept: text/html", method=b"HEAD")))
+        assert body == b""
+        assert not any(line.lower().startswith(b"content-length") for line in lines), "the length of the page before it was rewritten"
+
+
+async def test_a_choice_is_recorded_and_obeyed(tmp_path: Path) -> None:
+    async def page(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
+        body = PAGE % b""
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    async with behind_volens(page, tmp_path) as w:
+        notice = json.loads(
+            split(await w.ask(get(b"/", b"Accept: text/html")))[2].split(b"data-volens='")[1].split(b"'")[0].replace(b"&quot;", b'"')
+        )["n"]
+        form = f"notice={notice}&answer=accept&surface=notice&language=en&back=/".encode()
+        fields = [b"Content-Type: application/x-www-form-urlencoded", b"Origin: http://site.example", b"Sec-Fetch-Site: same-origin"]
+        status, lines, _ = split(await w.ask(get(b"/_volens/choice", *fields, b"Content-Length: %d" % len(form), method=b"POST") + form))
+        assert status == 303
+        cookies = [line.split(b": ", 1)[1].split(b";")[0] for line in lines if line.lower().startswith(b"set-cookie: volens")]
+        assert len(cookies) == 2
+        accepted = split(await w.ask(get(b"/", b"Accept: text/html", b"Cookie: " + b"; ".join(cookies))))[2]
+        assert b" src='https://www.google-analytics.com" in accepted
+        assert not any(b"volens" in line.lower() and line.lower().startswith(b"cookie") for line in w.lines)
+
+
+async def test_a_failing_site_is_said_to_fail_on_a_page_of_ours(tmp_path: Path) -> None:
+    async with behind_volens(cuts(), tmp_path) as w:
+        status, lines, body = split(await w.ask(get(b"/article", b"Accept: text/html")))
+        assert status == 502
+        assert b"<html" in body
+        assert b"cache-control: no-store" in [line.lower() for line in lines]
+
+
+async def test_a_websocket_passes_through_the_gateway(tmp_path: Path) -> None:
+    async def upgraded(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")
+        writer.write(b"first" + await reader.readexactly(4))
+        return "close"
+
+    async with behind_volens(upgraded, tmp_path) as w:
+        fields = [
+            b"Upgrade: websocket",
+            b"Connection: Upgrade",
+            b"Sec-WebSocket-Key: k",
+            b"Sec-WebSocket-Version: 13",
+            b"Cookie: _ga=1; session=1",
+        ]
+        status, lines, body = split(await w.ask(get(b"/ws", *fields, close=False) + b"\x00\xff\r\n"))
+        assert (status, body) == (101, b"first\x00\xff\r\n")
+        assert lines[:1] == [b"Sec-WebSocket-Accept: x"]
+        assert b"Sec-WebSocket-Key: k" in w.lines
+        assert not any(b"_ga" in line for line in w.lines)
