@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-from volens.catalog import Catalog
+from volens.catalog import Catalog, Entry
 from volens.policy import Decision, Grant, Reason
 from volens.site import Site
 
@@ -98,11 +98,13 @@ class Hosts:
         if self.open:
             return Decision(True, Reason.UNCONFIGURED if self.site.unconfigured else Reason.GRANTED)
         if self.catalog.same_party(host, self.page):
-            cloak = self.catalog.path(host, "/")
+            cloak = self.catalog.path(host, "/", self.page) or self._other_trade(host)
             if cloak is None:
                 return Decision(True, Reason.OWN)
             return self._purposes(cloak.purposes, cloak.id)
         entry = self.catalog.host(host)
+        if entry is not None and entry.shared:
+            entry = None  # rented ground: the landlord says nothing of the tenant
         if entry is not None and entry.kind == "tracker":
             return self._purposes(entry.purposes, entry.id)
         if entry is not None and entry.kind == "delivery":
@@ -110,6 +112,11 @@ class Hosts:
         if passive and self.site.passive:
             return Decision(True, Reason.PASSIVE)
         return Decision(False, Reason.UNKNOWN)
+
+    def _other_trade(self, host: str) -> Entry | None:
+        """The tracking service at a host of the page's own party, where the page's own host isn't that service."""
+        entry, page = self.catalog.host(host), self.catalog.host(self.page)
+        return entry if entry is not None and entry.kind == "tracker" and (page is None or page.id != entry.id) else None
 
     def _purposes(self, purposes: tuple[str, ...], service: str) -> Decision:
         """A service the notice does not name: only a demonstration may let it through, when all it serves is granted."""
@@ -128,18 +135,17 @@ class Hosts:
         entry = self.catalog.host(host)
         return entry.name if entry is not None and entry.embed == form else ""
 
-    def collection(self, target: str) -> bool:
+    def collection(self, host: str, target: str) -> bool:
         """Whether a path and query of an own host is a collection end point that is not granted."""
-        if self.open or self.grant.everything:
+        if self.open:
             return False
-        entry = self.catalog.path(self.page, target)
-        if entry is None:
+        entry = self.catalog.path(host, target, self.page)
+        if entry is None or any(pattern.fullmatch(target) for pattern in self._granted_paths):
             return False
-        if any(re.fullmatch(r".*".join(map(re.escape, path.split("*"))), target) for path in self._exempt_paths):
-            return False
-        return not (entry.purposes and all(self.grant.allows(purpose) for purpose in entry.purposes))
+        return not self._purposes(entry.purposes, entry.id).allowed
 
     @cached_property
-    def _exempt_paths(self) -> tuple[str, ...]:
-        """Paths of granted services, written as hosts that begin with ``/`` in their declaration."""
-        return tuple(p for s in self.grant.notice.services if s.id in self.grant.services for p in s.hosts if p.startswith("/"))
+    def _granted_paths(self) -> tuple[re.Pattern[str], ...]:
+        """Own paths of granted services, written among their hosts with a leading ``/``; ``*`` for any characters."""
+        paths = (p for s in self.grant.notice.services if self.grant.decide(s).allowed for p in s.hosts if p.startswith("/"))
+        return tuple(re.compile(".*".join(map(re.escape, path.split("*")))) for path in paths)

@@ -33,9 +33,9 @@ MAX_STYLE = 1 << 18
 MAX_DEPTH = 4
 """Documents inside attributes inside documents; deeper ones are withheld whole."""
 
-IN_HEAD = frozenset("html head base basefont bgsound link meta title noscript noframes style script template".split())
-RAW = frozenset("style script title textarea xmp noembed noframes iframe noscript plaintext".split())
-HINTS = frozenset("preconnect dns-prefetch prefetch prerender preload modulepreload compression-dictionary".split())
+IN_HEAD = frozenset(["html", "head", "base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style", "script", "template"])
+RAW = frozenset(["style", "script", "title", "textarea", "xmp", "noembed", "noframes", "iframe", "noscript", "plaintext"])
+HINTS = frozenset(["preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload", "compression-dictionary"])
 LOADS = {"stylesheet": "style", "icon": "image", "apple-touch-icon": "image", "apple-touch-icon-precomposed": "image"} | {
     "mask-icon": "image",
     "apple-touch-startup-image": "image",
@@ -349,11 +349,12 @@ class Rewriter:
         decision = self._frame.hosts.decide(host, kind)
         if kind == "navigate" and decision.reason is Reason.UNKNOWN:
             return True
-        if decision.allowed and host == self._frame.page.host:
-            if kind in ("script", "image", "frame", "connect") and self._frame.hosts.collection(target.path):
+        if decision.reason is Reason.OWN and decision.allowed and kind != "navigate":
+            if self._frame.hosts.collection(host, target.path):
                 self.seen.withheld.setdefault((host, kind), Decision(False, Reason.UNDECIDED))
                 return False
-            return True
+        if host == self._frame.page.host:
+            return decision.allowed
         if decision.allowed:
             if kind != "navigate":
                 port = ":" + target.port if target.port else ""

@@ -140,7 +140,7 @@ class Screens:
             raise NoticeError(f"languages = {list(self.notice.languages)}: no interface texts. Use some of {', '.join(sorted(packaged))}.")
         self._first = next(iter(self._words))
         colours = _colours(site.theme)
-        self.style = _squeeze(colours.replace(":root", ":host") + (_TOP if site.theme.position == "top" else "") + _NOTICE)
+        self.style = _ascii(_squeeze(colours.replace(":root", ":host") + (_TOP if site.theme.position == "top" else "") + _NOTICE))
         self.page_style = _squeeze(colours + (_PAGE if "prefers-color-scheme" in colours else _PAGE.replace("light dark", "light")))
         self._to_panel = html(' formaction="{prefix}panel" formmethod="get"', prefix=site.prefix)
         self._dresses: dict[tuple[object, ...], Dress] = {}
@@ -179,7 +179,6 @@ class Screens:
         return found
 
     def _dress(self, grant: Grant, say: Words, framed: bool) -> Dress:
-        asked = grant.asked and not framed
         body = html(
             '<volens-notice lang="{language}" dir="{dir}" data-storage="{storage}" data-profiles="{profiles}"{panel}{ask}>'
             '<template shadowrootmode="open"><style>{style}</style>{shadow}</template>{plain}</volens-notice>',
@@ -295,8 +294,8 @@ class Screens:
         main = html(
             '<form method="post" action="{prefix}choice" data-volens-panel="">{hidden}'
             '<header><h1 id="volens-panel-title">{title}</h1><a class="x" href="{back}" aria-label="{close}"><span aria-hidden="true">✕</span></a></header>'
-            '<div class="body">{message}<p>{intro}</p><p>{yes} {no}</p><p>{valid} <a href="{policy}">{policy_text}</a></p>{gpc}'
-            '<h2 id="services">{purposes_title}</h2>{purposes}{exempt}{mine}</div>'
+            '<div class="body">{message}<p>{intro}</p>{gpc}<p>{yes} {no}</p>'
+            '<h2 id="services">{purposes_title}</h2>{purposes}{exempt}{mine}<p>{valid} <a href="{policy}">{policy_text}</a></p></div>'
             '<div class="bar" role="group" aria-label="{bar}">'
             '<button name="answer" value="refuse">{refuse}</button><button name="answer" value="accept">{accept}</button>'
             '<button name="answer" value="switches">{ok}</button></div></form>',
@@ -481,7 +480,7 @@ class Screens:
             rights=say("policy.rights"),
             rights_text=say("policy.rights.text", contact=link),
         )
-        return self._page(say, say("policy"), main)
+        return self._page(say, say("policy"), main, script=True)
 
     def _described(self, purpose: Purpose, say: Words) -> Html:
         services = [s for s in self.notice.services_asked if purpose.id in s.purposes]
@@ -622,6 +621,27 @@ class Screens:
             files=html('<p class="message">{x}</p>', x=say("gate.files")) if files_lost else None,
             hidden=[_hidden(n, v) for n, v in fields],
         )
+
+    # A form that leads away
+
+    def leaving(self, url: str, language: str, method: str, fields: Sequence[tuple[str, str]], back: str) -> str:
+        """A form of the site's page that would send to a host not allowed: whom it reaches, and sent by the visitor's press only."""
+        say = self._say(language)
+        host = urlsplit(url).hostname or url
+        main = html(
+            '<header><h1>{title}</h1></header><div class="body"><p>{text}</p>{kept}'
+            '<form method="{method}" action="{url}">{hidden}<div class="ways"><button>{send}</button></div></form><p><a href="{back}">{back_text}</a></p></div>',
+            title=say("leaving.title", host=host),
+            text=say("leaving.text", host=host),
+            kept=[html("<blockquote>{v}</blockquote>", v=v) for n, v in fields if v.strip() and not _SECRET.search(n)],
+            method=method,
+            url=url,
+            hidden=[_hidden(n, v) for n, v in fields],
+            send=say("leaving.send", host=host),
+            back=back,
+            back_text=say("problem.back"),
+        )
+        return self._page(say, say("leaving.title", host=host), main)
 
     # Messages
 
@@ -766,7 +786,7 @@ def _colours(theme: Theme) -> str:
     dark = {"b": "#171a21", "t": "#eef0f5", "m": "#a9b0c0", "l": "#3a404e", "s": "#20242d", "k": "#d9e2fb", "j": "#171a21", "a": "#9dbaff"}
     set_ = {"b": theme.background, "t": theme.text, "k": theme.accent, "a": theme.accent, "r": theme.radius, "f": theme.font}
     set_ = {name: value for name, value in set_.items() if value}
-    for name, value in set_.items():
+    for value in set_.values():
         if not _VALUE.fullmatch(value):
             raise NoticeError(f"[theme] {value!r}: not a plain CSS value. Use a colour, a length or font names.")
     if theme.accent:
@@ -794,6 +814,11 @@ def _on(colour: str) -> str:
     return "#fff" if 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 else "#000"
 
 
+def _ascii(css: str) -> str:
+    """CSS escapes for what isn't ASCII: the text goes into pages of any encoding, and its hash must not depend on it."""
+    return "".join(c if c.isascii() else f"\\{ord(c):x} " for c in css)
+
+
 def _squeeze(css: str) -> str:
     """Without the spaces that only readers need."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
@@ -812,15 +837,15 @@ form>*,dialog{pointer-events:auto}
 background:none;color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:pointer}
 #s,#p{position:relative;isolation:isolate;padding:.5em .9em;background:var(--d)}
 #p{border-inline-start:2px solid var(--b)}
-span b{display:block}
-span b:before{content:"✕ "}
-.n{display:none}
-svg{position:absolute;inset:0;z-index:-1;width:100%;height:100%;fill:var(--g)}
+#volens-band b{display:block}
+#volens-band b:before{content:"✕ "}
+#volens-band .n{display:none}
+#volens-band svg{position:absolute;inset:0;z-index:-1;width:100%;height:100%;fill:var(--g)}
 :host([data-storage=yes]) #s,:host([data-profiles=yes]) #p{background:var(--g)}
 :host([data-storage=yes]) #s b:before,:host([data-profiles=yes]) #p b:before{content:"✓ "}
 :host([data-storage=part]) #s b:before,:host([data-profiles=part]) #p b:before{content:"◐ "}
 :host([data-storage=no]) #s>:not(:only-child,.n),:host([data-profiles=no]) #p>:not(:only-child,.n){display:none}
-:host([data-storage=no]) #s .n,:host([data-profiles=no]) #p .n{display:block}
+:host([data-storage=no]) #s>.n,:host([data-profiles=no]) #p>.n{display:block}
 #volens-ask{box-sizing:border-box;width:100%;max-width:46em;margin:0 auto;min-height:0;display:flex;flex-direction:column;gap:8px;padding:12px 16px;
 background:var(--b);border:1px solid var(--l);border-radius:var(--r) var(--r) 0 0;box-shadow:0 0 40px #0003}
 #x{overflow:auto;font-size:.875em;line-height:1.35}

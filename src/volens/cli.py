@@ -1,0 +1,154 @@
+"""The command ``volens``. Each subcommand reads its arguments, calls one function, and prints what it says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from volens.errors import ConfigError, VolensError
+
+DEFAULT = "volens.toml"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="volens", description="Consent that is asked plainly, obeyed in every layer, and provable.")
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="a French news site behind Volens, with third parties, on this machine")
+    demo.add_argument("--port", type=int, default=8000, help="port of the site (default 8000)")
+    demo.add_argument("--no-volens", action="store_true", help="the same site without Volens")
+    demo.add_argument("--tour", action="store_true", help="print the address of the tour through the fourteen promises")
+
+    proxy = commands.add_parser("proxy", help="a reverse proxy before any site")
+    proxy.add_argument("--upstream", help="where the site listens: http://127.0.0.1:8600")
+    proxy.add_argument("--listen", help="HOST:PORT to listen on (default 127.0.0.1:8080)")
+    proxy.add_argument("--config", type=Path, help=f"the site's configuration (default {DEFAULT} where it exists)")
+    proxy.add_argument("--unconfigured", action="store_true", help="run without configuration on an address others can reach")
+    proxy.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    proxy.add_argument("--trust", action="append", metavar="NETWORK", help="a front whose X-Forwarded-* are believed; repeatable")
+    proxy.add_argument("--access-log", action="store_true", help="a line a request, without address or query")
+
+    check = commands.add_parser("check", help="every mistake of a configuration, and whether refusing is as easy as accepting")
+    check.add_argument("config", nargs="?", type=Path, default=Path(DEFAULT))
+    check.add_argument("--json", action="store_true", help="for machines")
+    browser = check.add_mutually_exclusive_group()
+    browser.add_argument("--browser", dest="browser", action="store_true", default=None, help="measure the notice in Chromium, fail where there is none")
+    browser.add_argument("--no-browser", dest="browser", action="store_false", help="do not measure")
+
+    catalog = commands.add_parser("catalog", help="what the catalog knows of a host or a storage name, and from where")
+    catalog.add_argument("query", metavar="HOST|NAME")
+    catalog.add_argument("--json", action="store_true", help="for machines")
+    return parser
+
+
+def _proxy(arguments: argparse.Namespace) -> int:
+    import ipaddress
+
+    from volens.catalog import Catalog
+    from volens.config import load
+    from volens.web.proxy import serve
+    from volens.web.runtime import open_gateway, open_unconfigured
+
+    path: Path | None = arguments.config or (Path(DEFAULT) if Path(DEFAULT).exists() and not arguments.unconfigured else None)
+    loaded = load(path, Catalog.packaged()) if path is not None else None
+    listen = arguments.listen or (loaded.listen if loaded else "127.0.0.1:8080")
+    upstream = arguments.upstream or (loaded.upstream if loaded else "")
+    if not upstream:
+        print("volens proxy: --upstream is missing. Say where the site listens: --upstream http://127.0.0.1:8600", file=sys.stderr)
+        return 2
+    if loaded is None and not arguments.unconfigured:
+        host = listen.rpartition(":")[0].strip("[]")
+        try:
+            local = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            local = host == "localhost"
+        if not local:
+            print(
+                f"volens proxy: {listen} can be reached by others, and there is no {DEFAULT}. Write one (volens check tells what it needs), "
+                "or say --unconfigured to run a demonstration whose records prove nothing.",
+                file=sys.stderr,
+            )
+            return 2
+    for warning in loaded.warnings if loaded else ():
+        print(f"{path}: {warning}", file=sys.stderr)
+    if loaded is None:
+        import tempfile
+
+        folder = Path(tempfile.mkdtemp(prefix="volens-"))
+        print("volens proxy: no configuration: a demonstration. Accepting equals the raw page; records are not valid as proof.", file=sys.stderr)
+        factory = lambda: open_unconfigured(folder)
+    else:
+        factory = lambda: open_gateway(loaded)
+    trusted = arguments.trust or (list(loaded.trusted) if loaded and loaded.trusted else None)
+    serve(
+        factory,
+        upstream=upstream,
+        listen=listen,
+        workers=arguments.workers,
+        trusted=trusted,
+        access_log=arguments.access_log,
+        ready=lambda address: print(f"volens proxy: {address} -> {upstream}", flush=True),
+    )
+    return 0
+
+
+def _catalog(arguments: argparse.Namespace) -> int:
+    from volens.catalog import Catalog, describe, describe_text
+
+    catalog = Catalog.packaged()
+    if arguments.json:
+        print(json.dumps(describe(arguments.query, catalog), ensure_ascii=False, indent=2))
+    else:
+        print(describe_text(arguments.query, catalog))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from volens.check import run
+
+    return run(arguments.config, json=arguments.json, browser=arguments.browser, out=sys.stdout)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    try:
+        from volens_demo import run
+    except ImportError:
+        print("volens demo: the demonstration is not installed. Use the source tree, or a package that has it.", file=sys.stderr)
+        return 2
+    run(arguments.port, volens=not arguments.no_volens, tour=arguments.tour)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status: 0 done, 1 found something wrong, 2 could not be done."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        from importlib.metadata import version
+
+        print(version("volens"))
+        return 0
+    commands = {"proxy": _proxy, "catalog": _catalog, "check": _check, "demo": _demo}
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return commands[arguments.command](arguments)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except VolensError as error:
+        print(f"volens: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

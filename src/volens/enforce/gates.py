@@ -1,0 +1,44 @@
+"""Gates: a first-party path that needs a purpose, matched so that no other spelling of the path gets round it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from urllib.parse import unquote_to_bytes
+
+from volens.policy import Decision, Grant
+from volens.site import Gate
+
+
+def spellings(target: bytes) -> tuple[str, ...]:
+    """The path as received and as an application might read it: decoded, dot-removed, slash-merged, without parameters."""
+    raw = target.partition(b"?")[0].partition(b"#")[0]
+    if b"://" in raw[:12]:  # absolute form
+        raw = b"/" + raw.split(b"://", 1)[1].partition(b"/")[2]
+    decoded = raw
+    for _ in range(3):
+        again = unquote_to_bytes(decoded)
+        if again == decoded:
+            break
+        decoded = again
+    text = decoded.replace(b"\\", b"/").replace(b"\x00", b"").decode("utf-8", "replace")
+    merged = re.sub(r"/+", "/", text)
+    clean = posixpath.normpath(merged) if merged else "/"
+    bare = posixpath.normpath(re.sub(r";[^/]*", "", merged) or "/")
+    found = (raw.decode("latin-1"), text, merged, clean, clean.rstrip(". "), bare)
+    return tuple(dict.fromkeys(found))
+
+
+def closed(gates: tuple[Gate, ...], method: str, target: bytes, grant: Grant) -> tuple[Gate, Decision] | None:
+    """The first gate on this path and method that the grant leaves closed, with why; None where the way is free."""
+    if not gates:
+        return None
+    paths = spellings(target)
+    for gate in gates:
+        if gate.methods and method.upper() not in gate.methods:
+            continue
+        if any(gate.pattern.fullmatch(path) for path in paths):
+            decision = grant.decide(gate.purpose)
+            if not decision.allowed:
+                return gate, decision
+    return None

@@ -1,0 +1,136 @@
+"""The ASGI face: an application behind Volens. Only translates between ASGI 3 messages and a Visit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from volens.enforce.exchange import WHOLE
+from volens.web.gateway import Gateway, Visit
+from volens.web.messages import Pairs, Reply, Request, Waiting
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_UNSEEN = ("http.response.pathsend", "http.response.zerocopysend")
+"""Ways to send a body that we would not see."""
+
+
+def request_of(scope: Scope) -> Request:
+    """The request of an ``http`` or ``websocket`` scope."""
+    pairs: Pairs = [(bytes(key), bytes(value)) for key, value in scope["headers"]]
+    host = next((value for key, value in pairs if key == b"host"), b"").decode("latin-1").lower()
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    query = scope.get("query_string", b"")
+    client = scope.get("client")
+    return Request(
+        method=scope.get("method", "GET"),
+        target=raw + (b"?" + query if query else b""),
+        pairs=pairs,
+        scheme={"ws": "http", "wss": "https"}.get(scope.get("scheme", "http"), scope.get("scheme", "http")),
+        host=host,
+        client=client[0] if client else "",
+    )
+
+
+class AsgiFace:
+    """``app`` behind ``gateway``; ``consent`` in the scope is the visitor's Grant."""
+
+    def __init__(self, app: Application, gateway: Callable[[], Gateway]) -> None:
+        self._app, self._gateway = app, gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        visit = self._gateway().visit(request_of(scope))
+        if scope["type"] == "websocket":
+            if visit.own:
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            await self._app({**scope, "headers": visit.forward, "consent": visit.grant}, receive, send)
+            return
+        if visit.own:
+            await self._own(visit, receive, send)
+            return
+        extensions = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in _UNSEEN}
+        inner = {**scope, "headers": visit.forward, "extensions": extensions, "consent": visit.grant}
+        await self._app(inner, receive, _Answer(visit, send, scope.get("method", "GET")))
+
+    async def _own(self, visit: Visit, receive: Receive, send: Send) -> None:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            if len(body) > visit.body_limit:
+                await _reply(send, Reply(413, [(b"content-type", b"text/plain"), (b"connection", b"close")], b"Too large.\n"))
+                return
+            if not message.get("more_body"):
+                break
+        answer = visit.answer(bytes(body))
+        if isinstance(answer, Waiting):
+            try:
+                result: Any = await asyncio.wrap_future(answer.future)
+            except Exception as error:
+                result = error
+            answer = answer.then(result)
+        await _reply(send, answer)
+
+
+async def _reply(send: Send, reply: Reply) -> None:
+    pairs = [*reply.pairs, (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+class _Answer:
+    """Takes the application's messages: holds the head until it is known whether the whole body is there."""
+
+    def __init__(self, visit: Visit, send: Send, method: str) -> None:
+        self._visit, self._send, self._bodyless = visit, send, method == "HEAD"
+        self._start: Message | None = None
+        self._begun = self._done = False
+
+    async def __call__(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.early_hint":
+            pairs = self._visit.early([(b"link", link) for link in message["links"]])
+            if pairs:
+                await self._send({**message, "links": [value for _, value in pairs]})
+        elif kind == "http.response.start":
+            self._start = message
+        elif kind == "http.response.body":
+            await self._body(message.get("body", b""), bool(message.get("more_body")))
+        else:
+            await self._send(message)
+
+    async def _body(self, body: bytes, more: bool) -> None:
+        if self._done:
+            return
+        if not self._begun:
+            assert self._start is not None
+            self._begun = True
+            status, pairs = self._start["status"], [(bytes(k), bytes(v)) for k, v in self._start.get("headers", [])]
+            length = next((value for key, value in pairs if key.lower() == b"content-length"), None)
+            if (not more or length == b"%d" % len(body)) and len(body) <= WHOLE:
+                self._done = True
+                status, pairs, body = self._visit.whole(status, pairs, body)
+                await self._send({**self._start, "status": status, "headers": pairs})
+                await self._send({"type": "http.response.body", "body": body})
+                return
+            status, pairs = self._visit.head(status, pairs)
+            await self._send({**self._start, "status": status, "headers": pairs})
+        made = self._visit.feed(body)
+        if not more:
+            self._done = True
+            made += self._visit.finish()
+        if made or not more:
+            await self._send({"type": "http.response.body", "body": made, "more_body": more})

@@ -1,0 +1,66 @@
+"""``Consent(app, "volens.toml")``: an ASGI or WSGI application behind Volens."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from volens.catalog import Catalog
+from volens.config import Loaded, load
+from volens.web.asgi import AsgiFace
+from volens.web.gateway import Gateway
+from volens.web.runtime import open_gateway
+from volens.web.wsgi import WsgiFace
+
+
+def _is_asgi(app: Any) -> bool:
+    call = app if inspect.isroutine(app) else getattr(app, "__call__", app)  # noqa: B004
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call):
+        return True
+    try:
+        required = [
+            p for p in inspect.signature(call).parameters.values() if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        return False
+    return len(required) == 3
+
+
+class Consent:
+    """Wraps ``app``. The configuration is read at once (raises ConfigError with every mistake); the ledger is opened at the
+    first request of each process, so that servers that fork are safe."""
+
+    def __init__(self, app: Any, config: str | os.PathLike[str] | Loaded, *, interface: str = "") -> None:
+        """``interface``: ``asgi`` or ``wsgi`` where it can't be told from the application's signature."""
+        self._loaded = config if isinstance(config, Loaded) else load(Path(config), Catalog.packaged())
+        self._lock = threading.Lock()
+        self._made: tuple[int, Gateway] | None = None
+        kind = interface or ("asgi" if _is_asgi(app) else "wsgi")
+        if kind not in ("asgi", "wsgi"):
+            raise ValueError(f"interface {interface!r} is not 'asgi' or 'wsgi'.")
+        self._face: Any = AsgiFace(app, self.gateway) if kind == "asgi" else WsgiFace(app, self.gateway)
+        if kind == "asgi":
+            # Servers look at the callable to choose their interface.
+            self.__class__ = _AsgiConsent
+
+    def gateway(self) -> Gateway:
+        """This process's gateway."""
+        made = self._made
+        if made is None or made[0] != os.getpid():
+            with self._lock:
+                if self._made is None or self._made[0] != os.getpid():
+                    self._made = (os.getpid(), open_gateway(self._loaded))
+                made = self._made
+        return made[1]
+
+    def __call__(self, *args: Any) -> Any:
+        """The application's interface."""
+        return self._face(*args)
+
+
+class _AsgiConsent(Consent):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._face(scope, receive, send)

@@ -1,0 +1,564 @@
+"""The reserved path: choice, panel, policy, embed, files. Plain request in, reply out (or one that waits for the ledger).
+
+A grant's answer leaves only after its record is durable; a refusal needs nothing and nobody (DESIGN §8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import math
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
+from volens.enforce.csp import hash_source
+from volens.enforce.headers import cookies, expiries, get, get_all
+from volens.enforce.storage import is_own
+from volens.enforce.url import Target, resolve, text_of
+from volens.errors import ChoiceError, StoreBusy, StoreError
+from volens.ledger.record import Count, Record, new_id
+from volens.notice import Service
+from volens.policy import Decision, Grant, Reason, grant
+from volens.site import Gate, Site
+from volens.web.messages import Pairs, Reply, Request, Waiting
+from volens.web.screens import Screens, switched
+
+if TYPE_CHECKING:
+    from volens.web.gateway import Gateway
+
+log = logging.getLogger("volens")
+
+MAX_FIELDS = 500
+"""Fields of one form that are read."""
+CHOICE_BODY = 1 << 16
+"""Bytes of a choice; what was typed at a gate may be longer."""
+RATE, BURST = 2.0, 40
+"""Choices a second and at once from one address: far above a person's, far below a flood's."""
+_SURFACES = ("notice", "panel", "embed", "gate", "band")
+_NO_STORE = (b"cache-control", b"no-store")
+_SECURITY: Pairs = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-robots-tag", b"noindex"),
+]
+_METHODS = {"accept": "accept-all", "refuse": "refuse-all", "withdraw": "refuse-all", "switches": "panel", "service": "placeholder"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for one of our own pages, with what is known of who asks."""
+
+    request: Request
+    site: Site
+    grant: Grant
+    choice: Choice | None
+    record: str | None
+    host: str
+    language: str
+
+
+class Fields:
+    """What a form or a JSON body says: names with one or more values, bounded, never raising on odd input."""
+
+    def __init__(self, pairs: list[tuple[str, str]], files: bool = False) -> None:
+        self.pairs = pairs[:MAX_FIELDS]
+        self.files = files
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value."""
+        return next((value for key, value in self.pairs if key == name), default)
+
+    def all(self, name: str) -> list[str]:
+        """All values."""
+        return [value for key, value in self.pairs if key == name]
+
+    @classmethod
+    def read(cls, content_type: str, body: bytes) -> Fields:
+        """By content type: urlencoded, multipart, JSON; anything else is empty."""
+        kind = content_type.partition(";")[0].strip().lower()
+        try:
+            if kind == "application/json":
+                value = json.loads(body)
+                if not isinstance(value, dict):
+                    return cls([])
+                found: list[tuple[str, str]] = []
+                for name, item in value.items():
+                    found += [(name, str(one)) for one in (item if isinstance(item, list) else [item]) if isinstance(one, (str, int))]
+                return cls(found)
+            if kind == "multipart/form-data":
+                return cls._multipart(content_type, body)
+            if kind in ("application/x-www-form-urlencoded", ""):
+                return cls(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+        except (ValueError, RecursionError, LookupError):
+            pass  # doubt: nothing was said
+        return cls([])
+
+    @classmethod
+    def _multipart(cls, content_type: str, body: bytes) -> Fields:
+        message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n" + body)
+        found: list[tuple[str, str]] = []
+        files = False
+        for part in message.iter_parts():
+            assert isinstance(part, Message)
+            name = part.get_param("name", header="content-disposition")
+            if part.get_filename() is not None:
+                files = files or bool(part.get_payload(decode=True))
+                continue
+            payload = part.get_payload(decode=True)
+            if isinstance(name, str) and isinstance(payload, bytes):
+                found.append((name, payload.decode("utf-8", "replace")))
+        return cls(found, files)
+
+
+class Rate:
+    """A token bucket an address, for a bounded number of addresses; kept in memory only and for minutes."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def allows(self, client: str, now: float) -> float:
+        """0 where one more may pass, else the seconds to wait."""
+        with self._lock:
+            tokens, at = self._held.pop(client, (float(BURST), now))
+            tokens = min(float(BURST), tokens + (now - at) * RATE)
+            allowed = tokens >= 1
+            self._held[client] = (tokens - 1 if allowed else tokens, now)
+            while len(self._held) > 20000:
+                self._held.popitem(last=False)
+            return 0.0 if allowed else (1 - tokens) / RATE
+
+
+class Endpoints:
+    """Answers below the reserved path."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._rate = Rate()
+        self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
+            "choice": self._choice,
+            "choice.json": self._choice_json,
+            "panel": self._panel,
+            "policy": self._policy,
+            "embed/frame": self._frame,
+            "embed/script": self._script,
+            "out": self._out,
+            "health": self._health,
+        }
+
+    def answer(self, asked: Asked) -> Reply | Waiting:
+        """The reply for a path below the prefix; 404 where there is nothing."""
+        path = asked.request.target.partition(b"?")[0].decode("latin-1")
+        name = path[len(asked.site.prefix) :]
+        route = self._routes.get(name)
+        if route is not None:
+            allowed = ("POST",) if name == "choice" else ("GET", "HEAD", "POST") if name == "out" else ("GET", "HEAD")
+            if asked.request.method not in allowed:
+                return Reply(405, [(b"allow", ", ".join(allowed).encode()), (b"content-type", b"text/plain"), _NO_STORE], b"Method not allowed.\n")
+            return route(asked)
+        found = self._gateway.assets.files.get(name)
+        if found is not None and asked.request.method in ("GET", "HEAD"):
+            data, kind = found
+            hashed = name not in [f"{stem}.js" for stem in self._gateway.assets.names]
+            life = b"public, max-age=31536000, immutable" if hashed else b"no-cache"
+            return Reply(200, [(b"content-type", kind.encode()), (b"cache-control", life), *_SECURITY[:1], (b"cross-origin-resource-policy", b"same-origin")], data)
+        return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
+
+    # ---------------------------------------------------------------- pages
+
+    def _screens(self, asked: Asked) -> Screens:
+        return self._gateway.screens(asked.site)
+
+    def page(self, site: Site, status: int, text: str, *, frame: str = "", connect: bool = False) -> Reply:
+        """One of our own pages: nothing runs in it but our file, nothing frames it but the site itself."""
+        style = hash_source(self._gateway.screens(site).page_style)
+        policy = f"default-src 'none'; style-src {style}; script-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
+        if connect:
+            policy += "; connect-src 'self'"
+        if frame:
+            policy += f"; frame-src {frame}"
+        pairs = [
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-security-policy", policy.encode("latin-1")),
+            (b"vary", b"Cookie, Sec-GPC, Accept-Language"),
+            _NO_STORE,
+            *_SECURITY,
+        ]
+        return Reply(status, pairs, text.encode())
+
+    def _query(self, asked: Asked) -> Fields:
+        query = asked.request.target.partition(b"?")[2].decode("latin-1")
+        try:
+            return Fields(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS))
+        except ValueError:
+            return Fields([])
+
+    def _language(self, asked: Asked, fields: Fields) -> str:
+        wanted = fields.get("language")
+        return wanted if wanted in asked.site.notice.languages else asked.language
+
+    def _panel(self, asked: Asked) -> Reply:
+        fields = self._query(asked)
+        text = self._screens(asked).panel(
+            asked.grant,
+            self._language(asked, fields),
+            local(fields.get("back")),
+            choice_text=asked.choice.text() if asked.choice else "",
+            record_id=asked.record or "",
+        )
+        return self.page(asked.site, 200, text, connect=True)
+
+    def _policy(self, asked: Asked) -> Reply:
+        fields = self._query(asked)
+        text = self._screens(asked).policy(
+            asked.grant,
+            self._language(asked, fields),
+            local(fields.get("back")),
+            choice_text=asked.choice.text() if asked.choice else "",
+            record_id=asked.record or "",
+        )
+        return self.page(asked.site, 200, text)
+
+    def _choice_json(self, asked: Asked) -> Reply:
+        value = {
+            "site": asked.site.name,
+            "choice": asked.choice.text() if asked.choice else None,
+            "notice": asked.site.notice.digest,
+            "record": asked.record,
+            "purposes": {p: asked.grant.allows(p) for p in asked.site.notice.askable},
+            "services": {s.id: s.id in asked.grant.services for s in asked.site.notice.services_asked},
+        }
+        return _json(200, value)
+
+    def _health(self, asked: Asked) -> Reply:
+        return _json(200, {"ok": True})
+
+    # ---------------------------------------------------------------- embeds
+
+    def _embedded(self, asked: Asked, fields: Fields) -> tuple[Target, Service | None, Decision]:
+        target = resolve(fields.get("u")[:8192], Target(asked.request.scheme, asked.host, "/"))
+        hosts, _ = self._gateway.judges(asked.site, asked.grant, asked.host)
+        decision = hosts.decide(target.host, "frame") if target.host else Decision(False, Reason.UNKNOWN)
+        return target, asked.site.notice.service.get(decision.service), decision
+
+    def _frame(self, asked: Asked) -> Reply:
+        fields = self._query(asked)
+        target, service, decision = self._embedded(asked, fields)
+        if target.scheme not in ("http", "https") or not target.host:
+            return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
+        screens = self._screens(asked)
+        url = text_of(target)
+        if decision.allowed or (fields.get("once") == "1" and self._same_origin(asked)):
+            behaviour = [(n, v) for n, v in fields.pairs if n in ("allow", "sandbox", "referrerpolicy", "title", "name", "allowfullscreen")]
+            sources = " ".join(_frame_sources(target, service))
+            return self.page(asked.site, 200, screens.playing(url, behaviour), frame=sources)
+        own = asked.site.prefix + "embed/frame?" + asked.request.target.partition(b"?")[2].decode("latin-1")
+        entry = service or self._gateway.catalog.host(target.host)
+        return self.page(asked.site, 200, screens.frame(entry, url, self._language(asked, fields), own))
+
+    def _script(self, asked: Asked) -> Reply:
+        """The document that stands where a script showed something: the placeholder, then the script alone under its own policy."""
+        fields = self._query(asked)
+        target, service, decision = self._embedded(asked, fields)
+        if target.scheme not in ("http", "https") or not target.host:
+            return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
+        url = text_of(target)
+        if decision.allowed or (fields.get("once") == "1" and self._same_origin(asked)):
+            data = "".join(
+                f' {name}="{_attribute(value)}"' for name, value in fields.pairs if re.fullmatch(r"data-[a-z0-9-]{1,40}", name) and len(value) < 2000
+            )
+            sources = " ".join(_frame_sources(target, service))
+            policy = f"default-src {sources} data: 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; base-uri 'none'; sandbox allow-scripts allow-popups"
+            text = f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{_attribute(target.host)}</title></head><body><script async src="{_attribute(url)}"{data}></script></body></html>'
+            pairs = [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", policy.encode("latin-1")), _NO_STORE, *_SECURITY]
+            return Reply(200, pairs, text.encode("ascii", "xmlcharrefreplace"))
+        own = asked.site.prefix + "embed/script?" + asked.request.target.partition(b"?")[2].decode("latin-1")
+        entry = service or self._gateway.catalog.host(target.host)
+        return self.page(asked.site, 200, self._screens(asked).frame(entry, url, self._language(asked, fields), own))
+
+    def _out(self, asked: Asked) -> Reply:
+        """A form of the site's page that leads to a host not allowed: said plainly, and sent only by the visitor's own press."""
+        query = self._query(asked)
+        target = resolve(query.get("u")[:8192], Target(asked.request.scheme, asked.host, "/"))
+        if target.scheme not in ("http", "https") or not target.host:
+            return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
+        method = asked.request.method
+        content_type = (get(asked.request.pairs, b"content-type") or b"").decode("latin-1")
+        fields = Fields.read(content_type, asked.request.body) if method == "POST" else Fields([p for p in query.pairs if p[0] != "u"])
+        text = self._screens(asked).leaving(text_of(target), self._language(asked, query), "post" if method == "POST" else "get", fields.pairs, local(query.get("back")))
+        reply = self.page(asked.site, 200, text)
+        source = f"{target.scheme}://{target.host}" + (f":{target.port}" if target.port else "")
+        pairs = [(k, v.replace(b"form-action 'self'", b"form-action 'self' " + source.encode("latin-1"))) for k, v in reply.pairs]
+        return Reply(200, pairs, reply.body)
+
+    # ---------------------------------------------------------------- gates
+
+    def gate(self, asked: Asked, gate: Gate, decision: Decision) -> Reply:
+        """403: what to allow and why, with what was typed (P4)."""
+        request = asked.request
+        accept = (get(request.pairs, b"accept") or b"").decode("latin-1").lower()
+        if "json" in accept and "text/html" not in accept:
+            value = {
+                "type": "about:blank",
+                "title": "Forbidden",
+                "status": 403,
+                "detail": f"This needs the purpose {gate.purpose!r}, which the visitor has not granted.",
+                "purpose": gate.purpose,
+                "reason": decision.reason.value,
+                "panel": asked.site.prefix + "panel",
+            }
+            return _json(403, value, "application/problem+json")
+        content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
+        fields = Fields.read(content_type, request.body) if request.method not in ("GET", "HEAD") else Fields([])
+        back = self._came_from(asked)
+        text = self._screens(asked).gate(
+            gate,
+            decision,
+            asked.language,
+            request.method,
+            local(request.target.decode("latin-1")),
+            fields.pairs,
+            grant=asked.grant,
+            back=back,
+            token=self._token(asked) if not self._has_origin(asked) else "",
+            files_lost=fields.files,
+        )
+        return self.page(asked.site, 403, text)
+
+    def _came_from(self, asked: Asked) -> str:
+        """The page the visitor came from, for a plain link back only: never for a redirect."""
+        referrer = urlsplit((get(asked.request.pairs, b"referer") or b"").decode("latin-1"))
+        if referrer.netloc.lower() == asked.request.host:
+            return local(referrer.path + (f"?{referrer.query}" if referrer.query else ""))
+        return "/"
+
+    # ---------------------------------------------------------------- same origin
+
+    def _has_origin(self, asked: Asked) -> bool:
+        pairs = asked.request.pairs
+        return get(pairs, b"sec-fetch-site") is not None or (get(pairs, b"origin") or b"null") != b"null"
+
+    def _same_origin(self, asked: Asked, token: str = "") -> bool | None:
+        """True for the site's own pages, False for others', None where the browser does not say (DESIGN §8).
+
+        Same origin, not same site: ``user.example.org`` must not answer for ``www``.
+        """
+        pairs = asked.request.pairs
+        sites = get_all(pairs, b"sec-fetch-site")
+        if sites:
+            return all(value.strip().lower() == b"same-origin" for value in sites)
+        origins = get_all(pairs, b"origin")
+        if origins and origins != [b"null"]:
+            own = f"{asked.request.scheme}://{asked.request.host}".encode("latin-1")
+            return all(value.strip().lower() == own for value in origins)
+        return True if token and self._token_holds(asked, token) else None
+
+    def _token(self, asked: Asked, hour: int | None = None) -> str:
+        hour = int(self._gateway.now().timestamp() // 3600) if hour is None else hour
+        message = f"{asked.request.scheme}://{asked.request.host} {hour}".encode("latin-1", "replace")
+        return hmac.new(self._gateway.token_key, message, hashlib.sha256).hexdigest()[:32]
+
+    def _token_holds(self, asked: Asked, token: str) -> bool:
+        hour = int(self._gateway.now().timestamp() // 3600)
+        return any([hmac.compare_digest(token.encode("utf-8", "replace"), self._token(asked, h).encode()) for h in (hour, hour - 1)])
+
+    # ---------------------------------------------------------------- the choice
+
+    def _choice(self, asked: Asked) -> Reply | Waiting:
+        request = asked.request
+        content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
+        asks_json = content_type.partition(";")[0].strip().lower() == "application/json"
+        query = self._query(asked)
+        at_gate = query.get("surface") == "gate"
+        if len(request.body) > CHOICE_BODY and not at_gate:
+            return self._wrong(asks_json, 413, "A choice is smaller than that.")
+        fields = query if at_gate else Fields.read(content_type, request.body)
+        wait = self._rate.allows(request.client, time.monotonic())
+        if wait:
+            reply = self._wrong(asks_json, 429, "Too many choices at once from your address. Wait a moment.")
+            return Reply(reply.status, [*reply.pairs, (b"retry-after", b"%d" % math.ceil(wait))], reply.body)
+        language = self._language(asked, fields)
+        own = self._same_origin(asked, fields.get("token"))
+        if own is False:
+            return self._wrong(asks_json, 403, "A choice is taken only from the site's own pages.")
+        screens = self._screens(asked)
+        if own is None:
+            if asks_json:
+                return self._wrong(True, 403, "The browser does not say which page this comes from. Send the form instead.")
+            typed = fields.pairs if not at_gate else []
+            kept = [(n, v) for n, v in typed if n in ("notice", "answer", "purposes", "services", "surface", "language", "back")]
+            text = screens.problem("confirm", language, back=local(fields.get("back")), token=self._token(asked), fields=kept)
+            return self.page(asked.site, 200, text)
+        notice = asked.site.notice
+        back = local(fields.get("back"))
+        if fields.get("notice") != notice.short:
+            if asks_json:
+                return _json(409, {"error": "stale", "notice": notice.short})
+            text = screens.panel(asked.grant, language, back, choice_text=asked.choice.text() if asked.choice else "", record_id=asked.record or "", message="stale")
+            return self.page(asked.site, 409, text, connect=True)
+        choice = self._read(asked, fields)
+        if choice is None:
+            return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service or withdraw, with known services.")
+        surface = fields.get("surface") if fields.get("surface") in _SURFACES else "panel"
+        answer = fields.get("answer")
+        return self._settle(asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate)
+
+    def _read(self, asked: Asked, fields: Fields) -> Choice | None:
+        notice, day, answer = asked.site.notice, self._gateway.now().date(), fields.get("answer")
+        try:
+            if answer == "accept":
+                return Choice.accept_all(notice, day)
+            if answer in ("refuse", "withdraw"):
+                return Choice.refuse_all(notice, day)
+            if answer == "switches":
+                return Choice.from_switches(notice, day, *switched(notice, fields.all("purposes"), fields.all("services")))
+            if answer == "service":
+                wanted = fields.get("services")
+                if wanted not in notice.service:
+                    return None
+                granted = asked.grant
+                purposes = granted.purposes
+                services = {s for s in granted.services if s in {x.id for x in notice.services_asked}} | {wanted}
+                return Choice.from_switches(notice, day, purposes, services)
+        except ChoiceError:
+            return None
+        return None
+
+    def _settle(
+        self, asked: Asked, choice: Choice, answer: str, surface: str, language: str, back: str, asks_json: bool, *, keeps_body: bool
+    ) -> Reply | Waiting:
+        """Count a refusal and answer; record a grant, change or withdrawal and answer when that is durable."""
+        site, notice, now = asked.site, asked.site.notice, self._gateway.now()
+        held = asked.record is not None and asked.choice is not None and not asked.choice.refuses_all
+
+        def reply(tag: RecordTag | None) -> Reply:
+            return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body)
+
+        if choice.refuses_all and not held:
+            self._gateway.store.count(Count(site.name, now.date(), notice.digest, surface, language, asked.grant.gpc))
+            return reply(None)
+        granted = grant(notice, choice, _NO_SIGNALS, now.date())
+        record = Record(
+            id=new_id(),
+            site=site.name,
+            time=now,
+            event="withdrawn" if choice.refuses_all else "changed" if held else "given",
+            method="gate" if surface == "gate" else _METHODS[answer],
+            surface=surface,
+            language=language,
+            notice=notice.digest,
+            purposes={p: p in granted.purposes for p in notice.askable},
+            services={s.id: s.id in granted.services for s in notice.services_asked},
+            supersedes=asked.record or "" if held else "",
+            unconfigured=site.unconfigured,
+            gpc=asked.grant.gpc or asked.grant.overrides_gpc,
+        )
+        try:
+            future: Future[Any] = self._gateway.store.append(record, notice)
+        except StoreBusy as error:
+            future = Future()
+            future.set_exception(error)
+        if choice.refuses_all:
+            # A withdrawal takes effect at once, even with the ledger down; its record follows when it can.
+            future.add_done_callback(lambda done: _note(done, record))
+            return reply(None)
+        tag = RecordTag.sign(self._gateway.keys, site.name, record.id, choice)
+
+        def then(result: Any) -> Reply:
+            if isinstance(result, BaseException):
+                if not isinstance(result, StoreError):
+                    raise result
+                log.error("a grant could not be recorded, so it takes no effect: %s", result)
+                if asks_json:
+                    return _json(503, {"error": "not recorded", "detail": "Your answer could not be recorded, so nothing was allowed."})
+                return self.page(site, 503, self._screens(asked).problem("record", language, back=back))
+            return reply(tag)
+
+        return Waiting(future, then)
+
+    def _answered(self, asked: Asked, choice: Choice, tag: RecordTag | None, back: str, asks_json: bool, *, keeps_body: bool) -> Reply:
+        """The cookies, what is expired, and the way on."""
+        gateway, site, request = self._gateway, asked.site, asked.request
+        secure = "; Secure" if request.scheme == "https" else ""
+        life = (expires(choice.day, site.notice.months) - choice.day).days * 86400 + 86400
+        pairs: Pairs = [
+            (b"set-cookie", f"{COOKIE}={choice.text()}; Path=/; Max-Age={life}; SameSite=Lax{secure}".encode()),
+        ]
+        if tag is not None:
+            pairs.append((b"set-cookie", f"{RECORD_COOKIE}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
+        elif asked.record is not None or RECORD_COOKIE in dict(cookies(request.pairs)):
+            pairs.append((b"set-cookie", f"{RECORD_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
+        granted = grant(site.notice, choice, _NO_SIGNALS, gateway.now().date())
+        _, storage = gateway.judges(site, granted, asked.host)
+        refused = [
+            name
+            for name, _ in cookies(request.pairs)
+            if name and not is_own(name) and storage.decide(name, http_only=name in gateway.learnt.names).reason in (Reason.REFUSED, Reason.UNNAMED)
+        ]
+        pairs += expiries(refused, asked.host, back, storage, gateway.catalog)
+        pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
+        if asks_json:
+            first_refusal = choice.refuses_all and not asked.grant.answered
+            value = {
+                "choice": choice.text(),
+                "grant": granted.key,
+                "reload": not first_refusal and granted.key != asked.grant.key,
+                "keep": {"C": storage.names("cookie"), "S": storage.names("local", "session", "indexeddb", "cache")},
+            }
+            made = _json(201, value)
+            return Reply(201, [*[p for p in made.pairs if p != _NO_STORE], *pairs], made.body)
+        where = quote(back, safe="/?=&%:;,+@!$'()*~#[]-._")
+        return Reply(307 if keeps_body else 303, [(b"location", where.encode()), *pairs])
+
+    def _wrong(self, asks_json: bool, status: int, text: str) -> Reply:
+        if asks_json:
+            return _json(status, {"error": text})
+        return Reply(status, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE, *_SECURITY], text.encode() + b"\n")
+
+
+def _note(done: Future[Any], record: Record) -> None:
+    error = done.exception()
+    if error is not None:
+        log.error("the withdrawal of record %s took effect but could not be recorded: %s", record.supersedes, error)
+
+
+_NO_SIGNALS = Signals()
+
+
+def local(path: str) -> str:
+    """A path of this site and nothing else: no scheme, no host, no control character; ``/`` in doubt."""
+    if not path.startswith("/") or len(path) > 4096 or re.match(r"/[/\\\t\n\r]", path) or re.search(r"[\x00-\x20\x7f\\]", path):
+        return "/"
+    return path
+
+
+def _attribute(value: str) -> str:
+    return value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _frame_sources(target: Target, service: Service | None) -> list[str]:
+    """The hosts of the one service, or of the one frame, that a placeholder's own policy allows."""
+    port = f":{target.port}" if target.port else ""
+    sources = {f"{target.scheme}://{target.host}{port}"}
+    for host in service.hosts if service else ():
+        if not host.startswith("/"):
+            sources.add(host + (":*" if port else ""))
+    return sorted(sources)
+
+
+def _json(status: int, value: Mapping[str, Any], kind: str = "application/json") -> Reply:
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Reply(status, [(b"content-type", kind.encode()), _NO_STORE, *_SECURITY], body)

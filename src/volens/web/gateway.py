@@ -1,0 +1,359 @@
+"""The gateway: one per process. Reads who asks, decides once, and hands each request's answer to an Exchange.
+
+The story of a request (DESIGN §7) is ``visit``: site by host, choice by cookie, grant by policy, then either an
+answer of our own (reserved path, closed gate) or the application's, through the Exchange. No I/O of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import resources
+from typing import Generic, TypeVar
+
+from volens.catalog import Catalog
+from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals
+from volens.defaults import unconfigured
+from volens.enforce import gates
+from volens.enforce.exchange import Exchange, Learnt, Memo, State
+from volens.enforce.headers import Pairs, cookies, get, get_all, without
+from volens.enforce.hosts import Hosts
+from volens.enforce.storage import Storage, is_own
+from volens.enforce.url import Target
+from volens.errors import ChoiceError
+from volens.ledger.store import Store
+from volens.policy import Decision, Grant, grant
+from volens.site import Gate, Site
+from volens.web.endpoints import Asked, Endpoints
+from volens.web.messages import Reply, Request, Waiting
+from volens.web.screens import Screens
+
+log = logging.getLogger("volens")
+T = TypeVar("T")
+
+MAX_BODY = 1 << 18
+"""Bytes of a request's body that our own end points and gates read."""
+_HOST = re.compile(r"[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]")
+
+
+class Recent(Generic[T]):
+    """A bounded memory of what is costly to make again; safe between threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is remembered under ``key``, made where it isn't."""
+        with self._lock:
+            found = self._held.get(key)
+            if found is not None:
+                self._held.move_to_end(key)
+                return found
+        made = make()
+        with self._lock:
+            self._held[key] = made
+            while len(self._held) > self._size:
+                self._held.popitem(last=False)
+        return made
+
+
+@dataclass(frozen=True)
+class Assets:
+    """The packaged browser files: text of the inline ones, bytes of the others by the name they are served under."""
+
+    guard: str
+    worker: str
+    files: Mapping[str, tuple[bytes, str]]
+    names: Mapping[str, str]
+
+    @classmethod
+    def packaged(cls) -> Assets:
+        """Read once from ``static/``. A file is served under its name with its hash, for ever."""
+        folder = resources.files("volens") / "static"
+        found: dict[str, tuple[bytes, str]] = {}
+        names: dict[str, str] = {}
+        texts: dict[str, str] = {}
+        for item in folder.iterdir():
+            if not item.name.endswith(".js"):
+                continue
+            data = item.read_bytes()
+            texts[item.name] = data.decode()
+            stem = item.name[:-3]
+            served = f"{stem}-{hashlib.sha256(data).hexdigest()[:8]}.js"
+            names[stem] = served
+            found[served] = found[item.name] = (data, "text/javascript; charset=utf-8")
+        code = texts.get("guard.js", "").strip()
+        lowered = code.lower()
+        if not code.isascii() or "</script" in lowered or "<!--" in lowered or "]]>" in code:
+            raise ValueError("static/guard.js cannot stand inline: it holds '</script', '<!--', ']]>' or a character beyond ASCII.")
+        return cls(code, texts.get("guard-worker.js", ""), found, names)
+
+
+class Gateway:
+    """Everything one process needs to answer for a site (or, without one, for any host it is asked for)."""
+
+    def __init__(
+        self,
+        site: Site | None,
+        catalog: Catalog,
+        store: Store,
+        keys: Sequence[bytes],
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        bypass: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
+        tests can move the clock."""
+        self.catalog, self.store, self.keys, self.now, self._bypassed = catalog, store, tuple(keys), now, bypass
+        self.assets = Assets.packaged()
+        self.memo, self.learnt = Memo(), Learnt()
+        self.token_key = hashlib.sha256(b"volens-token/1" + self.keys[0]).digest()
+        self._sites: Recent[Site] = Recent(1000)
+        self._screens: Recent[Screens] = Recent(1000)
+        self._grants: Recent[Grant] = Recent(20000)
+        self._judges: Recent[tuple[Hosts, Storage]] = Recent(5000)
+        self._site = site
+        if site is not None:
+            try:
+                store.keep_notice(site.name, site.notice)
+                known = {short: notice for short, notice in store.notices(site.name).items() if short != site.notice.short}
+                self._site = replace(site, earlier={**known, **site.earlier})
+            except OSError as error:
+                log.error("the ledger cannot be read: %s; earlier notices are not known, grants cannot be recorded", error)
+        self.endpoints = Endpoints(self)
+
+    def site(self, host: str) -> Site:
+        """The site that answers for a host (without port)."""
+        return self._site or self._sites.get(host, lambda: unconfigured(host))
+
+    def screens(self, site: Site) -> Screens:
+        """The screens of a site."""
+        static = {stem: site.prefix + name for stem, name in self.assets.names.items()}
+        return self._screens.get((site.name, site.notice.digest), lambda: Screens(site, static))
+
+    def visit(self, request: Request) -> Visit:
+        """Who asks and what is permitted: decided here, once."""
+        host = request.host.rpartition(":")[0] if re.search(r":\d*\Z", request.host) else request.host
+        if not _HOST.fullmatch(host):
+            host = "invalid"
+        site = self.site(host)
+        choice, record = self._choice(site, request.pairs)
+        signals = Signals(gpc=site.honour_gpc and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1")
+        today = self.now().date()
+        key = (site.name, site.notice.digest, choice and choice.text(), record is not None, signals.gpc, today)
+        granted = self._grants.get(
+            key,
+            lambda: grant(
+                site.notice,
+                choice,
+                signals,
+                today,
+                proven=record is not None,
+                earlier=site.earlier_notice(choice.notice) if choice is not None else None,
+            ),
+        )
+        if not granted.answered:
+            record = None
+        return Visit(self, site, request, host, granted, choice if granted.answered else None, record)
+
+    def _choice(self, site: Site, pairs: Pairs) -> tuple[Choice | None, str | None]:
+        """The visitor's choice and the id of the record that proves it. Anything doubtful is no choice."""
+        found: dict[str, set[str]] = {}
+        for name, value in cookies(pairs):
+            if name in (COOKIE, RECORD_COOKIE):
+                found.setdefault(name, set()).add(value)
+        texts, tags = found.get(COOKIE, set()), found.get(RECORD_COOKIE, set())
+        if len(texts) != 1:
+            return None, None
+        try:
+            choice = Choice.parse(min(texts))
+        except ChoiceError:
+            return None, None  # a damaged answer is no answer: the notice asks again
+        for text in sorted(tags)[:4]:
+            try:
+                tag = RecordTag.parse(text)
+            except ChoiceError:
+                continue
+            if tag.verifies(self.keys, site.name, choice):
+                return choice, tag.record
+        return choice, None
+
+    def judges(self, site: Site, granted: Grant, host: str) -> tuple[Hosts, Storage]:
+        """Decisions about hosts and storage names, remembered between requests."""
+        key = (site.name, site.notice.digest, granted.key, granted.answered, host)
+        return self._judges.get(key, lambda: (Hosts(site, granted, self.catalog, host), Storage(site, granted, self.catalog)))
+
+    @property
+    def bypassed(self) -> bool:
+        """Whether the operator has switched Volens off for now."""
+        return self._bypassed()
+
+
+def answer_text(choice: Choice | None) -> str:
+    """What of a choice changes a page: notice and answers, not the day."""
+    if choice is None:
+        return ""
+    version, notice, _, answers = choice.text().split(".", 3)
+    return f"{version}.{notice}..{answers}"
+
+
+class Visit:
+    """One request of one visitor, as a face sees it."""
+
+    body_limit = MAX_BODY
+
+    def __init__(
+        self, gateway: Gateway, site: Site, request: Request, host: str, granted: Grant, choice: Choice | None, record: str | None
+    ) -> None:
+        self._gateway, self.site, self._request = gateway, site, request
+        self.grant, self._choice, self._record, self._host = granted, choice, record, host
+        path = request.target.partition(b"?")[0]
+        self.left = gateway.bypassed or any(_glob(pattern).fullmatch(path.decode("latin-1")) for pattern in site.leave)
+        self.own = path.startswith(site.prefix.encode()) or path == site.prefix.rstrip("/").encode()
+        self._gate: tuple[Gate, Decision] | None = None
+        self._refused_path = False
+        if not self.own and not self.left:
+            self._gate = gates.closed(site.gates, request.method, request.target, granted)
+            self.own = self._gate is not None
+            self._refused_path = not self.own and self._collects()
+            self.own = self.own or self._refused_path
+        self.forward: Pairs = []
+        if not self.own:
+            if self.left:
+                self.forward = _without_own(request.pairs)
+            else:
+                self.forward = self._exchange.ask(request.pairs, request.target)
+
+    @cached_property
+    def _state(self) -> State:
+        gateway, request = self._gateway, self._request
+        hosts, storage = gateway.judges(self.site, self.grant, self._host)
+        screens = gateway.screens(self.site)
+        accept = (get(request.pairs, b"accept-language") or b"").decode("latin-1")
+        fallback = screens.language("", accept)
+        port = request.host.rpartition(":")[2] if re.search(r":\d+\Z", request.host) else ""
+        path = request.target.decode("latin-1")
+        return State(
+            hosts=hosts,
+            storage=storage,
+            page=Target(request.scheme, self._host.strip("[]"), path if path.startswith("/") else "/", port),
+            code=gateway.assets.guard,
+            worker_code=gateway.assets.worker,
+            style=screens.style,
+            dress=lambda language: screens.dress(self.grant, screens.language(language, accept)).body,
+            answer=answer_text(self._choice),
+            language=fallback,
+            destination=(get(request.pairs, b"sec-fetch-dest") or b"").decode("latin-1").strip().lower(),
+            method=request.method,
+            xhr=(get(request.pairs, b"x-requested-with") or b"").strip().lower() == b"xmlhttprequest",
+            accepts_html=b"text/html" in (get(request.pairs, b"accept") or b"text/html"),
+            ports=port,
+            posted=request.method not in ("GET", "HEAD"),
+        )
+
+    @cached_property
+    def _exchange(self) -> Exchange:
+        return Exchange(self._state, self._gateway.memo, self._gateway.learnt)
+
+    def _collects(self) -> bool:
+        """Whether the request itself is for a first-party collection end point that is not granted."""
+        destination = (get(self._request.pairs, b"sec-fetch-dest") or b"").lower()
+        if destination in (b"", b"document"):
+            return False
+        hosts, _ = self._gateway.judges(self.site, self.grant, self._host)
+        return hosts.collection(self._host, self._request.target.decode("latin-1"))
+
+    # Our own answers
+
+    def answer(self, body: bytes) -> Reply | Waiting:
+        """The reserved path's answer, or a closed gate's."""
+        if self._refused_path:
+            return Reply(204, [(b"cache-control", b"no-store"), (b"vary", b"Cookie, Sec-GPC, Sec-Fetch-Dest")])
+        request = replace(self._request, body=body)
+        accept = (get(request.pairs, b"accept-language") or b"").decode("latin-1")
+        asked = Asked(
+            request, self.site, self.grant, self._choice, self._record, self._host, self._gateway.screens(self.site).language("", accept)
+        )
+        if self._gate is not None:
+            return self._gateway.endpoints.gate(asked, *self._gate)
+        return self._gateway.endpoints.answer(asked)
+
+    def failed(self, kind: str) -> Reply:
+        """A clear page where the application gave none: ``down``, ``slow`` or ``broken``."""
+        accept = (get(self._request.pairs, b"accept-language") or b"").decode("latin-1")
+        screens = self._gateway.screens(self.site)
+        target = self._request.target.decode("latin-1")
+        back = target if target.startswith("/") and not target.startswith("//") else "/"
+        text = screens.problem(kind, screens.language("", accept), back=back)
+        return self._gateway.endpoints.page(self.site, 504 if kind == "slow" else 502, text)
+
+    # The application's answers
+
+    def early(self, pairs: Pairs) -> Pairs:
+        """The fields of a 103 that may be sent."""
+        return pairs if self.left else self._exchange.early(pairs)
+
+    def whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
+        """An answer that is all at hand. An error of ours serves the text with third parties withheld, never the raw page."""
+        if self.left:
+            return status, pairs, body
+        try:
+            return self._exchange.whole(status, pairs, body)
+        except Exception:
+            log.exception("a page could not be rewritten; its text is served with third parties withheld")
+            return self._exchange.withheld(_safe_headers(pairs), body)
+
+    def head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
+        """Status and headers before the body."""
+        return (status, pairs) if self.left else self._exchange.head(status, pairs)
+
+    @property
+    def streams(self) -> bool:
+        """Whether ``feed`` changes anything."""
+        return not self.left and self._exchange.streams
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The next bytes of a body."""
+        return chunk if self.left else self._exchange.feed(chunk)
+
+    def finish(self) -> bytes:
+        """Its end."""
+        return b"" if self.left else self._exchange.finish()
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))))
+
+
+def _without_own(pairs: Pairs) -> Pairs:
+    """The request without our cookies: they must not become the identifier the visitor refused."""
+    if not any(b"volens" in value for value in get_all(pairs, b"cookie")):
+        return pairs
+    kept = [f"{n}={v}" if n else v for n, v in cookies(pairs) if not is_own(n)]
+    out = without(pairs, b"cookie")
+    return [*out, (b"cookie", "; ".join(kept).encode("latin-1"))] if kept else out
+
+
+def _safe_headers(pairs: Pairs) -> Pairs:
+    keep = (b"content-type", b"content-encoding", b"content-language", b"cache-control", b"content-security-policy")
+    return [(key, value) for key, value in pairs if key.lower() in keep]
+
+
+def new_key() -> bytes:
+    """A key for record tags: 32 random bytes."""
+    return secrets.token_bytes(32)
+
+
+
+
+

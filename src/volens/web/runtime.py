@@ -1,0 +1,60 @@
+"""From a configuration to a running gateway: store opened, keys read or made."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from volens.catalog import Catalog
+from volens.config import Loaded, load
+from volens.errors import ConfigError, Mistake
+from volens.ledger.sqlite import SqliteStore
+from volens.web.gateway import Gateway, new_key
+
+
+def read_keys(path: Path) -> tuple[bytes, ...]:
+    """The keys of record tags, newest first, one of 64 hexadecimal digits a line; made with one key where the file is missing.
+
+    Raises ConfigError where the file is there and isn't that: a new key instead would void every grant.
+    """
+    try:
+        lines = path.read_text("ascii").split()
+    except FileNotFoundError:
+        key = new_key()
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(key.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return (key,)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), (Mistake("keys", f"cannot be read: {error}.", "Give the file back, or name another with keys = …."),)) from error
+    try:
+        keys = tuple(bytes.fromhex(line) for line in lines)
+        if not keys or any(len(key) != 32 for key in keys):
+            raise ValueError("not 32 bytes each")
+    except ValueError as error:
+        remedy = "One key a line, 64 hexadecimal digits, newest first."
+        raise ConfigError(str(path), (Mistake("keys", f"does not hold record keys ({error}).", remedy),)) from error
+    return keys
+
+
+def open_gateway(loaded: Loaded) -> Gateway:
+    """The gateway of a configured site."""
+    try:
+        keys = read_keys(Path(loaded.keys))
+    except FileExistsError:  # another worker made it in this moment
+        keys = read_keys(Path(loaded.keys))
+    return Gateway(loaded.site, Catalog.packaged(), SqliteStore(Path(loaded.ledger)), keys)
+
+
+def open_configured(path: Path) -> Gateway:
+    """The gateway of the site that ``path`` (volens.toml) declares; raises ConfigError."""
+    return open_gateway(load(path, Catalog.packaged()))
+
+
+def open_unconfigured(folder: Path | None = None) -> Gateway:
+    """A demonstration: every host is its own site, grants are marked as such and never valid as proof."""
+    folder = folder or Path(tempfile.mkdtemp(prefix="volens-"))
+    return Gateway(None, Catalog.packaged(), SqliteStore(folder / "demonstration.db"), read_keys(folder / "demonstration.keys"))
