@@ -141,7 +141,7 @@ class Service:
     @property
     def mark(self) -> str:
         """Digest of what is material: another one means the visitor is asked again."""
-        return _mark([self.id, self.name, sorted(self.purposes), self.profiles, self.chain])
+        return _mark([self.id, self.name, self.controller, sorted(self.purposes), self.profiles, self.chain])
 
 
 def _mark(value: Any) -> str:
@@ -172,6 +172,9 @@ class Notice:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise NoticeError(f"{kind} declared twice: {', '.join(twice)}.")
+        both = sorted(set(ids).intersection(service.id for service in self.services))
+        if both:  # ``Grant.new`` and the panel name either by its id alone
+            raise NoticeError(f"both a purpose and a service: {', '.join(both)}.")
         for service in self.services:
             for purpose in service.purposes:
                 if purpose not in ids:
@@ -278,7 +281,9 @@ class Notice:
                 months=value["months"],
                 layout=value["layout"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except NoticeError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise NoticeError(f"not a volens-notice/1 document: {error!r}") from error
 
     @cached_property

@@ -6,13 +6,14 @@ brings its reason, the same in logs, in the panel, in findings and in tests.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 
 from volens.choice import Choice, Signals, expires
-from volens.notice import Notice, Service, StorageKey
+from volens.notice import Notice, Purpose, Service, StorageKey
 
 
 class Reason(StrEnum):
@@ -66,9 +67,9 @@ class Grant:
     new: frozenset[str] = frozenset()
     """Ids of purposes and services that are new since the visitor's answer; empty without an earlier answer."""
     gpc: bool = False
-    """A signal asked for advertising and profiles to be off, and no explicit choice has overridden it."""
+    """A signal asks for advertising and profiles to be off, and no explicit choice allows what creates profiles."""
     overrides_gpc: bool = False
-    """An explicit choice on this site grants something although the browser sends the signal."""
+    """An explicit choice on this site allows what creates profiles although the browser sends the signal."""
     day: date | None = None
     """The day of the answer."""
 
@@ -82,15 +83,22 @@ class Grant:
     def decide(self, x: str | Service | StorageKey) -> Decision:
         """The decision about a purpose (by id), a service, or a storage key."""
         if isinstance(x, StorageKey):
-            if x.service and x.service in self.notice.service:
-                return self.decide(self.notice.service[x.service])
-            return self.decide(x.purpose)
+            if not x.service:
+                return self.decide(x.purpose)
+            service = self.notice.service.get(x.service)
+            if service is None:
+                return Decision(False, Reason.UNNAMED, x.purpose, x.service)
+            decision = self.decide(service)
+            # A key may serve a purpose its service was not declared for: then that one is needed too.
+            return self.decide(x.purpose) if decision.allowed and x.purpose not in service.purposes else decision
         if isinstance(x, Service):
-            first = next((p for p in x.purposes if p in self.notice.askable), x.purposes[0])
-            if x.id not in self.notice.service:
-                return Decision(False, Reason.UNNAMED, first, x.id)
-            if not set(x.purposes).intersection(self.notice.askable):
-                return Decision(True, Reason.EXEMPT, x.purposes[0], x.id)
+            service = self.notice.service.get(x.id)
+            if service is None:
+                return Decision(False, Reason.UNNAMED, x.purposes[0], x.id)
+            # What the notice says of the service counts, not what the caller's copy says.
+            first = next((p for p in service.purposes if p in self.notice.askable), None)
+            if first is None:
+                return Decision(True, Reason.EXEMPT, service.purposes[0], x.id)
             if x.id in self.services:
                 return Decision(True, Reason.GRANTED, first, x.id)
             return Decision(False, self._reason(), first, x.id)
@@ -116,18 +124,18 @@ class Grant:
     @cached_property
     def storage_share(self) -> tuple[int, int]:
         """(granted, all) of what may keep or read storage, for the band (P7): services, and purposes without one."""
-        return self._share(lambda purpose, service: True)
+        return self._share(lambda x: True)
 
     @cached_property
     def profiles_share(self) -> tuple[int, int]:
         """(granted, all) of what creates profiles (P8): services declared so, and the purposes that are it."""
-        return self._share(lambda purpose, service: service.profiles if service else purpose.profiles)
+        return self._share(lambda x: x.profiles)
 
-    def _share(self, counts) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+    def _share(self, counts: Callable[[Purpose | Service], bool]) -> tuple[int, int]:
         asked = self.notice.services_asked
         served = {p for s in asked for p in s.purposes}
-        flags = [s.id in self.services for s in asked if counts(None, s)]
-        flags += [p in self.purposes for p in self.notice.askable if p not in served and counts(self.notice.purpose[p], None)]
+        flags = [s.id in self.services for s in asked if counts(s)]
+        flags += [p in self.purposes for p in self.notice.askable if p not in served and counts(self.notice.purpose[p])]
         return sum(flags), len(flags)
 
     @cached_property
@@ -135,14 +143,13 @@ class Grant:
         """What is granted, as short text: equal keys mean equal pages."""
         if self.everything:
             return "*"
-        alone = sorted(s for s in self.services if not set(self.notice.service[s].purposes) <= self.purposes)
-        without = sorted(
-            s.id
-            for s in self.notice.services_asked
-            if s.id not in self.services and set(s.purposes).intersection(self.notice.askable) <= self.purposes
-        )
-        exempt = [s.id for s in self.notice.services if not set(s.purposes).intersection(self.notice.askable)]
-        return "~".join([*sorted(self.purposes), *("+" + s for s in alone if s not in exempt), *("!" + s for s in without)])
+        alone: list[str] = []
+        without: list[str] = []
+        for service in self.notice.services_asked:
+            covered = set(service.purposes).intersection(self.notice.askable) <= self.purposes
+            if covered != (service.id in self.services):
+                (without if covered else alone).append(service.id)
+        return "~".join([*sorted(self.purposes), *("+" + s for s in sorted(alone)), *("!" + s for s in sorted(without))])
 
 
 def grant(
@@ -167,7 +174,8 @@ def grant(
     answered = notice if choice.notice == notice.short else earlier
     if answered is None or choice.notice != answered.short:
         return nothing
-    if choice.day > now + timedelta(days=1) or now > expires(choice.day, notice.months):
+    # An answer holds as long as the visitor was told, even where the site has lengthened it since (R18).
+    if choice.day > now + timedelta(days=1) or now > expires(choice.day, min(notice.months, answered.months)):
         return nothing
     if not choice.refuses_all and not proven:
         return nothing
@@ -187,7 +195,7 @@ def grant(
         if needed <= purposes or (service.id in choice.services and not needed & new_purposes):
             services.add(service.id)
     new = frozenset(new_purposes | new_services)
-    gives = bool(purposes or services - exempt)
+    gives = any(notice.purpose[p].profiles for p in purposes) or any(notice.service[s].profiles for s in services - exempt)
     return Grant(
         notice,
         purposes,

@@ -27,8 +27,10 @@ class Gate:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", MappingProxyType(dict(self.title)))
-        parts = (re.escape(part) for part in self.path.split("*"))
-        object.__setattr__(self, "pattern", re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL))
+        first, *rest = (re.escape(part) for part in re.split(r"\*+", self.path))
+        # Each part between stars is taken where it first occurs and not tried again: no path makes matching slow.
+        source = first + "".join(f"(?>.*?{part})" for part in rest[:-1]) + "".join(f".*{part}" for part in rest[-1:])
+        object.__setattr__(self, "pattern", re.compile(source, re.IGNORECASE | re.DOTALL))
 
 
 @dataclass(frozen=True, slots=True)
