@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import os
+import random
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +396,70 @@ async def test_a_malformed_chunked_body_never_ends_well_at_the_upstream(chunks: 
         assert split(reply)[0] == 400
         await eventually(lambda: len(got) == len(w.origin.heads), "the upload did not end")
         assert not any(b"0\r\n\r\n" in body or b"GET" in body for body in got)
+
+
+async def test_whatever_is_sent_the_upstream_gets_one_well_formed_message_after_another() -> None:
+    """Requests with seeded damage; the origin reads as strictly as RFC 9112 allows and must stay in step."""
+    line = re.compile(rb"(?:GET|HEAD|POST|PUT|OPTIONS|DELETE) /[!-~]* HTTP/1\.1")
+    fields = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*")
+    wrong: list[bytes] = []
+
+    async def strict(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first, *rest = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        names = [field.split(b":")[0].lower() for field in rest]
+        lengths = [field.split(b": ")[1] for field in rest if field.lower().startswith(b"content-length:")]
+        codings = [field for field in rest if field.lower().startswith(b"transfer-encoding:")]
+        sound = (
+            line.fullmatch(first) and all(map(fields.fullmatch, rest)) and len(lengths) + len(codings) <= 1 and names.count(b"host") == 1
+        )
+        if not sound or not all(length.isdigit() for length in lengths) or codings not in ([], [b"Transfer-Encoding: chunked"]):
+            wrong.append(head)
+        if b"Expect: 100-continue" in head:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if lengths:
+            await reader.readexactly(int(lengths[0]))
+        while codings:
+            size = (await reader.readuntil(b"\r\n")).removesuffix(b"\r\n")
+            data = await reader.readexactly(int(size, 16) + 2)
+            if not re.fullmatch(rb"[0-9a-f]+", size) or not data.endswith(b"\r\n"):
+                wrong.append(size + data)
+            if size == b"0":
+                break
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    seeds = [
+        b"POST /a HTTP/1.1\r\nHost: site.example\r\nContent-Length: 12\r\nX: y\r\n\r\nGET / HTTP/1",
+        b"POST /a HTTP/1.1\r\nHost: site.example\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\nc;a=b\r\nGET / HTTP/1\r\n0\r\nT: u\r\n\r\n",
+        b"GET /a?b=c HTTP/1.1\r\nHost: site.example\r\nConnection: keep-alive, X\r\nX: y\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+        b"PUT /a HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc",
+    ]
+    bits = b"\r|\n|\r\n| |\t|\0|:|,|;|0|1|\x0b|\xff|_|-|\r\n |chunked".split(b"|")
+    bits += [b"%s\r\n" % field for field in (b"Transfer-Encoding: chunked", b"Content-Length: 3", b"Host: b", b"Expect: 100-continue")]
+    bits += [b"Upgrade: websocket\r\nConnection: Upgrade\r\n"]
+    dice = random.Random(2)
+    async with world(strict, limits=replace(QUICK, client_idle=0.15, client_header=0.15)) as w:
+
+        async def one() -> tuple[bytes, bytes]:
+            raw = dice.choice(seeds)
+            for _ in range(dice.choice((0, 1, 1, 2))):
+                at = dice.randrange(len(raw))
+                raw = raw[:at] + dice.choice(bits) + raw[at + dice.choice((0, 0, 1, 2)) :]
+            reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+            reply = b""
+            with suppress(ConnectionError, TimeoutError):
+                writer.write(raw + SMUGGLED)
+                async with asyncio.timeout(0.4):
+                    while chunk := await reader.read(65536):
+                        reply += chunk
+            writer.close()
+            return raw, reply
+
+        for _ in range(12):
+            for raw, reply in await asyncio.gather(*(one() for _ in range(32))):
+                assert b" 500 " not in reply, raw
+                assert b" 502 " not in reply, raw
+        assert wrong == []
+        assert len(w.origin.heads) > 100, "too few got through for the test to mean anything"
 
 
 # --- fields of one connection ------------------------------------------------------------------------------------------------------------
