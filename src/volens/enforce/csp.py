@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from volens.enforce.hosts import Hosts
 from volens.enforce.html import Seen
@@ -29,6 +30,7 @@ _COPY = {"script-src-elem": "script-src", "style-src-elem": "style-src", "frame-
 Directives = list[tuple[str, list[str]]]
 
 
+@lru_cache(64)
 def hash_source(text: str) -> str:
     """The source expression that allows exactly this inline text (CSP3 §6.7.3.3)."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"

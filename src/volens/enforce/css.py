@@ -42,8 +42,7 @@ def _plain_name(found: re.Match[str]) -> str:
 
 def _places(lowered: str) -> Iterator[tuple[int, str]]:
     """Where the needles stand, in order."""
-    nearest = {needle: lowered.find(needle) for needle in _NEEDLES}
-    nearest = {needle: at for needle, at in nearest.items() if at >= 0}
+    nearest = {needle: lowered.find(needle) for needle in _NEEDLES if needle in lowered}
     while nearest:
         needle = min(nearest, key=nearest.__getitem__)
         at = nearest[needle]
@@ -63,6 +62,8 @@ def withhold(text: str, allowed: Callable[[str, str], bool]) -> str:
     """
     source = _ESCAPED_NAME.sub(_plain_name, text) if "\\" in text and _ESCAPE_NEAR_NAME.search(text) else text
     lowered = source.lower()
+    if "(" not in lowered and "@" not in lowered:
+        return text
     out: list[str] = []
     position = 0
     for at, needle in _places(lowered):

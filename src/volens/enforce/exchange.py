@@ -8,19 +8,23 @@ through in bounded memory under a policy of what is already known of the site.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
 import json
+import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 from volens.enforce import csp, guard, headers
 from volens.enforce.coding import CodingError, Decoder, Encoder, decoded
 from volens.enforce.headers import Pairs, get, get_all, without
-from volens.enforce.hosts import Hosts
+from volens.enforce.hosts import PASSIVE, Hosts
 from volens.enforce.html import Frame, Rewriter, Seen, escape
 from volens.enforce.storage import Storage
 from volens.enforce.url import Target, resolve
@@ -86,7 +90,7 @@ class State:
             return self.destination in _DOCUMENTS
         return self.accepts_html and not self.xhr
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Twelve digits that name this state: the mark of entity tags, and part of the memo's key."""
         site, grant = self.hosts.site, self.hosts.grant
@@ -102,7 +106,7 @@ class State:
             str(self.destination in _FRAMED),
             f"{self.page.scheme}://{self.page.host}:{self.page.port}",
             "\n".join((*site.hosts, "", *site.deny)),
-            hashlib.sha256(self.code.encode()).hexdigest(),
+            csp.hash_source(self.code),
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
@@ -158,29 +162,59 @@ class Memo:
                 self._held -= len(body) + old.size
 
 
-@dataclass
 class Learnt:
-    """What was seen of sites and holds for every visitor: hosts of images in markup, and cookies set out of scripts' reach."""
+    """What was seen of sites and holds for every visitor: hosts of images in markup, and cookies set out of scripts' reach.
 
-    hosts: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
-    names: set[str] = field(default_factory=set)
-    report: Callable[[str, Seen], None] = lambda host, seen: None
+    Cookie names are shared between workers through a file, where one is given: a session that one worker lets the
+    application set must not be withdrawn by another.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.hosts: OrderedDict[str, set[str]] = OrderedDict()
+        self._names: set[str] = set()
+        self._path, self._read = path, (0, 0)
 
     def page(self, host: str, seen: Seen) -> None:
         """Note a page's passive hosts."""
         known = self.hosts.setdefault(host, set())
         self.hosts.move_to_end(host)
-        for kind in ("image", "style", "font", "media"):
+        for kind in PASSIVE:
             if len(known) < 200:
                 known |= seen.used.get(kind, set())
         while len(self.hosts) > 500:
             self.hosts.popitem(last=False)
-        self.report(host, seen)
 
-    def name(self, name: str) -> None:
-        """Note a cookie the server sets with HttpOnly."""
-        if len(self.names) < 2000 and len(name) < 200:
-            self.names.add(name)
+    def passive(self, host: str) -> set[str]:
+        """Hosts of images and styles that stood in the markup of this site's pages."""
+        return self.hosts.get(host, set())
+
+    def learn(self, host: str, name: str) -> None:
+        """Note a cookie that a site's server sets with HttpOnly."""
+        line = f"{host} {name}"
+        if line in self._names or len(self._names) >= 5000 or len(line) > 400 or not re.fullmatch(r"[\x21-\x7e]+ [\x21-\x7e]+", line):
+            return
+        self._names.add(line)
+        if self._path is not None:
+            with contextlib.suppress(OSError), open(self._path, "a", encoding="ascii") as file:
+                file.write(line + "\n")  # one short append: whole lines, whoever else writes
+
+    def knows(self, host: str, name: str) -> bool:
+        """Whether the server of ``host`` is known to set ``name`` with HttpOnly."""
+        line = f"{host} {name}"
+        if line in self._names:
+            return True
+        if self._path is None:
+            return False
+        try:
+            state = os.stat(self._path)
+            if (state.st_mtime_ns, state.st_size) == self._read:
+                return False
+            self._read = (state.st_mtime_ns, state.st_size)
+            with open(self._path, encoding="ascii", errors="replace") as file:
+                self._names.update(file.read(1 << 20).splitlines())
+        except OSError:
+            return False  # not there yet
+        return line in self._names
 
 
 class Exchange:
@@ -209,7 +243,7 @@ class Exchange:
         path = target.partition(b"#")[0].decode("latin-1")
         self._path = escape(path if path.startswith("/") and not path.startswith("//") else "/").encode()
         self._target = path
-        pairs, self._refused = headers.filter_cookies(pairs, state.storage, self._learnt.names.__contains__)
+        pairs, self._refused = headers.filter_cookies(pairs, state.storage, lambda name: self._learnt.knows(state.page.host, name))
         pairs = headers.to_application(pairs, state.hosts.grant, document=state.document)
         if state.document:
             pairs = headers.unmark(pairs, state.key)
@@ -227,7 +261,7 @@ class Exchange:
 
     def _common(self, pairs: Pairs) -> Pairs:
         state = self.state
-        pairs = headers.filter_set_cookies(pairs, state.storage, self._learnt.name)
+        pairs = headers.filter_set_cookies(pairs, state.storage, lambda name: self._learnt.learn(state.page.host, name))
         pairs = headers.from_application(pairs, state.hosts, state.page)
         return pairs + headers.expiries(self._refused, state.page.host, self._target, state.storage, state.hosts.catalog)
 
@@ -273,7 +307,7 @@ class Exchange:
             out.append((key, value))
         if not get(out, b"content-type"):
             out.append((b"content-type", b"text/html"))
-        policy = page.policy if page is not None else csp.ours(state.hosts, Seen(), state.ports, self._learnt.hosts.get(state.page.host, ()))
+        policy = page.policy if page is not None else csp.ours(state.hosts, Seen(), state.ports, self._learnt.passive(state.page.host))
         if policy:
             out.append((b"content-security-policy", policy.encode("latin-1")))
         return headers.vary(out, "Cookie", "Sec-GPC", "Accept-Language", "Sec-Fetch-Dest")
@@ -384,7 +418,7 @@ class Exchange:
         return status, pairs, body
 
     def _with_policy(self, pairs: Pairs) -> Pairs:
-        policy = csp.ours(self.state.hosts, Seen(), self.state.ports, self._learnt.hosts.get(self.state.page.host, ()))
+        policy = csp.ours(self.state.hosts, Seen(), self.state.ports, self._learnt.passive(self.state.page.host))
         return [*pairs, (b"content-security-policy", policy.encode("latin-1"))] if policy else pairs
 
     def _prelude(self) -> bytes:

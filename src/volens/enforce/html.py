@@ -45,6 +45,9 @@ LOADS = {"stylesheet": "style", "icon": "image", "apple-touch-icon": "image", "a
 }
 """Link types that load by themselves, and as what."""
 
+FRAME_ATTRIBUTES = frozenset({"allow", "allowfullscreen", "referrerpolicy", "sandbox", "title"})
+"""What of a withheld frame is told to the document in its place, for when it plays."""
+
 URL, SET = "url", "set"
 REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     "img": {"src": ("image", URL), "srcset": ("image", SET), "href": ("image", URL), "xlink:href": ("image", URL), "lowsrc": ("image", URL)},
@@ -401,7 +404,7 @@ class Rewriter:
                     rename[name] = WITHHELD + name.rpartition(":")[2]
                     if kind == "navigate":
                         add = f'formaction="{escape(self._out(value))}"'
-            elif name == "style" or "url(" in value:
+            elif "(" in value and (name == "style" or "url(" in value):
                 changed = self._css(value)
                 if changed != value:
                     replace[name] = changed
@@ -476,7 +479,9 @@ class Rewriter:
             elif not self._allowed(src, "frame"):
                 rename["src"] = WITHHELD + "src"
                 if target.host and not self._unseen(token):
-                    address = f"{self._frame.prefix}embed/frame?u={quote(text_of(target), safe='')}"
+                    told = [(n, v) for n, v in token.attrs or () if n in FRAME_ATTRIBUTES]
+                    query = "&".join([f"u={quote(text_of(target), safe='')}", *(f"{n}={quote(v, safe='')}" for n, v in told)])
+                    address = f"{self._frame.prefix}embed/frame?{query}"
                     lazy = "" if token.attr("loading") else ' loading="lazy"'
                     add = f'src="{escape(address)}"{lazy if token.tag == "iframe" else ""}'
                     rename["sandbox"] = WITHHELD + "sandbox"

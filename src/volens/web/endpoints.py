@@ -264,7 +264,10 @@ class Endpoints:
         if decision.allowed or (fields.get("once") == "1" and self._same_origin(asked)):
             behaviour = [(n, v) for n, v in fields.pairs if n in ("allow", "sandbox", "referrerpolicy", "title", "name", "allowfullscreen")]
             sources = " ".join(_frame_sources(target, service))
-            return self.page(asked.site, 200, screens.playing(url, behaviour), frame=sources)
+            reply = self.page(asked.site, 200, screens.playing(url, behaviour), frame=sources)
+            # players ask which site shows them, and refuse to play where nobody says
+            pairs = [(k, b"strict-origin-when-cross-origin" if k == b"referrer-policy" else v) for k, v in reply.pairs]
+            return Reply(200, pairs, reply.body)
         own = asked.site.prefix + "embed/frame?" + asked.request.target.partition(b"?")[2].decode("latin-1")
         entry = service or self._gateway.catalog.host(target.host)
         return self.page(asked.site, 200, screens.frame(entry, url, self._language(asked, fields), own))
@@ -506,7 +509,7 @@ class Endpoints:
         refused = [
             name
             for name, _ in cookies(request.pairs)
-            if name and not is_own(name) and storage.decide(name, http_only=name in gateway.learnt.names).reason in (Reason.REFUSED, Reason.UNNAMED)
+            if name and not is_own(name) and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason in (Reason.REFUSED, Reason.UNNAMED)
         ]
         pairs += expiries(refused, asked.host, back, storage, gateway.catalog)
         pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import resources
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from volens.catalog import Catalog
@@ -111,12 +112,13 @@ class Gateway:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         bypass: Callable[[], bool] = lambda: False,
+        names: Path | None = None,
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
-        tests can move the clock."""
+        tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies."""
         self.catalog, self.store, self.keys, self.now, self._bypassed = catalog, store, tuple(keys), now, bypass
         self.assets = Assets.packaged()
-        self.memo, self.learnt = Memo(), Learnt()
+        self.memo, self.learnt = Memo(), Learnt(names)
         self.token_key = hashlib.sha256(b"volens-token/1" + self.keys[0]).digest()
         self._sites: Recent[Site] = Recent(1000)
         self._screens: Recent[Screens] = Recent(1000)
@@ -138,8 +140,11 @@ class Gateway:
 
     def screens(self, site: Site) -> Screens:
         """The screens of a site."""
-        static = {stem: site.prefix + name for stem, name in self.assets.names.items()}
-        return self._screens.get((site.name, site.notice.digest), lambda: Screens(site, static))
+
+        def make() -> Screens:
+            return Screens(site, {stem: site.prefix + name for stem, name in self.assets.names.items()})
+
+        return self._screens.get((site.name, site.notice.digest), make)
 
     def visit(self, request: Request) -> Visit:
         """Who asks and what is permitted: decided here, once."""

@@ -46,7 +46,7 @@ def open_gateway(loaded: Loaded) -> Gateway:
         keys = read_keys(Path(loaded.keys))
     except FileExistsError:  # another worker made it in this moment
         keys = read_keys(Path(loaded.keys))
-    return Gateway(loaded.site, Catalog.packaged(), SqliteStore(Path(loaded.ledger)), keys)
+    return Gateway(loaded.site, Catalog.packaged(), SqliteStore(Path(loaded.ledger)), keys, names=Path(loaded.keys).with_suffix(".names"))
 
 
 def open_configured(path: Path) -> Gateway:
@@ -57,4 +57,4 @@ def open_configured(path: Path) -> Gateway:
 def open_unconfigured(folder: Path | None = None) -> Gateway:
     """A demonstration: every host is its own site, grants are marked as such and never valid as proof."""
     folder = folder or Path(tempfile.mkdtemp(prefix="volens-"))
-    return Gateway(None, Catalog.packaged(), SqliteStore(folder / "demonstration.db"), read_keys(folder / "demonstration.keys"))
+    return Gateway(None, Catalog.packaged(), SqliteStore(folder / "demonstration.db"), read_keys(folder / "demonstration.keys"), names=folder / "demonstration.names")
