@@ -22,15 +22,8 @@ CODINGS = ("gzip", "br", "zstd", "deflate", "identity")
 MAX_EXPIRY = 2048
 """Bytes of Set-Cookie spent an answer on expiring what is refused."""
 _CONSENT = b"volens-consent"
-_ADVERTISING_FEATURES = (
-    "attribution-reporting",
-    "browsing-topics",
-    "join-ad-interest-group",
-    "private-aggregation",
-    "run-ad-auction",
-    "shared-storage",
-    "shared-storage-select-url",
-)
+_ADVERTISING_FEATURES = ("browsing-topics",)
+"""Advertising features of the browser itself that current engines know by this name (others only fill the console)."""
 _MARK = re.compile(r'"([ws])~(.*)~([0-9a-f]{12})"\Z', re.DOTALL)
 _TAG = re.compile(r'\s*((?:W/)?"[^"]*"|\*)\s*(?:,|\Z)')
 _LINK = re.compile(r"\s*<([^>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:\"(?:[^\"\\]|\\.)*\"|[^\s;,\"]*))?)*)\s*(?:,|\Z)")
