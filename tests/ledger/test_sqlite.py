@@ -280,7 +280,8 @@ def test_rows_are_not_acknowledged_when_the_file_was_replaced(path: Path, store:
     for file in path.parent.glob("ledger.db*"):
         file.unlink()
     SqliteStore(path).close()
-    with pytest.raises(StoreUnavailable, match=r"replaced while it was in use\. Restart Volens"):
+    # SQLite itself notices when it sees the old file with the new one's log.
+    with pytest.raises(StoreUnavailable, match=r"replaced while it was in use\. Restart Volens|damaged"):
         store.append(record(), NOTICE).result(10)
 
 
@@ -324,13 +325,13 @@ def test_the_log_is_moved_into_the_file_and_does_not_grow_without_bound(path: Pa
     monkeypatch.setattr(sqlite, "CHECKPOINT", 0.01)
     store = SqliteStore(path)
     written = 0
-    for _ in range(60):
+    for _ in range(150):
         for future in [store.append(record(), NOTICE) for _ in range(100)]:
             future.result(30)
         written += 100
     log, file = (path.parent / "ledger.db-wal").stat().st_size, path.stat().st_size
     assert file > written * 400, "the rows are in the file itself"
-    assert log < file, "one frame a changed page and commit would be many times the file"
+    assert log < 10 * 200 * 4096, "a frame for each page changed in each commit would be several times that"
     store.close()
     check = sqlite3.connect(path)
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -428,18 +428,18 @@ class SqliteStore:
                 self._flush_at = time.monotonic() + pause
                 self._flushes += 1
                 self._lock.notify_all()
-            for number, waiting in enumerate(batch):
-                refused = failure or wrong.get(number)
-                if refused is None:
-                    waiting.future.set_result(waiting.record)
-                else:
-                    waiting.future.set_exception(refused)
             if failure is not None and ok:
                 log.error("%s", failure)
             elif failure is None and not ok:
                 log.warning("%s: writing works again.", self.path)
             if failure is None and dropped:
                 log.error("%s: %d refusals were not counted: more kinds of them than memory is kept for.", self.path, dropped)
+            for number, waiting in enumerate(batch):
+                refused = failure or wrong.get(number)
+                if refused is None:
+                    waiting.future.set_result(waiting.record)
+                else:
+                    waiting.future.set_exception(refused)
             ok = failure is None
             self._written.set()
             if last:
