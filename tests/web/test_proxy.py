@@ -223,7 +223,7 @@ def unchunk(body: bytes) -> bytes:
 
 pytestmark = pytest.mark.asyncio
 
-# --- bytes ---------------------------------------------------------------------------------------------------------------------------
+# --- bytes ----------------------------------------------------------------------------------------------------------------------
 
 
 async def test_what_needs_no_change_arrives_as_it_was_sent_both_ways() -> None:
@@ -277,7 +277,7 @@ async def test_http_1_0_is_answered_without_chunks_and_kept_only_when_asked() ->
         assert reply.count(b"Connection: keep-alive") == 1
 
 
-# --- one request can mean one thing only -------------------------------------------------------------------------------------------------
+# --- one request can mean one thing only ----------------------------------------------------------------------------------------
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: site.example\r\n\r\n"
 
@@ -462,12 +462,13 @@ async def test_whatever_is_sent_the_upstream_gets_one_well_formed_message_after_
         assert len(w.origin.heads) > 100, "too few got through for the test to mean anything"
 
 
-# --- fields of one connection ------------------------------------------------------------------------------------------------------------
+# --- fields of one connection ---------------------------------------------------------------------------------------------------
 
 
 async def test_fields_of_one_connection_stay_on_it_both_ways() -> None:
     answer = says(
-        b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy-Connection: x\r\nTrailer: y\r\nUpgrade: h2c\r\n"
+        b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy-Connection: x\r\n"
+        b"Trailer: y\r\nUpgrade: h2c\r\n"
         b"X-Stays: 1\r\nContent-Length: 2\r\n\r\nok"
     )
     hop = [b"Keep-Alive: 1", b"Proxy-Connection: 1", b"TE: trailers", b"Trailer: X", b"Upgrade: h2c", b"HTTP2-Settings: AA", b"X-Mine: 1"]
@@ -515,7 +516,7 @@ async def test_the_visitor_is_the_last_address_no_trusted_front_vouches_for() ->
         assert [request.client for request in w.gateway.requests] == ["8.8.8.8", "10.1.2.3"]
 
 
-# --- whole or streamed ---------------------------------------------------------------------------------------------------------------------
+# --- whole or streamed ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_page_at_hand_is_judged_whole_and_a_long_one_streamed() -> None:
@@ -595,7 +596,7 @@ async def test_a_length_is_kept_only_where_the_body_passes_unchanged(streams: bo
         assert (unchunk(got) if streams else got) == body
 
 
-# --- backpressure ---------------------------------------------------------------------------------------------------------------------------
+# --- backpressure ---------------------------------------------------------------------------------------------------------------
 
 
 async def test_an_answer_waits_for_a_visitor_who_does_not_read() -> None:
@@ -661,7 +662,7 @@ async def test_an_upload_streams_and_waits_for_the_upstream(chunked: bool) -> No
         writer.close()
 
 
-# --- answers without a body, ranges, interim answers --------------------------------------------------------------------------------------
+# --- answers without a body, ranges, interim answers ----------------------------------------------------------------------------
 
 
 async def test_head_and_304_and_204_have_no_body_and_the_connection_goes_on() -> None:
@@ -730,7 +731,7 @@ async def test_early_hints_are_judged_and_sent_on() -> None:
         assert (await w.ask(get(version=b"1.0"))).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-# --- WebSocket -----------------------------------------------------------------------------------------------------------------------------
+# --- WebSocket ------------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_websocket_passes_with_subprotocol_large_messages_and_close_code() -> None:
@@ -794,7 +795,7 @@ async def test_an_upstream_that_switches_protocols_unasked_is_broken() -> None:
         assert not any(line.startswith((b"Upgrade", b"Connection")) for line in w.lines)
 
 
-# --- when things go wrong --------------------------------------------------------------------------------------------------------------------
+# --- when things go wrong -------------------------------------------------------------------------------------------------------
 
 
 def hangs(*parts: bytes) -> Script:
@@ -884,9 +885,7 @@ async def test_a_truncated_answer_never_ends_cleanly(script: Script, version: by
         reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
         writer.write(get(version=version))
         with pytest.raises(ConnectionResetError):
-            async with asyncio.timeout(5):
-                while await reader.read(65536):
-                    pass
+            await asyncio.wait_for(reader.read(-1), 5)
         writer.close()
 
 
@@ -960,7 +959,7 @@ async def test_an_upstream_may_answer_before_the_upload_has_ended() -> None:
         writer.close()
 
 
-# --- limits ----------------------------------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -1052,7 +1051,7 @@ async def test_the_access_log_names_nobody(caplog: pytest.LogCaptureFixture) -> 
     assert {**line, "ms": 0} == {"method": "GET", "path": "/page", "status": 200, "bytes": line["bytes"], "ms": 0, "own": False}
 
 
-# --- starting and stopping ---------------------------------------------------------------------------------------------------------------------
+# --- starting and stopping ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -1119,7 +1118,7 @@ async def served(workers: int, script: Script = OK) -> AsyncIterator[tuple[subpr
     code = SERVE.format(
         paths=[str(ROOT), str(ROOT / "src")], upstream=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", workers=workers
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 only started here
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = await asyncio.to_thread(process.stdout.readline)
@@ -1195,7 +1194,7 @@ async def test_a_worker_that_cannot_start_ends_the_command() -> None:
     assert "Write it." in done.stderr
 
 
-# --- with the gateway itself -------------------------------------------------------------------------------------------------------------------
+# --- with the gateway itself ----------------------------------------------------------------------------------------------------
 
 PAGE = (
     b"<!doctype html><html lang=en><head><title>News</title><script src='https://www.google-analytics.com/analytics.js'></script></head>"

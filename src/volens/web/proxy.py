@@ -42,6 +42,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from volens.errors import ConfigError, Mistake
 from volens.web.messages import Pairs, Reply, Request, Waiting
+from volens.web.workers import address, listening, supervise
 
 log = logging.getLogger("volens.proxy")
 access = logging.getLogger("volens.access")
@@ -110,8 +111,8 @@ _HOP = frozenset(
 _FRAMING = _HOP | {b"content-length"}
 # The front's word for where the visitor is; only a trusted front's counts. The last two name another path than the one gates judge.
 _FORWARDED = frozenset(
-    (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-server",
-     b"x-forwarded-scheme", b"x-forwarded-ssl", b"x-real-ip", b"x-original-url", b"x-rewrite-url")
+    (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-prefix",
+     b"x-forwarded-server", b"x-forwarded-scheme", b"x-forwarded-ssl", b"x-real-ip", b"x-original-url", b"x-rewrite-url")
 )  # fmt: skip
 _OTHER_PATH = frozenset((b"x-original-url", b"x-rewrite-url"))
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
@@ -140,7 +141,7 @@ class _Failed(Exception):
         self.reason = reason
 
 
-# --- towards the visitor --------------------------------------------------------------------------------------------------------------
+# --- towards the visitor --------------------------------------------------------------------------------------------------------
 
 
 class _Sent:
@@ -206,7 +207,7 @@ class _Arrival:
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's server connection with a bound on header sections that are still on their way, and quiet answers to what cannot be parsed."""
+    """aiohttp's server connection with a bound on header sections still on their way, and quiet answers to what cannot be parsed."""
 
     __slots__ = ("_head_limit", "_newest", "head_bytes", "head_since")
 
@@ -307,7 +308,7 @@ def _status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-# --- who asks ---------------------------------------------------------------------------------------------------------------------------
+# --- who asks -------------------------------------------------------------------------------------------------------------------
 
 
 class _Fronts:
@@ -340,7 +341,7 @@ class _Fronts:
         return found
 
 
-# --- towards the upstream ---------------------------------------------------------------------------------------------------------------
+# --- towards the upstream -------------------------------------------------------------------------------------------------------
 
 
 class _Link(ResponseHandler):
@@ -454,7 +455,7 @@ class _Bytes:
         self.stream.feed_eof()
 
 
-# --- the proxy --------------------------------------------------------------------------------------------------------------------------
+# --- the proxy ------------------------------------------------------------------------------------------------------------------
 
 
 class Proxy:
@@ -618,7 +619,7 @@ class Proxy:
             except asyncio.CancelledError:
                 waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
                 raise
-            except Exception as error:  # noqa: BLE001 the reply says what became of the row
+            except Exception as error:  # the reply says what became of the row
                 result = error
             reply = reply.then(result)
         return self._reply(arrival, reply)
@@ -814,7 +815,7 @@ class Proxy:
         raise _Failed("broken", f"{self.upstream.name} sent more than 32 interim answers")
 
     async def _upload(self, payload: StreamReader, link: _Link, chunked: bool) -> bool:
-        """Streams the body up; True when all of it went. Raises only for the visitor's part: the upstream's shows where its answer is read."""
+        """Streams the body up; True when all of it went. Raises for the visitor's part only: the upstream's shows in its answer."""
         try:
             while True:
                 async with asyncio.timeout(self.limits.client_idle):
@@ -1095,7 +1096,7 @@ def _now(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 
 
-# --- running it ---------------------------------------------------------------------------------------------------------------------------
+# --- running it -----------------------------------------------------------------------------------------------------------------
 
 
 class _Runner(web.ServerRunner):
@@ -1124,7 +1125,7 @@ async def start(
     trusted: Sequence[str] | None = None,
     access_log: bool = False,
 ) -> tuple[_Runner, int]:
-    """Starts a proxy in the running loop. ``await runner.cleanup()`` stops it: no new connections, requests in flight get the grace period."""
+    """Starts a proxy in the running loop. ``await runner.cleanup()`` stops it; requests in flight get the grace period."""
     fronts = _default_fronts(host) if trusted is None else trusted
     proxy = Proxy(gateway, upstream, limits=limits, trusted=fronts, access_log=access_log)
     runner = _Runner(proxy)
@@ -1146,40 +1147,6 @@ def _default_fronts(host: str) -> tuple[str, ...]:
     return ("127.0.0.0/8", "::1/128") if host == "localhost" else ()
 
 
-def _address(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ConfigError("volens proxy", (Mistake("--listen", repr(listen), "Give HOST:PORT: 127.0.0.1:8080, 0.0.0.0:80, [::1]:8080."),))
-    return host, int(port)
-
-
-def _listen(host: str, port: int, count: int) -> list[socket.socket]:
-    """One socket a worker where the kernel shares a port out fairly (SO_REUSEPORT), else one for all."""
-    shared = hasattr(socket, "SO_REUSEPORT") and count > 1
-    found: list[socket.socket] = []
-    try:
-        family, kind, proto, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        for _ in range(count if shared else 1):
-            sock = socket.socket(family, kind, proto)
-            found.append(sock)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if shared:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.bind(where)
-            sock.listen(1024)
-            sock.setblocking(False)
-            where = sock.getsockname()
-    except OSError as error:
-        for sock in found:
-            sock.close()
-        raise ConfigError(
-            "volens proxy",
-            (Mistake("--listen", f"{host}:{port}: {error.strerror}.", "Choose an address and port of this machine that is free."),),
-        ) from None
-    return found
-
-
 def serve(
     gateway_factory: Callable[[], Gateway],
     *,
@@ -1191,25 +1158,34 @@ def serve(
     access_log: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Runs until SIGTERM or SIGINT. ``gateway_factory`` is called once in each worker, after the fork; ``ready`` gets the address."""
+    """Runs until SIGTERM or SIGINT. ``gateway_factory`` is called once in each worker, after the fork; ``ready`` gets the address.
+
+    Raises ConfigError for addresses that cannot be used; ends with status 78 where a worker's factory raised one.
+    """
     limits = limits or Limits()
-    host, port = _address(listen)
+    host, port = address(listen)
     _Upstream(upstream, limits)  # its mistakes are told before anything is bound
     fronts = _default_fronts(host) if trusted is None else trusted
-    sockets = _listen(host, port, workers)
+    sockets = listening(host, port, workers)
     bound = sockets[0].getsockname()[1]
     if ready is not None:
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}")
 
     def work(sock: socket.socket, parent: int | None) -> None:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_worker(gateway_factory(), upstream, sock, limits, fronts, access_log, parent))
+        gateway = gateway_factory()
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_worker(gateway, upstream, sock, limits, fronts, access_log, parent))
+        finally:
+            store = getattr(gateway, "store", None)
+            if store is not None:
+                store.close()  # counts still in memory are written: a forked worker runs no exit functions
 
     try:
         if workers <= 1:
             work(sockets[0], None)
         else:
-            _supervise(work, sockets, workers, limits.grace)
+            supervise(work, sockets, workers, limits.grace)
     finally:
         for sock in sockets:
             sock.close()
@@ -1237,81 +1213,3 @@ async def _worker(
     if parent is not None:
         loop.remove_reader(parent)
     await runner.cleanup()
-
-
-_UNUSABLE = 78
-"""sysexits EX_CONFIG: a worker that cannot start will not start the next time either."""
-
-
-def _supervise(work: Callable[[socket.socket, int | None], None], sockets: list[socket.socket], workers: int, grace: float) -> None:
-    """Keeps the workers alive. Their sockets stay open here, so that a dead worker's connections wait for the next one."""
-    read_end, write_end = os.pipe()
-    stopping = False
-    running: dict[int, tuple[int, float]] = {}
-
-    def fork(index: int) -> None:
-        pid = os.fork()
-        if pid:
-            running[pid] = (index, time.monotonic())
-            return
-        code = 1
-        try:
-            os.close(write_end)
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
-            work(sockets[index % len(sockets)], read_end)
-            code = 0
-        except ConfigError as error:
-            log.error("%s", error)
-            code = _UNUSABLE
-        except BaseException:
-            log.exception("worker %d ended with an error", index)
-        finally:
-            logging.shutdown()
-            os._exit(code)
-
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        for index in range(workers):
-            fork(index)
-        deadline = 0.0
-        failure = 0
-        again: list[tuple[float, int]] = []
-        while running or (again and not stopping):
-            now = time.monotonic()
-            for item in [item for item in again if item[0] <= now]:
-                again.remove(item)
-                if not stopping:
-                    fork(item[1])
-            found = signal.sigtimedwait(numbers, 0.2)
-            if found is not None and found.si_signo != signal.SIGCHLD and not stopping:
-                stopping, deadline = True, time.monotonic() + 2 * grace + 5
-                for pid in running:
-                    os.kill(pid, signal.SIGTERM)
-            while running:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    break
-                index, since = running.pop(pid, (-1, 0.0))
-                if index < 0 or stopping:
-                    continue
-                code = os.waitstatus_to_exitcode(status)
-                if code == _UNUSABLE:
-                    stopping, deadline, failure = True, time.monotonic() + grace, code
-                    for other in running:
-                        os.kill(other, signal.SIGTERM)
-                    continue
-                log.error("worker %d ended (%d) and is started again", index, code)
-                again.append((time.monotonic() + (0.0 if time.monotonic() - since > 5 else 1.0), index))
-            if stopping and time.monotonic() > deadline:
-                for pid in running:
-                    os.kill(pid, signal.SIGKILL)
-        if failure:
-            raise SystemExit(failure)
-    finally:
-        os.close(read_end)
-        os.close(write_end)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
