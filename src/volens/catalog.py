@@ -164,6 +164,15 @@ class Catalog:
         """The service at ``host``; a port, a final dot and the case don't matter."""
         return self._host(host) if len(host) <= _LONGEST_HOST else None
 
+    def service(self, id: str) -> Entry | None:
+        """The service of that id, as ``[services.<id>]`` names it."""
+        return self._entry(id) if id in self._rows else None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The id of every service."""
+        return tuple(self._rows)
+
     def entity(self, host: str) -> str:
         """Who runs ``host``, "" if unknown."""
         found = self.host(host)
@@ -250,23 +259,33 @@ class Catalog:
         for candidate in (name, *(name[: n - 1] + "*" for n in self._lengths if n <= len(name) + 1)):
             row = self._names.get(candidate)
             if row is not None and medium in row.get("media", (medium,)):
-                return Known(
-                    pattern=row["pattern"],
-                    purpose=row.get("purpose", ""),
-                    service=row.get("service", ""),
-                    platform=row.get("platform", ""),
-                    days=row.get("days"),
-                    sources=tuple(row["sources"]),
-                    exempt="exempt" in row,
-                    description=row.get("description", ""),
-                )
+                return _known(row)
         return None
+
+    def stored_by(self, entry: Entry) -> tuple[tuple[str, Known], ...]:
+        """(medium, name) of what a service is known to keep on the device, where its purpose is known; nothing exempt."""
+        called = {entry.name.casefold(), entry.id.casefold()}
+        rows = (row for row in self._names.values() if called.intersection(row.get(k, "").casefold() for k in ("platform", "service")))
+        return tuple((medium, _known(row)) for row in rows if row.get("purpose") and "exempt" not in row for medium in row.get("media", ("cookie",)))
 
     def exempt_in(self, medium: str) -> tuple[str, ...]:
         """``exempt_storage`` of one medium (``cookie``, ``local``, ``session`` …); "" for all."""
         return tuple(
             name for name, row in self._names.items() if row.get("script") and (not medium or medium in row.get("media", (medium,)))
         )
+
+
+def _known(row: Mapping[str, Any]) -> Known:
+    return Known(
+        pattern=row["pattern"],
+        purpose=row.get("purpose", ""),
+        service=row.get("service", ""),
+        platform=row.get("platform", ""),
+        days=row.get("days"),
+        sources=tuple(row["sources"]),
+        exempt="exempt" in row,
+        description=row.get("description", ""),
+    )
 
 
 def _service(row: Mapping[str, Any]) -> dict[str, Any]:

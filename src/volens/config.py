@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from volens.catalog import Catalog, Entry, Known
+from volens.catalog import Catalog, Entry
 from volens.choice import MAX_TEXT
 from volens.defaults import LANGUAGES, PURPOSES
 from volens.errors import ConfigError, Mistake, NoticeError
@@ -144,6 +144,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "country": text,
         "profiles": flag,
         "chain": flag,
+        "embed": text,
         "audience_exempt": flag,
     },
     "storage": {"name": text, "medium": text, "purpose": text, "days": number, "domain": text, "path": text, "party": text},
@@ -213,22 +214,6 @@ def shipped_texts() -> Mapping[str, Mapping[str, str]]:
         found[str(file["language"])] = {str(name): str(word) for name, word in file["texts"].items()}
     whole = max((len(file) for file in found.values()), default=0)
     return {language: words for language, words in found.items() if len(words) == whole}
-
-
-def _entry(catalog: Catalog, id: str) -> Entry | None:
-    """The service of that id."""
-    return catalog._entry(id) if id in catalog._rows else None
-
-
-def _stored_by(catalog: Catalog, entry: Entry) -> tuple[Known, ...]:
-    """The storage keys the catalog knows of that service."""
-    called = {entry.name.casefold(), entry.id.casefold()}
-    names_ = (
-        n
-        for n, row in catalog._names.items()
-        if row.get("platform", "").casefold() in called or row.get("service", "").casefold() in called
-    )
-    return tuple(known for name in names_ if (known := catalog.storage(name)) and known.purpose and not known.exempt)
 
 
 Path_ = tuple[str | int, ...]
@@ -424,7 +409,7 @@ class _Reading:
 
     def read_languages(self, top: Mapping[str, Any]) -> tuple[str, ...]:
         """The languages offered: those whose screens are complete (R24)."""
-        offered = tuple(sorted(shipped_texts(), key=lambda language: (language not in LANGUAGES, language)))
+        offered = tuple(dict.fromkeys([*(known for known in LANGUAGES if known in shipped_texts()), *shipped_texts()]))
         chosen = tuple(dict.fromkeys(top.get("languages", LANGUAGES)))
         for language in chosen:
             if language not in offered:
@@ -714,10 +699,10 @@ class _Reading:
                     f"Give the service another name, and say catalog = {name!r} if you meant the catalog's.",
                 )
                 continue
-            entry = _entry(self.catalog, here.get("catalog", name))
+            entry = self.catalog.service(here.get("catalog", name))
             if entry is None and ("catalog" in here or not ("name" in here and "purposes" in here)):
                 word = here.get("catalog", name)
-                near = difflib.get_close_matches(word, self.catalog._rows, 3, 0.6)
+                near = difflib.get_close_matches(word, self.catalog.ids, 3, 0.6)
                 meant = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
                 self.wrong(
                     (*path, "catalog") if "catalog" in here else path,
@@ -745,7 +730,10 @@ class _Reading:
             )
         if not purposes:
             return None
-        hosts = self.hosts((*path, "hosts"), here["hosts"]) if "hosts" in here else entry.hosts if entry else ()
+        hosts = entry.hosts if entry else ()
+        if "hosts" in here:  # a path is where the service is reached on the site's own host
+            paths = tuple(host for host in here["hosts"] if re.fullmatch(r"/[^\s?#]+", host))
+            hosts = self.hosts((*path, "hosts"), [host for host in here["hosts"] if host not in paths]) + paths
         policy = here.get("policy", entry.policy_url if entry else "")
         if policy and not self.is_link(policy):
             self.wrong((*path, "policy"), f"{policy!r} is not a link.", "Write an https:// address.")
@@ -774,6 +762,7 @@ class _Reading:
             country=here.get("country", entry.country if entry else ""),
             profiles=profiles,
             chain=here.get("chain", False),
+            embed=self.one_of((*path, "embed"), here["embed"], ("frame", "script")) if "embed" in here else entry.embed if entry else "",
         )
 
     def may_be_exempt(self, path: Path_, here: Mapping[str, Any], entry: Entry | None, kinds: list[Purpose]) -> bool:
@@ -800,11 +789,15 @@ class _Reading:
         return True
 
     def catalog_storage(self, name: str, entry: Entry, purposes: tuple[str, ...]) -> tuple[StorageKey, ...]:
-        """What the catalog says the service keeps on the device."""
+        """What the catalog says the service keeps on the device, for purposes it has here. What it keeps for another one
+        (a social network's advertising key) stays undeclared, and so refused."""
         keys = []
-        for known in _stored_by(self.catalog, entry):
+        for medium, known in self.catalog.stored_by(entry):
             purpose = self.replaced.get(known.purpose, known.purpose)
-            keys.append(StorageKey(known.pattern, "cookie", purpose if purpose in purposes else purposes[0], days=known.days, service=name))
+            if purpose not in purposes and known.purpose in entry.purposes:
+                purpose = purposes[0]  # the operator files the whole service elsewhere than the catalog does
+            if purpose in purposes:
+                keys.append(StorageKey(known.pattern, medium, purpose, days=known.days, service=name))
         return tuple(keys)
 
     def storage(

@@ -31,7 +31,7 @@ _PUSH: Mapping[str, tuple[tuple[str, str], ...]] = {
             (
                 r"dommage|tant pis|malheureusement|hélas|égoïste|trist(?:e|es|esse)|êtes-vous (?:vraiment )?(?:sûr|certain)\w*|vraiment refuser"
                 r"|(?:je )?(?:m'en fiche|n'aime pas|ne veux pas|préfère ne pas|renonce)\b|(?:vous )?(?:allez )?(?:rater|manquer|manquez|ratez|perdrez|perdez)"
-                r"|souten(?:ez|ir|ons)|sans (?:toi|vous|votre aide)|aidez-nous|pénalis\w*"
+                r"|souten(?:ez|ir|ons)|sans (?:toi|votre aide)|aidez-nous|pénalis\w*"
             ),
             _SHAME,
         ),
