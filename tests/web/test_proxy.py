@@ -1040,6 +1040,9 @@ async def test_an_answer_waits_for_its_row_and_a_visitor_who_leaves_does_not_und
         w.gateway.future.set_exception(OSError("disk full"))
         status, _, body = split(await asking)
         assert (status, body) == (201, b"OSError('disk full')")
+        w.gateway.future = Future()
+        w.gateway.future.cancel()
+        assert b"StoreUnavailable" in await w.ask(get(b"/_volens/later"))
 
 
 async def test_the_access_log_names_nobody(caplog: pytest.LogCaptureFixture) -> None:

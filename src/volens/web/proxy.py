@@ -20,6 +20,7 @@ import signal
 import socket
 import ssl
 import struct
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -40,7 +41,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import RawRequestMessage, RawResponseMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from volens.errors import ConfigError, Mistake
+from volens.errors import ConfigError, Mistake, StoreUnavailable
 from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.workers import address, listening, supervise
 
@@ -613,14 +614,13 @@ class Proxy:
         reply = visit.answer(body)
         if isinstance(reply, Waiting):
             waiting = asyncio.wrap_future(reply.future)
+            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait((waiting,))  # a visitor who leaves does not take the row back
             result: Any
-            try:
-                result = await asyncio.shield(waiting)  # a visitor who leaves does not take the row back
-            except asyncio.CancelledError:
-                waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
-                raise
-            except Exception as error:  # the reply says what became of the row
-                result = error
+            if waiting.cancelled():
+                result = StoreUnavailable("the ledger was closed before the row was written")
+            else:
+                result = waiting.exception() or waiting.result()
             reply = reply.then(result)
         return self._reply(arrival, reply)
 
@@ -1168,6 +1168,10 @@ def serve(
     fronts = _default_fronts(host) if trusted is None else trusted
     sockets = listening(host, port, workers)
     bound = sockets[0].getsockname()[1]
+    if access_log and not access.handlers:
+        access.addHandler(logging.StreamHandler(sys.stdout))
+        access.setLevel(logging.INFO)
+        access.propagate = False
     if ready is not None:
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}")
 
