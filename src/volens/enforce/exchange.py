@@ -25,7 +25,7 @@ from volens.enforce import csp, guard, headers
 from volens.enforce.coding import CodingError, Decoder, Encoder, decoded
 from volens.enforce.headers import Pairs, get, get_all, without
 from volens.enforce.hosts import PASSIVE, Hosts
-from volens.enforce.html import Frame, Rewriter, Seen, escape
+from volens.enforce.html import BACK, Frame, Rewriter, Seen, escape
 from volens.enforce.storage import Storage
 from volens.enforce.url import Target, resolve
 
@@ -48,7 +48,6 @@ _SNIFFED = re.compile(
 """What a browser takes for HTML where no type is named (MIME Sniffing §7.1)."""
 _WIDE = {"utf-16": "utf-16-le", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be", "iso-2022-jp": "iso2022_jp"}
 """Encodings whose markup isn't ASCII bytes, and their codecs; every other one passes as one character a byte."""
-BACK = "__volens_back__"
 
 
 class Dressing(Protocol):

@@ -79,6 +79,10 @@ _DATA_ACTS = re.compile(r"<(?:script|link|meta|iframe|form|base)|script%|%3c(?:s
 _SET_URL = re.compile(r"\s*,*\s*([^\s,]\S*)[^,(]*(?:\([^)]*\)[^,]*)?")
 
 
+BACK = "__volens_back__"
+"""Stands where the page's own path goes, so that one rewritten body serves every address."""
+
+
 def escape(value: str) -> str:
     """An attribute value, ASCII."""
     text = value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
@@ -111,6 +115,11 @@ class Frame:
     """A meta CSP's content, with room for our own bytes."""
     scripts: bool = True
     """Whether srcdoc documents are given the guard."""
+
+
+def _quote(value: str) -> str:
+    """Percent-encoded octets: characters up to U+00FF are bytes of the page's encoding here, others were references."""
+    return quote(b"".join(bytes((ord(c),)) if c <= "\xff" else c.encode("utf-8", "replace") for c in value), safe="")
 
 
 def edit(source: str, rename: dict[str, str], add: str = "", replace: dict[str, str] | None = None) -> str:
@@ -151,6 +160,7 @@ class Rewriter:
         self._kept_size = 0
         self._inner: Rewriter | None = None  # rewrites raw text that a browser may read as markup
         self._after = ""  # markup to follow the script element that is open
+        self._placed: set[str] = set()  # scripts that have their placeholder already
         self._foreign = 0
         self._templates = 0
         self._guarded = fragment or not frame.guard
@@ -413,7 +423,7 @@ class Rewriter:
         return source
 
     def _out(self, reference: str) -> str:
-        return f"{self._frame.prefix}out?u={quote(text_of(resolve(reference, self._base)), safe='')}"
+        return f"{self._frame.prefix}out?u={_quote(text_of(resolve(reference, self._base)))}"
 
     def _html(self, token: Token, source: str) -> str:
         if not self.seen.language:
@@ -446,15 +456,24 @@ class Rewriter:
         return self._edit(source, renames, 'type="text/plain"')
 
     def _script_place(self, token: Token, reference: str) -> str:
-        """The placeholder of a script that shows something where it stands (a post, a form)."""
+        """The placeholder of a script that shows something: where it stands, if its own data say what; else once a page.
+
+        The page's own path stands last in the address and unescaped, as it came (``Exchange`` puts it in).
+        """
         target = resolve(reference, self._base)
         service = self._frame.hosts.embed(target.host, "script")
-        data = [(name, value) for name, value in token.attrs or () if name.startswith("data-")]
-        if not service or not data or self._fragment:
+        if not service or self._fragment or not self._opened:
             return ""
-        query = "&".join([f"u={quote(text_of(target), safe='')}", *(f"{quote(n)}={quote(v, safe='')}" for n, v in data[:20])])
-        address = escape(f"{self._frame.prefix}embed/script?{query}")
-        return f'<iframe src="{address}" width="100%" height="240" loading="lazy" title="{escape(service)}"></iframe>'
+        data = [(name, value) for name, value in token.attrs or () if name.startswith("data-") and len(value) < 2000][:20]
+        url = text_of(target)
+        if not data:
+            if url in self._placed:
+                return ""
+            self._placed.add(url)
+        query = "&".join([f"u={_quote(url)}", *(f"{_quote(n)}={_quote(v)}" for n, v in data)])
+        address = escape(f"{self._frame.prefix}embed/script?{query}&back=") + BACK
+        height = 240 if data else 200
+        return f'<iframe src="{address}" width="100%" height="{height}" loading="lazy" title="{escape(service)}"></iframe>'
 
     def _iframe(self, token: Token, source: str) -> str:
         if token.tag == "iframe":
@@ -480,7 +499,7 @@ class Rewriter:
                 rename["src"] = WITHHELD + "src"
                 if target.host and not self._unseen(token):
                     told = [(n, v) for n, v in token.attrs or () if n in FRAME_ATTRIBUTES]
-                    query = "&".join([f"u={quote(text_of(target), safe='')}", *(f"{n}={quote(v, safe='')}" for n, v in told)])
+                    query = "&".join([f"u={_quote(text_of(target))}", *(f"{n}={_quote(v)}" for n, v in told)])
                     address = f"{self._frame.prefix}embed/frame?{query}"
                     lazy = "" if token.attr("loading") else ' loading="lazy"'
                     add = f'src="{escape(address)}"{lazy if token.tag == "iframe" else ""}'

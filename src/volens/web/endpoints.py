@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -274,11 +274,20 @@ class Endpoints:
 
     def _script(self, asked: Asked) -> Reply:
         """The document that stands where a script showed something: the placeholder, then the script alone under its own policy."""
+        # The page's path stands last and as it came: it may itself hold a query.
+        before, _, page_path = asked.request.target.decode("latin-1").partition("&back=")
+        asked = replace(asked, request=replace(asked.request, target=before.encode("latin-1")))
         fields = self._query(asked)
         target, service, decision = self._embedded(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
             return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
         url = text_of(target)
+        in_place = any(name.startswith("data-") for name, _ in fields.pairs)
+        if not in_place:
+            # It works on the page around it: allowing it means making that page again.
+            entry = service or self._gateway.catalog.host(target.host)
+            text = self._screens(asked).frame(entry, url, self._language(asked, fields), local(page_path.removesuffix("&once=1")), whole_page=True)
+            return self.page(asked.site, 200, text)
         if decision.allowed or (fields.get("once") == "1" and self._same_origin(asked)):
             data = "".join(
                 f' {name}="{_attribute(value)}"' for name, value in fields.pairs if re.fullmatch(r"data-[a-z0-9-]{1,40}", name) and len(value) < 2000
