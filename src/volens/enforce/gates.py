@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 from volens.policy import Decision, Grant
@@ -29,13 +30,27 @@ def spellings(target: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def closed(gates: tuple[Gate, ...], method: str, target: bytes, grant: Grant) -> tuple[Gate, Decision] | None:
+_OVERRIDES = (b"x-http-method-override", b"x-http-method", b"x-method-override")
+"""Headers by which many frameworks let one method stand for another."""
+
+
+def methods(method: str, target: bytes, pairs: Iterable[tuple[bytes, bytes]]) -> frozenset[str]:
+    """The method, and every one an application might take it for."""
+    found = {method.upper()}
+    found |= {value.decode("latin-1").strip().upper() for key, value in pairs if key.lower() in _OVERRIDES}
+    found |= {name.decode("latin-1").upper() for name in re.findall(rb"[?&]_method=([A-Za-z]{1,20})", target)}
+    return frozenset(found)
+
+
+def closed(
+    gates: tuple[Gate, ...], method: str, target: bytes, grant: Grant, pairs: Iterable[tuple[bytes, bytes]] = ()
+) -> tuple[Gate, Decision] | None:
     """The first gate on this path and method that the grant leaves closed, with why; None where the way is free."""
     if not gates:
         return None
-    paths = spellings(target)
+    paths, used = spellings(target), methods(method, target, pairs)
     for gate in gates:
-        if gate.methods and method.upper() not in gate.methods:
+        if gate.methods and not used & gate.methods:
             continue
         if any(gate.pattern.fullmatch(path) for path in paths):
             decision = grant.decide(gate.purpose)

@@ -77,10 +77,9 @@ class AsgiFace:
                 break
         answer = visit.answer(bytes(body))
         if isinstance(answer, Waiting):
-            try:
-                result: Any = await asyncio.wrap_future(answer.future)
-            except Exception as error:
-                result = error
+            waiting = asyncio.wrap_future(answer.future)
+            await asyncio.wait([waiting])  # not awaited itself: a visitor who leaves must not take the record back
+            result: Any = waiting.exception() or waiting.result()
             answer = answer.then(result)
         await _reply(send, answer)
 

@@ -228,7 +228,7 @@ class Visit:
         self._gate: tuple[Gate, Decision] | None = None
         self._refused_path = False
         if not self.own and not self.left:
-            self._gate = gates.closed(site.gates, request.method, request.target, granted)
+            self._gate = gates.closed(site.gates, request.method, request.target, granted, request.pairs)
             self.own = self._gate is not None
             self._refused_path = not self.own and self._collects()
             self.own = self.own or self._refused_path
