@@ -44,7 +44,7 @@ $(VENV)/chromium: $(VENV)/dev tools/find_chromium.py
 demo: $(VENV)/run
 	$(BIN)/volens demo --port $(PORT)
 
-test: $(VENV)/dev $(VENV)/chromium lint
+test: $(VENV)/dev $(VENV)/chromium
 	@$(BIN)/python tools/find_chromium.py --say $(VENV)/chromium
 	@mkdir -p $(RESULTS)
 	$(BROWSER) $(BIN)/python -m pytest $(TESTS) -q -n $(JOBS) --dist loadfile -m 'not soak and not alone' --junitxml $(RESULTS)/together.xml

@@ -182,6 +182,9 @@ class Rewriter:
             "math": self._enter_foreign,
         } | {tag: self._enter_raw for tag in RAW if tag not in ("script", "iframe")}
 
+        self._open_handlers: dict[str, Callable[[Token, str], str]] = {tag: self._enter_plain for tag in RAW}
+        self._open_handlers |= {"html": self._html, "meta": self._meta}
+
     # ---------------------------------------------------------------- the walk
 
     def feed(self, text: str) -> str:
@@ -203,7 +206,9 @@ class Rewriter:
         append = out.append
         if not (self._opened and self._guarded):
             self._prologue(tokens, append)
-        look_up = self._handlers.get
+        look_up, is_open = self._handlers.get, self._frame.hosts.open
+        if is_open:  # everything may be contacted: only raw text and the page's language matter
+            look_up = self._open_handlers.get
         for token in tokens:
             source = token.source
             if source is None:  # text
@@ -215,7 +220,7 @@ class Rewriter:
                 handler = look_up(tag)
                 if handler is not None:
                     append(handler(token, source))
-                elif "=" in source and ("style" in (lower := source.lower()) or (self._foreign and "url(" in lower)):
+                elif not is_open and "=" in source and ("style" in (lower := source.lower()) or (self._foreign and "url(" in lower)):
                     append(self._references(token, source))
                 else:
                     append(source)
@@ -256,7 +261,7 @@ class Rewriter:
                     append(self._dress())
                 if tag == "template":
                     self._templates += 1
-                handler = self._handlers.get(tag)
+                handler = (self._open_handlers if self._frame.hosts.open else self._handlers).get(tag)
                 append(handler(token, source) if handler else self._any_reference(token, source))
                 if self._opened:
                     return
@@ -302,6 +307,10 @@ class Rewriter:
             if tag == "noscript":
                 self._kept = None
         return self._any_reference(token, source)
+
+    def _enter_plain(self, token: Token, source: str) -> str:
+        self._raw = token.tag or ""
+        return source
 
     def _in_raw(self, text: str) -> str:
         if self._kept is not None:
@@ -389,7 +398,7 @@ class Rewriter:
     # ---------------------------------------------------------------- elements
 
     def _any_reference(self, token: Token, source: str) -> str:
-        return self._references(token, source) if "=" in source else source
+        return self._references(token, source) if "=" in source and not self._frame.hosts.open else source
 
     def _seldom(self, token: Token, source: str) -> str:
         """Frequent elements that rarely carry a reference: looked at only where their text hints at one."""
