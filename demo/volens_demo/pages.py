@@ -189,7 +189,7 @@ def article(
     mark = f' nonce="{nonce}"' if nonce else ""
     embeds = {
         "@video": video
-        or f'<iframe src="{view.url("videotube", "/embed/chantier")}" width="640" height="360" title="Vidéo : {escape(a.picture.alt, quote=True)}" allow="autoplay; fullscreen" allowfullscreen></iframe>',
+        or f'<iframe src="{view.url("videotube", "/embed/chantier")}" width="640" height="360" title="Vidéo : {escape(a.picture.alt, quote=True)}" allow="autoplay; fullscreen"></iframe>',
         "@telepost": f'<script async src="{view.url("telepost", "/widget.js")}" data-telepost="courrier/412" data-width="100%"{mark}></script>',
         "@xpost": f"""<blockquote class="xpost" data-id="20261121"><p lang="fr">Deux ans sans lui, on s’était habitués au détour. Ce matin j’ai traversé la Dourelle à pied, et j’ai mis onze minutes de moins pour aller au marché.</p>
 <footer>Claire Aumont, maire de Montvière, <a href="{view.url("xpost", "/claire_aumont/20261121")}">21 novembre 2026</a></footer></blockquote><script async src="{view.url("xpost", "/widgets.js")}"{mark}></script>""",

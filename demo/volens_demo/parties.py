@@ -154,6 +154,10 @@ class ThirdParties:
         first = request.path.split("/")[1]
         if first in ("recu", "recu.json"):
             return self._show(party, browser, as_json=first == "recu.json")
+        if first == "confidentialite":
+            return _html(
+                f"<title>{party.name}, confidentialité</title><main><h1>{party.name}</h1><p>Nous sommes une société inventée ({party.trade}). Nous gardons vos données le temps que tourne la démonstration.</p></main>"
+            )
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=_cors(request))
         handler, learns = _ROUTES.get((party.id, first), (None, ()))
@@ -174,9 +178,9 @@ class ThirdParties:
         answer = web.Response(status=404, text="") if handler is None else await handler(request, self)
         answer.headers.update(_cors(request))
         answer.headers.setdefault("Cache-Control", "no-store")
-        if not known:  # Secure is accepted over http on *.localhost; SameSite=None lets it be sent back from any page
-            identifier = secrets.token_hex(6)
-            answer.set_cookie(party.cookie, identifier, max_age=34_128_000, samesite="None", secure=True)
+        if not known:  # Secure is accepted over http on *.localhost; Partitioned also where other sites' cookies are blocked
+            cookie = f"{party.cookie}={secrets.token_hex(6)}; Max-Age=34128000; Path=/; Secure; SameSite=None; Partitioned"
+            answer.headers.add("Set-Cookie", cookie)
         return answer
 
     def _show(self, party: Party, browser: str, *, as_json: bool) -> web.Response:
@@ -270,7 +274,7 @@ async def _collected(request: web.Request, parties: ThirdParties) -> web.StreamR
 async def _telepost(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
     return _script(
         parties,
-        """(function(){var s=document.currentScript;if(!s)return;var f=document.createElement('iframe');f.title='Message Télépost';f.className='telepost';f.width='100%';f.height='210';
+        """(function(){var s=document.currentScript;if(!s)return;var f=document.createElement('iframe');f.title='Message Télépost';f.className='telepost';f.width='100%';f.height='190';
 f.src='@telepost@/embed/'+s.getAttribute('data-telepost')+'?u='+encodeURIComponent(location.href);s.parentNode.insertBefore(f,s);
 try{localStorage.setItem('telepost-appareil',localStorage.getItem('telepost-appareil')||Math.random().toString(36).slice(2))}catch(e){}
 new Image().src='@telepost@/vue?u='+encodeURIComponent(location.href)})();""",
@@ -278,7 +282,7 @@ new Image().src='@telepost@/vue?u='+encodeURIComponent(location.href)})();""",
     )
 
 
-_CARD = """<style>body{{margin:0;font:15px/1.5 system-ui,sans-serif;color:#111;background:#fff}}article{{border:1px solid #ccd3da;border-radius:12px;padding:1rem}}
+_CARD = """<style>html{{color-scheme:light dark}}body{{margin:0;height:190px;display:grid;font:15px/1.5 system-ui,sans-serif;color:#111;background:#fff}}@media(prefers-color-scheme:dark){{body{{color:#eee;background:#16191d}}small{{color:#a8b3bd!important}}article{{border-color:#3a434c!important}}}}article{{box-sizing:border-box}}article{{border:1px solid #ccd3da;border-radius:12px;padding:1rem}}
 h1{{font-size:1rem;margin:0}}small{{color:#4a5560}}p{{margin:.5rem 0}}a{{color:#0a5a99}}</style><article><h1>{who}</h1><small>{where}</small><p>{text}</p><small>{when}</small></article>"""
 
 
@@ -300,7 +304,7 @@ async def _telepost_frame(request: web.Request, parties: ThirdParties) -> web.St
 async def _xpost(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
     return _script(
         parties,
-        """(function(){document.querySelectorAll('blockquote.xpost').forEach(function(q){var f=document.createElement('iframe');f.title='Publication XPost';f.className='xpost';f.width='100%';f.height='210';
+        """(function(){document.querySelectorAll('blockquote.xpost').forEach(function(q){var f=document.createElement('iframe');f.title='Publication XPost';f.className='xpost';f.width='100%';f.height='190';
 f.src='@xpost@/embed/'+(q.getAttribute('data-id')||'0')+'?u='+encodeURIComponent(location.href);q.parentNode.replaceChild(f,q)});
 new Image().src='@xpost@/jot?u='+encodeURIComponent(location.href)})();""",
         ("xpost",),

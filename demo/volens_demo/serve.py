@@ -70,7 +70,7 @@ async def start(
         store, ledger = None, None
         if volens:
             behind = await _listen(newspaper.app, "127.0.0.1", 0, closing)
-            store, ledger, port = await _volens(f"http://127.0.0.1:{behind}", host, port, home or _home(), closing)
+            store, ledger, port = await _volens(f"http://127.0.0.1:{behind}", host, port, parties.port, home or _home(), closing)
         else:
             port = await _listen(newspaper.app, host, port, closing)
     except BaseException:
@@ -79,16 +79,19 @@ async def start(
     return Demo(host, port, parties.port, newspaper, memory, store, ledger, closing)
 
 
-async def _volens(upstream: str, host: str, port: int, home: Path, closing: contextlib.AsyncExitStack) -> tuple[Any, Path, int]:
+async def _volens(
+    upstream: str, host: str, port: int, parties_port: int, home: Path, closing: contextlib.AsyncExitStack
+) -> tuple[Any, Path, int]:
     """Volens in front: configuration, ledger, gateway, proxy; just what ``volens proxy`` does."""
     from volens.catalog import Catalog
-    from volens.config import load
+    from volens.config import parse
     from volens.ledger.sqlite import SqliteStore
     from volens.web import proxy
     from volens.web.gateway import Gateway
 
     catalog = Catalog.packaged()
-    site = load(CONFIG, catalog).site
+    written = CONFIG.read_text("utf-8").replace(".localhost:8001/", f".localhost:{parties_port}/")  # where their policies are read
+    site = parse(written, str(CONFIG), catalog, base=home).site
     ledger = home / "ledger.db"
     store = SqliteStore(ledger)
     closing.callback(store.close)

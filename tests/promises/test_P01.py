@@ -1,0 +1,89 @@
+"""P1: *Tout accepter*: the newspaper may process personal data kept on the device, kind by kind, (a) to (f).
+
+Each row: data kind → purpose → the layer that enforces it → what shows it, seen from the receiving side.
+
+| kind | purpose | layer | shown by |
+|---|---|---|---|
+| (a) IP addresses | every one | markup, Content-Security-Policy | the third parties' own logs: who is never reached never has an address |
+| (b) browsing data | personnalisation, publicite, reseaux-sociaux, video | markup, Content-Security-Policy | the page's address in those logs |
+| (c) usage data | personnalisation | guard, Content-Security-Policy | scrolling told to Mesure+ |
+| (d) geolocation | geolocalisation | Permissions-Policy, gate | the weather where the visitor is |
+| (e) interactions with social networks | reseaux-sociaux | markup, Content-Security-Policy | posts shown, told to Télépost and XPost |
+| (f) what the comment area needs | reseaux-sociaux | gate | the comment published |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from visitor import ARTICLE, PARTIES, Visitor, until
+
+
+def reached(visitor: Visitor) -> bool:
+    wanted = set().union(*PARTIES.values())
+    return bool(visitor.received()) if not visitor.agreed else bool(until(lambda: wanted <= set(visitor.received())))
+
+
+def browsing(visitor: Visitor) -> bool:
+    return bool(until(lambda: any(ARTICLE in r.page for r in visitor.demo.received(visitor.agent)), 8 if visitor.agreed else 0))
+
+
+def usage(visitor: Visitor) -> bool:
+    visitor.read_on()
+    return bool(until(lambda: any("defilement" in r.path for r in visitor.demo.received(visitor.agent)), 8 if visitor.agreed else 0))
+
+
+def geolocation(visitor: Visitor) -> bool:
+    script = """() => new Promise(done => navigator.geolocation.getCurrentPosition(p => done(p.coords.latitude), () => done(null), {timeout: 4000}))"""
+    position = visitor.page.evaluate(script)
+    status = visitor.page.evaluate("fetch('/meteo/ici?position=44,3', {headers: {accept: 'application/json'}}).then(a => a.status)")
+    assert (position is not None) == (status == 200), f"browser and server disagree: position {position}, status {status}"
+    return position is not None
+
+
+def social(visitor: Visitor) -> bool:
+    visitor.read_on()
+    return bool(
+        until(
+            lambda: {"telepost", "xpost"} <= {r.party for r in visitor.demo.received(visitor.agent) if "publications vues" in r.learns},
+            8 if visitor.agreed else 0,
+        )
+    )
+
+
+def comments(visitor: Visitor) -> bool:
+    text = f"Commentaire de {visitor.agent[-6:]}, {visitor.agreed}"
+    visitor.comment(text)
+    return visitor.published(text)
+
+
+KINDS = {"a": reached, "b": browsing, "c": usage, "d": geolocation, "e": social, "f": comments}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_data_is_processed_after_an_agreement_and_only_then(visitors: Callable[..., Visitor], kind: str) -> None:
+    """Not before a choice, not after a refusal, but after *Tout accepter*."""
+    for answer, agreed in (("none", False), ("refuse", False), ("accept", True)):
+        visitor = visitors(permissions=["geolocation"], geolocation={"latitude": 44.1, "longitude": 3.1})
+        visitor.open()
+        if answer != "none":
+            getattr(visitor, answer)()
+        visitor.agreed = agreed
+        visitor.read_on(0.6)
+        assert KINDS[kind](visitor) == agreed, f"kind ({kind}) with answer {answer}"
+
+
+def test_an_agreement_is_recorded_and_its_record_cookie_is_hidden_from_scripts(visitor: Visitor) -> None:
+    visitor.open().accept()
+    record = next(c for c in visitor.all_cookies() if c["name"] == "volens-record")
+    assert record["httpOnly"] and record["path"] == "/"
+    assert visitor.demo.demo.store.record(record["value"].split(".")[1]) is not None
+
+
+def test_accepted_means_what_the_notice_named(visitor: Visitor) -> None:
+    """Polices stands in the page and in no notice: it receives nothing even after *Tout accepter*."""
+    visitor.open().accept()
+    visitor.read_on()
+    assert until(lambda: visitor.received()["videotube"])
+    assert visitor.received()["polices"] == 0

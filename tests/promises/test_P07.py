@@ -1,0 +1,49 @@
+"""P7: a band shows whether storage on the device is authorised (green) or refused (red), by colour, sign and words."""
+
+from __future__ import annotations
+
+import re
+
+from visitor import ARTICLE, Visitor
+
+
+def hue(colour: str) -> str:
+    """``green`` or ``red``: whichever part of an rgb() colour leads."""
+    red, green, _ = (float(part) for part in re.findall(r"[\d.]+", colour)[:3])
+    return "green" if green > red else "red"
+
+
+def test_storage_is_red_before_a_choice_and_after_a_refusal_green_after_an_agreement(visitor: Visitor) -> None:
+    before = visitor.open().field("storage")
+    assert "refusé" in before["text"] and hue(before["colour"]) == "red"
+    visitor.refuse()
+    refused = visitor.field("storage")
+    assert "refusé" in refused["text"] and hue(refused["colour"]) == "red"
+    visitor.choose(*("reseaux-sociaux", "video", "publicite", "personnalisation", "geolocalisation"))
+    agreed = visitor.field("storage")
+    assert "autorisé" in agreed["text"] and hue(agreed["colour"]) == "green"
+    assert agreed["sign"] != refused["sign"], "never by colour alone"
+
+
+def test_a_partial_agreement_divides_the_field_in_proportion(visitor: Visitor) -> None:
+    visitor.open().choose("video")
+    field = visitor.field("storage")
+    assert "gradient" in field["image"], field
+    share = [float(x) for x in re.findall(r"([\d.]+)%", field["image"])]
+    visitor.choose("video", "reseaux-sociaux")
+    more = [float(x) for x in re.findall(r"([\d.]+)%", visitor.field("storage")["image"])]
+    assert share and more and max(more) > max(share), (share, more)
+
+
+def test_the_sign_is_a_sign_and_not_its_code(visitor: Visitor) -> None:
+    sign = visitor.open().field("storage")["sign"]
+    assert sign.strip('" ') and "&#" not in sign, sign
+
+
+def test_the_band_stands_on_every_page_and_is_small(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 360, "height": 740})
+    for path in (ARTICLE, "/", "/boutique", "/membres", "/recherche", "/confidentialite", "/visite"):
+        visitor.open(path)
+        box = visitor.band().bounding_box()
+        assert box and box["width"] * box["height"] <= 0.06 * 360 * 740, (path, box)
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["y"] + box["height"] <= 740, (path, box)

@@ -1,0 +1,194 @@
+"""A visitor of the demonstration: a browser of their own, fresh, and what can be seen of it from outside."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+ARTICLE = "/article/pont-vieux"
+PURPOSES = {
+    "reseaux-sociaux": "Réseaux sociaux",
+    "video": "Vidéos",
+    "publicite": "Publicité",
+    "personnalisation": "Personnalisation",
+    "geolocalisation": "Géolocalisation",
+}
+PARTIES = {
+    "reseaux-sociaux": {"telepost", "xpost"},
+    "video": {"videotube"},
+    "publicite": {"regie-pub", "enchere", "velos-aubin", "pixel"},
+    "personnalisation": {"mesure"},
+    "geolocalisation": set(),
+}
+"""The third parties that each purpose opens, and no other."""
+ON_SITE = {
+    "reseaux-sociaux": {"telepost-appareil"},
+    "video": set(),
+    "publicite": {"__regie_uid"},
+    "personnalisation": {"_ga", "_ga_COURRIER", "mesure_session", "profil_lecture"},
+    "geolocalisation": set(),
+}
+"""What each purpose keeps on the device under the newspaper's own name."""
+TECHNICAL = {"volens", "volens-record", "aud_visite", "courrier_session", "langue", "theme", "brouillon"}
+NOTICE = "volens-notice"
+_number = itertools.count(1)
+
+
+def until(what: Callable[[], Any], seconds: float = 8.0) -> Any:
+    """Waits until ``what`` is true; its last value."""
+    end = time.monotonic() + seconds
+    while True:
+        found = what()
+        if found or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
+
+
+class Visitor:
+    """One fresh profile. Its User-Agent is its own, so that the third parties' memories can be told apart."""
+
+    def __init__(self, browser: Any, demo: Any, **options: Any) -> None:
+        self.demo = demo
+        self.agent = (
+            f"Mozilla/5.0 (X11; Linux x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Visiteur/{next(_number)}"
+        )
+        options = {"locale": "fr-FR", "viewport": {"width": 1280, "height": 800}, **options}
+        self.context = browser.new_context(user_agent=self.agent, **options)
+        self.context.set_default_timeout(8000)
+        self.page = self.context.new_page()
+        self._mark = 0
+        self.agreed = False
+
+    def close(self) -> None:
+        self.context.close()
+
+    # Doing.
+
+    def open(self, path: str = ARTICLE) -> Visitor:
+        self.page.goto(self.demo.url + path, wait_until="load")
+        return self
+
+    def read_on(self, seconds: float = 1.2) -> None:
+        """Scrolls through the page and gives everything in it time to act."""
+        self.page.evaluate("document.scrollingElement.scrollTo({top: document.scrollingElement.scrollHeight / 2, behavior: 'instant'})")
+        self.page.wait_for_timeout(seconds * 500)
+        self.page.evaluate("document.scrollingElement.scrollTo({top: document.scrollingElement.scrollHeight, behavior: 'instant'})")
+        self.page.wait_for_timeout(seconds * 500)
+
+    def button(self, name: str) -> Any:
+        """A button of the first layer, by its exact name."""
+        return self.page.locator(NOTICE).get_by_role("button", name=name, exact=True)
+
+    def accept(self) -> None:
+        self._and_reloaded(lambda: self.button("Tout accepter").click())
+
+    def refuse(self) -> None:
+        """A first refusal: no reload."""
+        self.button("Tout refuser").click()
+        assert until(lambda: "volens" in self.cookies()), "no answer to the refusal"
+
+    def panel(self) -> Any:
+        """Opens the panel, from the first layer or else from the band; the dialog."""
+        settings = self.button("Paramétrer vos choix")
+        (settings if settings.count() and settings.is_visible() else self.band()).click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_role("button", name="OK", exact=True).wait_for()
+        return dialog
+
+    def switch(self, purpose: str) -> Any:
+        return self.page.get_by_role("dialog").get_by_role("switch", name=PURPOSES[purpose], exact=False).first
+
+    def choose(self, *purposes: str) -> None:
+        """In the panel: just these purposes on, then *OK*."""
+        dialog = self.panel()
+        for purpose in PURPOSES:
+            switch = self.switch(purpose)
+            if switch.is_checked() != (purpose in purposes):
+                switch.click()
+        press = dialog.get_by_role("button", name="OK", exact=True)
+        if purposes:
+            self._and_reloaded(press.click)
+        else:
+            press.click()
+            until(lambda: "volens" in self.cookies())
+
+    def withdraw(self) -> None:
+        """*Tout refuser* in the panel, after an agreement: the page reloads."""
+        dialog = self.panel()
+        self._and_reloaded(lambda: dialog.get_by_role("button", name="Tout refuser", exact=True).click())
+
+    def _and_reloaded(self, act: Callable[[], Any]) -> None:
+        self.page.evaluate("window.__before = true")
+        act()
+        self.page.wait_for_function("!window.__before && document.readyState === 'complete'")
+
+    # Seeing.
+
+    def band(self) -> Any:
+        """The band, named by its two fields."""
+        return self.page.locator(NOTICE).get_by_role("button", name="Stockage")
+
+    def band_says(self) -> str:
+        return " ".join(self.band().text_content().split())
+
+    def field(self, which: str) -> dict[str, str]:
+        """One field of the band, ``storage`` or ``profiles``: its words, its sign, its colours."""
+        script = """field => { const style = getComputedStyle(field), bold = field.querySelector('b');
+            return {text: field.textContent.replace(/\\s+/g, ' ').trim(), sign: getComputedStyle(bold, '::before').content,
+                    colour: style.backgroundColor, image: style.backgroundImage}; }"""
+        return dict(self.band().locator("#s" if which == "storage" else "#p").evaluate(script))
+
+    def received(self) -> Counter[str]:
+        """Requests the third parties have received since ``forget``, by third party."""
+        return Counter(receipt.party for receipt in self.demo.received(self.agent)[self._mark :])
+
+    def forget(self) -> None:
+        self._mark = len(self.demo.received(self.agent))
+
+    def all_cookies(self) -> list[dict[str, Any]]:
+        """The jar itself, over CDP: what the device holds, whatever a script is told."""
+        session = self.context.new_cdp_session(self.page)
+        return list(session.send("Storage.getCookies")["cookies"])
+
+    def cookies(self) -> set[str]:
+        """Names of cookies under the newspaper's own name."""
+        return {c["name"] for c in self.all_cookies() if "courrier" in c["domain"]}
+
+    def third_cookies(self) -> set[str]:
+        return {c["domain"] for c in self.all_cookies() if "courrier" not in c["domain"]}
+
+    def stored(self) -> set[str]:
+        """Names really kept in local and session storage under the newspaper's own name, read past the page's scripts."""
+        session = self.context.new_cdp_session(self.page)
+        session.send("DOMStorage.enable")
+        names: set[str] = set()
+        for local in (True, False):
+            where = {"securityOrigin": self.demo.url, "isLocalStorage": local}
+            names.update(name for name, _ in session.send("DOMStorage.getDOMStorageItems", {"storageId": where})["entries"])
+        return names
+
+    def device(self) -> set[str]:
+        """Everything named that the newspaper's pages keep on the device."""
+        return self.cookies() | self.stored()
+
+    def told(self) -> dict[str, Any]:
+        """What the application receives from this visitor."""
+        return dict(self.page.evaluate("fetch('/moi.json').then(answer => answer.json())"))
+
+    def comment(self, text: str) -> None:
+        """Writes a comment and publishes it, by hand."""
+        self.page.get_by_label("Votre nom").fill("Odette")
+        self.page.get_by_label("Votre commentaire").fill(text)
+        self.page.get_by_role("button", name="Publier").click()
+        self.page.wait_for_load_state("load")
+
+    def published(self, text: str) -> bool:
+        """Whether the newspaper has published it."""
+        return any(
+            text in comment.text
+            for comments in self.demo.ask(lambda: [tuple(c) for c in self.demo.demo.newspaper.comments.values()])
+            for comment in comments
+        )
