@@ -2,7 +2,7 @@
  * *Paramétrer vos choix*: the panel page shown in a native modal dialog, so that the page underneath stays.
  *
  * Fetched at the first opening. The panel comes whole from the server, as a document: nothing is parsed from text here,
- * which pages with Trusted Types forbid. Whatever fails rejects, and the guard then lets the form go to the page itself.
+ * which pages with Trusted Types forbid, and its style comes in a template, which pages with a strict policy don't report. Whatever fails rejects, and the guard then lets the form go to the page itself.
  * On that page the same file only makes the switches follow each other.
  */
 import type { Hooks } from "./contract";
@@ -44,7 +44,7 @@ async function open(host: HTMLElement, hooks: Hooks): Promise<void> {
   const script = host.dataset.panel!;
   const at = location.origin + script.slice(0, script.lastIndexOf("/") + 1);
   const back = encodeURIComponent(location.pathname + location.search);
-  const page = await fetched(`${at}panel?language=${host.lang}&back=${back}`);
+  const page = await fetched(`${at}panel?language=${host.lang}&back=${back}&part=1`);
   const main = page.querySelector("main")!;
   const dialog = document.createElement("dialog");
   const inner = document.createElement("div");
@@ -98,7 +98,7 @@ async function open(host: HTMLElement, hooks: Hooks): Promise<void> {
 
   if (!root.adoptedStyleSheets.length) {
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(page.querySelector("style")!.textContent!);
+    sheet.replaceSync(page.querySelector("template")!.content.querySelector("style")!.textContent!);
     root.adoptedStyleSheets = [sheet];
   }
   root.append(dialog);

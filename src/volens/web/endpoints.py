@@ -218,6 +218,7 @@ class Endpoints:
             local(fields.get("back")),
             choice_text=asked.choice.text() if asked.choice else "",
             record_id=asked.record or "",
+            part=fields.get("part") == "1",
         )
         return self.page(asked.site, 200, text, connect=True)
 

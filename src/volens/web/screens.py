@@ -114,7 +114,9 @@ def switched(notice: Notice, purposes: Iterable[str], services: Iterable[str]) -
     chosen = frozenset(services)
     added: set[str] = set()
     for purpose in on:
-        ready = {s.id for s in notice.services_asked if purpose in s.purposes and on.issuperset(set(s.purposes).intersection(notice.askable))}
+        ready = {
+            s.id for s in notice.services_asked if purpose in s.purposes and on.issuperset(set(s.purposes).intersection(notice.askable))
+        }
         if not ready & chosen:
             added |= ready
     return on, chosen | added
@@ -240,9 +242,7 @@ class Screens:
             policy_text=say("policy"),
             why=say("ask.why"),
             titles=" · ".join(self._title(p, language) for p in asked),
-            purposes=[
-                html("<p><b>{t}</b> {s}</p>", t=self._title(p, language), s=self._text(p.sentence, language)) for p in asked
-            ],
+            purposes=[html("<p><b>{t}</b> {s}</p>", t=self._title(p, language), s=self._text(p.sentence, language)) for p in asked],
             data=say("ask.data", kinds=_commas(self._kinds(asked, say))),
             exempt=say("ask.exempt", exempt=_commas([self._title(p, language) for p in notice.purposes if p.exempt])),
             buttons=[
@@ -267,7 +267,9 @@ class Screens:
     def _names(self, ids: Iterable[str], language: str) -> list[str]:
         """Titles of purposes and names of services, in the notice's order."""
         ids = frozenset(ids)
-        return [self._title(p, language) for p in self.notice.purposes if p.id in ids] + [s.name for s in self.notice.services if s.id in ids]
+        return [self._title(p, language) for p in self.notice.purposes if p.id in ids] + [
+            s.name for s in self.notice.services if s.id in ids
+        ]
 
     def _kinds(self, purposes: Iterable[Purpose], say: Words) -> list[Html]:
         named = {kind for purpose in purposes for kind in purpose.data_kinds}
@@ -285,8 +287,13 @@ class Screens:
         record_id: str = "",
         token: str = "",
         message: str = "",
+        part: bool = False,
     ) -> str:
-        """*Paramétrer vos choix*: a page of its own; its ``main`` is also what the dialog shows. ``message``: kind of a problem."""
+        """*Paramétrer vos choix*: a page of its own; its ``main`` is also what the dialog shows. ``message``: kind of a problem.
+
+        ``part``: asked for by the dialog. Its style then lies in a template, because a style that stands in a document which a
+        script fetched counts as the page's own, and a page with a strict policy would report it.
+        """
         say = self._say(language)
         notice = self.notice
         askable = [notice.purpose[p] for p in notice.askable]
@@ -310,7 +317,9 @@ class Screens:
             title=say("settings"),
             back=back,
             close=say.attribute("close"),
-            message=html('<p class="message" role="status"><b>{a}</b> {b}</p>', a=say(f"problem.{message}.title"), b=say(f"problem.{message}.text"))
+            message=html(
+                '<p class="message" role="status"><b>{a}</b> {b}</p>', a=say(f"problem.{message}.title"), b=say(f"problem.{message}.text")
+            )
             if message
             else None,
             intro=say("panel.intro"),
@@ -331,7 +340,7 @@ class Screens:
             accept=say("accept"),
             ok=say("ok"),
         )
-        return self._page(say, say("settings"), main, script=True, kind="panel")
+        return self._page(say, say("settings"), main, script=True, kind="panel", part=part)
 
     def _purpose(self, purpose: Purpose, grant: Grant, say: Words) -> Html:
         notice, language = self.notice, say.language
@@ -342,7 +351,7 @@ class Screens:
         return html(
             '<section class="purpose"><label class="row"><span><b>{title}</b>{new}{profiles}</span>'
             '<input type="checkbox" role="switch" name="purposes" value="{id}" aria-label="{switch}"{on}></label>'
-            '<p>{sentence}</p>{kinds}{none}<ul>{own}{others}</ul>{all}</section>',
+            "<p>{sentence}</p>{kinds}{none}<ul>{own}{others}</ul>{all}</section>",
             title=title,
             new=_tag(say("panel.new")) if purpose.id in grant.new else None,
             profiles=_tag(say("panel.profiles")) if purpose.profiles else None,
@@ -356,7 +365,11 @@ class Screens:
             none=None if own or others else html('<p class="kinds">{x}</p>', x=say("panel.no.services", controller=notice.controller.name)),
             own=[self._service(s, grant, say, purpose) for s in own],
             others=[
-                html("<li>{name} <small>{x}</small></li>", name=s.name, x=say("panel.under", title=self._title(notice.purpose[home[s.id]], language)))
+                html(
+                    "<li>{name} <small>{x}</small></li>",
+                    name=s.name,
+                    x=say("panel.under", title=self._title(notice.purpose[home[s.id]], language)),
+                )
                 for s in others
             ],
             all=html('<p class="all">{x}</p>', x=say("panel.all")) if own else None,
@@ -366,8 +379,7 @@ class Screens:
         """One service, with a switch where it stands ``under`` a purpose that needs a choice."""
         also = [self._title(self.notice.purpose[p], say.language) for p in service.purposes if under and p != under.id]
         return html(
-            "<li><{tag} class=\"row\"><span><b>{name}</b>{new}{profiles}{who}</span>{switch}</{tag}>{also}{chain}"
-            '<p>{policy}</p>{keys}</li>',
+            '<li><{tag} class="row"><span><b>{name}</b>{new}{profiles}{who}</span>{switch}</{tag}>{also}{chain}<p>{policy}</p>{keys}</li>',
             tag="label" if under else "div",
             name=service.name,
             new=_tag(say("panel.new")) if grant and service.id in grant.new else None,
@@ -384,7 +396,12 @@ class Screens:
             else None,
             also=html('<p class="kinds">{x}</p>', x=say("panel.also", titles=_commas(also))) if also else None,
             chain=html('<p class="kinds">{x}</p>', x=say("panel.chain")) if service.chain else None,
-            policy=html('<a href="{u}" target="_blank" rel="noopener">{x}<span class="sr"> ({n})</span></a>', u=service.policy_url, x=say("panel.theirs"), n=service.name)
+            policy=html(
+                '<a href="{u}" target="_blank" rel="noopener">{x}<span class="sr"> ({n})</span></a>',
+                u=service.policy_url,
+                x=say("panel.theirs"),
+                n=service.name,
+            )
             if service.policy_url
             else None,
             keys=self._keys(service.storage, say),
@@ -401,7 +418,12 @@ class Screens:
             where=say("panel.keep.where"),
             days=say("panel.keep.days"),
             rows=[
-                html("<tr><td><code>{n}</code></td><td>{w}</td><td>{d}</td></tr>", n=k.name, w=say(f"medium.{k.medium}"), d=_lifetime(k.days, say))
+                html(
+                    "<tr><td><code>{n}</code></td><td>{w}</td><td>{d}</td></tr>",
+                    n=k.name,
+                    w=say(f"medium.{k.medium}"),
+                    d=_lifetime(k.days, say),
+                )
                 for k in keys
             ],
         )
@@ -412,7 +434,7 @@ class Screens:
         if not exempt:
             return None
         return html(
-            '<h2>{title}</h2><p>{text}</p>{all}',
+            "<h2>{title}</h2><p>{text}</p>{all}",
             title=say("panel.always"),
             text=say("panel.always.text"),
             all=[
@@ -421,10 +443,10 @@ class Screens:
                     title=self._title(p, say.language),
                     sentence=self._text(p.sentence, say.language),
                     reason=say("panel.reason", reason=say(f"exempt.{p.exempt}")),
-                    kinds=html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=_commas(self._kinds([p], say))) if p.data_kinds else None,
-                    services=[
-                        self._service(s, None, say, None) for s in self.notice.services if s not in asked and s.purposes[0] == p.id
-                    ],
+                    kinds=html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=_commas(self._kinds([p], say)))
+                    if p.data_kinds
+                    else None,
+                    services=[self._service(s, None, say, None) for s in self.notice.services if s not in asked and s.purposes[0] == p.id],
                     keys=self._keys([k for k in self.site.storage if k.purpose == p.id], say),
                 )
                 for p in exempt
@@ -441,10 +463,18 @@ class Screens:
                 "<p>{given} {allowed}</p>{text}{record}",
                 given=say("choice.given", date=say.day(grant.day), until=say.day(expires(grant.day, self.notice.months))),
                 allowed=say("choice.allowed", titles=_commas(allowed)) if allowed else say("choice.nothing"),
-                text=html('<p>{a} <code>{b}</code></p><p><a href="{p}choice.json" download="choice.json">{c}</a></p>', a=say("choice.text"), b=choice_text, p=self.site.prefix, c=say("choice.download"))
+                text=html(
+                    '<p>{a} <code>{b}</code></p><p><a href="{p}choice.json" download="choice.json">{c}</a></p>',
+                    a=say("choice.text"),
+                    b=choice_text,
+                    p=self.site.prefix,
+                    c=say("choice.download"),
+                )
                 if choice_text
                 else None,
-                record=html("<p>{a} <code>{b}</code></p>", a=say("choice.record"), b=record_id) if record_id else html("<p>{x}</p>", x=say("choice.trace")),
+                record=html("<p>{a} <code>{b}</code></p>", a=say("choice.record"), b=record_id)
+                if record_id
+                else html("<p>{x}</p>", x=say("choice.trace")),
             )
         return html('<h2 id="mine">{title}</h2>{facts}', title=say("choice.title"), facts=facts)
 
@@ -454,7 +484,9 @@ class Screens:
         """*Politique de confidentialité*, for a site that has no page of its own."""
         say = self._say(language)
         notice, c = self.notice, self.notice.controller
-        link = html('<a href="{u}">{t}</a>', u=f"mailto:{c.contact}" if "@" in c.contact and "/" not in c.contact else c.contact, t=c.contact)
+        link = html(
+            '<a href="{u}">{t}</a>', u=f"mailto:{c.contact}" if "@" in c.contact and "/" not in c.contact else c.contact, t=c.contact
+        )
         lines = [(say("policy.contact"), link), (say("policy.address"), c.address), (say("policy.dpo"), c.dpo)]
         main = html(
             '<header><h1>{title}</h1><a class="x" href="{back}" aria-label="{close}"><span aria-hidden="true">✕</span></a></header><div class="body">'
@@ -488,7 +520,9 @@ class Screens:
             '<section class="purpose"><p><b>{title}</b></p><p>{sentence}</p>{kinds}<ul>{services}</ul></section>',
             title=self._title(purpose, say.language),
             sentence=self._text(purpose.sentence, say.language),
-            kinds=html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=_commas(self._kinds([purpose], say))) if purpose.data_kinds else None,
+            kinds=html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=_commas(self._kinds([purpose], say)))
+            if purpose.data_kinds
+            else None,
             services=[self._service(s, None, say, None) for s in services],
         )
 
@@ -537,7 +571,9 @@ class Screens:
             allow=allow if named else None,
             just=None
             if whole_page
-            else html('<a class="button" href="{u}">{t}</a>', u=once or back + ("&" if "?" in back else "?") + "once=1", t=say("frame.once")),
+            else html(
+                '<a class="button" href="{u}">{t}</a>', u=once or back + ("&" if "?" in back else "?") + "once=1", t=say("frame.once")
+            ),
             url=url if url.startswith(("http://", "https://")) else "about:blank",
             link=say("frame.link", host=host),
         )
@@ -550,7 +586,12 @@ class Screens:
         kept = {n.lower(): v for n, v in pairs if n.lower() in _FRAME_ATTRIBUTES}
         say = self._words[self._first]
         kept.setdefault("title", urlsplit(url).hostname or url)
-        frame = html('<h1 class="sr">{title}</h1><iframe src="{url}"{kept}></iframe>', title=kept["title"], url=url, kept=[html(' {n}="{v}"', n=Html(n), v=v) for n, v in kept.items()])
+        frame = html(
+            '<h1 class="sr">{title}</h1><iframe src="{url}"{kept}></iframe>',
+            title=kept["title"],
+            url=url,
+            kept=[html(' {n}="{v}"', n=Html(n), v=v) for n, v in kept.items()],
+        )
         return self._page(say, Html(escape(kept["title"])), frame, kind="playing")
 
     # Gate
@@ -583,11 +624,22 @@ class Screens:
             s for s in self.notice.services_asked if purpose.id in s.purposes
         ]
         purposes = (grant.purposes if grant else frozenset()) | {purpose.id}
-        allowed = {s.id for s in self.notice.services_asked if (grant and s.id in grant.services) or purposes.issuperset(set(s.purposes).intersection(self.notice.askable))}
-        common = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), ("back", target)] + ([("token", token)] if token else [])
+        allowed = {
+            s.id
+            for s in self.notice.services_asked
+            if (grant and s.id in grant.services) or purposes.issuperset(set(s.purposes).intersection(self.notice.askable))
+        }
+        common = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), ("back", target)] + (
+            [("token", token)] if token else []
+        )
         just = [("answer", "switches"), *(("purposes", p) for p in sorted(purposes)), *(("services", s) for s in sorted(allowed))]
         buttons = [
-            html('<button formaction="{prefix}choice?{query}">{text}</button>', prefix=self.site.prefix, query=_query(common + pairs), text=text)
+            html(
+                '<button formaction="{prefix}choice?{query}">{text}</button>',
+                prefix=self.site.prefix,
+                query=_query(common + pairs),
+                text=text,
+            )
             for pairs, text in (
                 (just, say("gate.allow.send" if sends else "gate.allow", purpose=title)),
                 ([("answer", "accept")], say("gate.accept.send" if sends else "accept")),
@@ -595,7 +647,7 @@ class Screens:
         ]
         named = self._text(gate.title, say.language)
         main = html(
-            "<header><h1>{title}</h1></header><div class=\"body\"><p>{text}</p><p>{sentence}</p>{services}"
+            '<header><h1>{title}</h1></header><div class="body"><p>{text}</p><p>{sentence}</p>{services}'
             '<form method="post" action="{prefix}choice?{query}">{kept}<div class="ways">{buttons}'
             '<a class="button" href="{prefix}panel?{panel}">{settings}</a><a class="button" href="{back}">{back_text}</a></div></form></div>',
             title=say("gate.title"),
@@ -670,22 +722,24 @@ class Screens:
             title=say(f"problem.{kind}.title"),
             text=say(f"problem.{kind}.text"),
             form=form if kind == "confirm" else None,
-            back=html('<p><a href="{u}">{x}</a></p>', u=back, x=say("problem.again" if kind in ("down", "slow", "broken") else "problem.back"))
+            back=html(
+                '<p><a href="{u}">{x}</a></p>', u=back, x=say("problem.again" if kind in ("down", "slow", "broken") else "problem.back")
+            )
             if back
             else None,
         )
         return self._page(say, say(f"problem.{kind}.title"), main)
 
-    def _page(self, say: Words, title: Html, main: Html, *, script: bool = False, kind: str = "plain") -> str:
+    def _page(self, say: Words, title: Html, main: Html, *, script: bool = False, kind: str = "plain", part: bool = False) -> str:
         return html(
             '<!DOCTYPE html><html lang="{language}" dir="{dir}" class="{kind}"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
-            "<title>{title}</title><style>{style}</style>{script}</head><body><main class=\"v {kind}\">{main}</main></body></html>",
+            '<title>{title}</title>{style}{script}</head><body><main class="v {kind}">{main}</main></body></html>',
             language=say.language,
             dir="rtl" if say.language in RTL else "ltr",
             kind=kind,
             title=title,
-            style=Html(self.page_style),
+            style=html("<template><style>{x}</style></template>" if part else "<style>{x}</style>", x=Html(self.page_style)),
             script=html('<script src="{u}" defer></script>', u=self._static["panel"]) if script and "panel" in self._static else None,
             main=main,
         )
@@ -699,7 +753,7 @@ def _hidden(name: str, value: str) -> Html:
 
 
 def _tag(text: Html) -> Html:
-    return html(' <em>{x}</em>', x=text)
+    return html(" <em>{x}</em>", x=text)
 
 
 def _query(pairs: Iterable[tuple[str, str]]) -> str:
@@ -737,7 +791,9 @@ def _field(id: str, label: str, state: str, share: tuple[int, int], say: Words, 
     bar = None
     if now == "part":
         bar = html(
-            '<svg viewBox="0 0 {all} 1" preserveAspectRatio="none" aria-hidden="true"><path d="M0 0h{n}v1H0z"/></svg>', n=share[0], all=share[1]
+            '<svg viewBox="0 0 {all} 1" preserveAspectRatio="none" aria-hidden="true"><path d="M0 0h{n}v1H0z"/></svg>',
+            n=share[0],
+            all=share[1],
         )
     return html(
         '<span id="{id}">{bar}{label} <b>{words}</b>{no}</span> ',
@@ -888,6 +944,7 @@ font-size:1.125em;text-decoration:none}
 .v .message{padding:.75em 1em;border-inline-start:4px solid var(--a);border-radius:4px;background:var(--s)}
 .v .purpose{margin:.75em 0;padding:.75em 1em;border:1px solid var(--l);border-radius:var(--r)}
 .v .row{display:flex;align-items:center;justify-content:space-between;gap:1em;min-height:44px}
+.v .row>span{min-width:0;overflow-wrap:anywhere}
 .v label.row{cursor:pointer}
 .v .purpose>.row b{font-size:1.0625em}
 .v .row small{display:block}
