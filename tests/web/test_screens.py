@@ -1,0 +1,822 @@
+"""What a visitor sees: weight, equality of the buttons, accessibility, keyboard, zoom, and the ways that need no script."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import chain, combinations, product
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+from xml.etree import ElementTree
+
+import brotli
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from screens_site import ACCEPTED, DAY, GATE, GRANTS, NOTICE, PART, SITE, STATIC, TYPED, Desk
+
+from volens.choice import Choice, Signals
+from volens.errors import NoticeError
+from volens.notice import DATA_KINDS, EXEMPT_REASONS, MEDIA, Controller, Notice, Purpose, Service
+from volens.policy import grant
+from volens.site import Gate, Site, Theme
+from volens.web.screens import Screens, packaged_texts, switched
+
+SCREENS = Screens(SITE, {"panel": "/_volens/panel-0a1b2c3d.js"})
+OWN_PAGES = (
+    "/_volens/panel",
+    "/_volens/panel?grant=part",
+    "/_volens/panel?grant=gpc&message=stale",
+    "/_volens/panel?grant=accepted&language=en",
+    "/_volens/policy",
+    "/_volens/embed/frame",
+    "/_volens/embed/frame?service=nobody",
+    "/_volens/embed/frame?once=1",
+    "/gate",
+    "/gate?method=GET&language=en",
+    *(f"/problem?kind={kind}" for kind in ("down", "slow", "broken", "record", "confirm", "stale")),
+)
+FOCUSED = """(() => { let a = document.activeElement; while (a.shadowRoot) a = a.shadowRoot.activeElement;
+    return [a.id || a.value || (a.tagName == 'SUMMARY' ? a.tagName : a.innerText), getComputedStyle(a).outlineStyle] })()"""
+
+
+def each(*parts: Any) -> list[Any]:
+    return list(product(*parts))
+
+
+BUTTONS = ("refuse", "accept", "settings")
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def clean(desk: Desk) -> None:
+    desk.seen.posts.clear()
+    desk.seen.gets.clear()
+    desk.fails = False
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    args = (
+        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=args.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser: Browser, desk: Desk) -> Iterator[Any]:
+    contexts = []
+
+    def show(path: str, width: int = 1280, height: int = 800, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, locale="fr-FR", **options)
+        context.set_default_timeout(5000)
+        contexts.append(context)
+        page = context.new_page()
+        page.complaints = []  # type: ignore[attr-defined]
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" and "favicon" not in m.location["url"] else None)  # type: ignore[attr-defined]
+        page.on("pageerror", lambda e: page.complaints.append(str(e)))  # type: ignore[attr-defined]
+        page.goto(desk.url + path)
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+
+
+def ask(page: Page) -> Locator:
+    return page.locator("#volens-ask")
+
+
+def button(page: Page, value: str) -> Locator:
+    return page.locator(f"#volens-ask button[value={value}]")
+
+
+def panel(page: Page) -> Locator:
+    return page.locator("#volens-panel")
+
+
+def box(locator: Locator) -> dict[str, float]:
+    found = locator.bounding_box()
+    assert found
+    return found  # type: ignore[return-value]
+
+
+def faults(page: Page) -> list[str]:
+    return [f"{v['id']}: {v['nodes'][0]['target']} {v['nodes'][0]['failureSummary']}" for v in Axe().run(page).response["violations"]]
+
+
+# --- Weight and form
+
+
+@pytest.mark.parametrize(("state", "language"), each(("none", "gpc"), ("fr", "en")))
+def test_notice_and_band_weigh_at_most_2_2_kib(state: str, language: str) -> None:
+    body = SCREENS.dress(GRANTS[state], language).body
+    assert SCREENS.style in body
+    assert len(brotli.compress(body.encode(), quality=11)) <= 2252
+
+
+@pytest.mark.parametrize("state", GRANTS)
+def test_the_band_alone_weighs_little(state: str) -> None:
+    if not GRANTS[state].asked:
+        assert len(brotli.compress(SCREENS.dress(GRANTS[state], "fr").body.encode(), quality=11)) <= 1400
+
+
+@pytest.mark.parametrize(("state", "language"), each(GRANTS, ("fr", "en")))
+def test_what_is_put_into_pages_is_well_formed_xml(state: str, language: str) -> None:
+    tree = ElementTree.fromstring(SCREENS.dress(GRANTS[state], language).body)
+    assert tree.tag == "volens-notice"
+    assert tree.find("template") is not None and tree.find("form") is not None, "a shadow root, and the same in plain markup"
+
+
+def test_no_id_stands_in_the_page_itself() -> None:
+    """The fallback's elements must not answer to ``getElementById`` of the page's own scripts."""
+    body = SCREENS.dress(GRANTS["none"], "fr").body
+    assert ' id="' in body and ' id="' not in body.partition("</template>")[2]
+
+
+def test_dressing_again_is_a_look_up() -> None:
+    assert SCREENS.dress(GRANTS["part"], "fr") is SCREENS.dress(grant(NOTICE, PART, Signals(), DAY), "fr")
+    assert SCREENS.dress(GRANTS["part"], "fr") is not SCREENS.dress(GRANTS["part"], "en")
+    assert SCREENS.dress(GRANTS["none"], "fr") is not SCREENS.dress(GRANTS["refused"], "fr")
+
+
+class Attributes(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str, str | None]] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.found += [(tag, n, v) for n, v in attrs]
+
+
+def attributes(markup: str) -> Attributes:
+    parser = Attributes()
+    parser.feed(markup)
+    return parser
+
+
+def every_screen(desk: Desk) -> dict[str, str]:
+    found = {path: desk.get(urlsplit(path).path, dict(parse_qsl(urlsplit(path).query)))[2] for path in OWN_PAGES}
+    return found | {state: desk.screens.dress(at, "fr").body for state, at in GRANTS.items()}
+
+
+def test_no_screen_carries_a_style_or_an_event_attribute(desk: Desk) -> None:
+    for path, markup in every_screen(desk).items():
+        parsed = attributes(markup)
+        assert len(parsed.found) > 5, path
+        assert [
+            a for a in parsed.found if a[1] == "style" or a[1].startswith("on") or (a[2] or "").lower().startswith("javascript:")
+        ] == [], path
+
+
+def test_what_others_write_stays_text(desk: Desk) -> None:
+    """Names, titles, typed text and addresses hold markup, quotes and braces; no element and no attribute comes of it."""
+    evil = "\"'><script>x</script><img src=x onerror=y>{controller}{0.__class__}</style>--><!--"
+    notice = Notice(
+        Controller(evil, evil, "", evil, evil),
+        (Purpose("a", {"fr": evil}, {"fr": evil}, data_kinds=("ip",)), Purpose("t", {"fr": evil}, {"fr": evil}, exempt="security")),
+        (Service("s", evil, ("a",), controller=evil, policy_url=evil, country=evil),),
+        (evil,),
+        texts={"ask.title": {"fr": evil}},
+    )
+    screens = Screens(Site("x", notice, gates=(gate := Gate("/x", "a", title={"fr": evil}),)), {"panel": "/p.js"})
+    at = grant(notice, None, Signals(), DAY)
+    for markup in (
+        screens.dress(at, "fr").body,
+        screens.panel(at, "fr", evil, choice_text=evil, record_id=evil, token=evil),
+        screens.policy(at, "fr", evil),
+        screens.frame(notice.service["s"], "https://h/" + evil, "fr", evil),
+        screens.frame(None, evil, "fr", evil),
+        screens.playing(evil, {"title": evil, "allow": evil}),
+        screens.gate(gate, at.decide("a"), "fr", "POST", evil, [(evil, evil)], back=evil),
+        screens.problem("confirm", "fr", back=evil, token=evil, fields=[(evil, evil)]),
+    ):
+        parsed = attributes(markup)
+        assert "img" not in parsed.tags and not [a for a in parsed.found if a[1].startswith("on")]
+        assert "<script>" not in markup and evil not in markup
+    assert not [
+        v
+        for _, n, v in attributes(SCREENS.frame(None, "javascript:alert(1)", "fr", "/x")).found
+        if n == "href" and "javascript" in (v or "")
+    ]
+
+
+def test_a_theme_cannot_leave_its_style() -> None:
+    with pytest.raises(NoticeError, match="not a plain CSS value"):
+        Screens(replace(SITE, theme=Theme(accent="red;}</style><script>")), {})
+    themed = Screens(replace(SITE, theme=Theme(accent="#ffdd00", position="top")), {})
+    assert "--k:#ffdd00" in themed.style and "--j:#000" in themed.style and "prefers-color-scheme" not in themed.style
+    assert "prefers-color-scheme" in SCREENS.style
+
+
+# --- Texts
+
+
+def test_every_language_is_complete_and_says_whether_a_speaker_read_it() -> None:
+    texts = packaged_texts()
+    assert set(texts) == {"fr", "en"}
+    places = {language: {n: sorted(re.findall(r"\{(\w+)\}", t)) for n, t in found.items()} for language, found in texts.items()}
+    assert places["fr"] == places["en"] and all(t.strip() or n == "list.and" for found in texts.values() for n, t in found.items())
+    names = set(texts["fr"])
+    assert {f"kind.{k}" for k in DATA_KINDS} | {f"medium.{m}" for m in MEDIA} | {f"exempt.{e}" for e in EXEMPT_REASONS} <= names
+    for language in texts:
+        file = json.loads((STATIC.parent / "texts" / f"{language}.json").read_text("utf-8"))
+        assert file["reviewed"] is False
+
+
+def test_the_names_of_the_buttons_are_exact() -> None:
+    fr, en = packaged_texts()["fr"], packaged_texts()["en"]
+    assert [fr[n] for n in ("accept", "refuse", "settings", "ok", "policy")] == [
+        "Tout accepter",
+        "Tout refuser",
+        "Paramétrer vos choix",
+        "OK",
+        "Politique de confidentialité",
+    ]
+    assert [en[n] for n in ("accept", "refuse", "settings", "ok")] == ["Accept all", "Refuse all", "Set your choices", "OK"]
+
+
+@pytest.mark.parametrize(
+    ("page", "accept", "language"),
+    [
+        ("fr-CA", "en", "fr"),
+        ("", "de, en;q=0.8, fr;q=0.3", "en"),
+        ("", "fr;q=0.2,en;q=0.9", "en"),
+        ("de", "EN-us", "en"),
+        ("", "en;q=0, de", "fr"),
+        ("", "en;q=zzz,;;,fr;q=0.1", "fr"),
+        ("", "", "fr"),
+    ],
+)
+def test_the_language_is_the_page_s_then_the_browser_s_then_the_notice_s(page: str, accept: str, language: str) -> None:
+    assert SCREENS.language(page, accept) == language
+
+
+def test_the_site_s_own_wording_comes_first() -> None:
+    own = Screens(replace(SITE, notice=replace(NOTICE, texts={"ask.title": {"fr": "Chez nous, vous décidez."}})), {})
+    assert "Chez nous, vous décidez." in own.dress(GRANTS["none"], "fr").body
+    assert "You decide." in own.dress(GRANTS["none"], "en").body
+
+
+def test_a_language_without_texts_is_not_offered() -> None:
+    assert Screens(replace(SITE, notice=replace(NOTICE, languages=("tlh", "en"))), {}).language("tlh", "tlh") == "en"
+    with pytest.raises(NoticeError, match="no interface texts"):
+        Screens(replace(SITE, notice=replace(NOTICE, languages=("tlh",))), {})
+
+
+# --- What switches mean
+
+
+def test_a_purpose_switched_on_without_script_brings_its_services() -> None:
+    assert switched(NOTICE, ["video"], []) == ({"video"}, {"mesvideos"})
+    assert switched(NOTICE, ["reseaux-sociaux"], ["canal"]) == ({"reseaux-sociaux"}, {"canal"})
+    assert switched(NOTICE, ["publicite"], []) == ({"publicite"}, {"mesure"}), "what also serves a purpose that is off stays off"
+    assert switched(NOTICE, [], ["canal", "nobody"]) == (frozenset(), {"canal", "nobody"})
+    assert switched(NOTICE, NOTICE.askable, [])[1] == {s.id for s in NOTICE.services_asked}
+
+
+def test_switches_never_mean_more_than_they_show() -> None:
+    """Over all purposes × some services: nothing is on whose own switch, or all of whose purposes, wasn't."""
+    for n in range(len(NOTICE.askable) + 1):
+        for purposes in combinations(NOTICE.askable, n):
+            for services in ((), ("canal",), ("regie",), ("canal", "mesure")):
+                got = grant(NOTICE, Choice.from_switches(NOTICE, DAY, *switched(NOTICE, purposes, services)), Signals(), DAY)
+                assert got.purposes <= set(purposes)
+                for s in NOTICE.services_asked:
+                    if s.id in got.services:
+                        assert s.id in services or set(s.purposes).intersection(NOTICE.askable) <= set(purposes)
+
+
+# --- First layer
+
+
+def test_the_first_layer_says_all_it_must(show: Any, desk: Desk) -> None:
+    page = show("/article?grant=gpc")
+    text = ask(page).inner_text()
+    for needed in (
+        "Le Quai",
+        "5 services",
+        "Oui",
+        "Non",
+        "6 mois",
+        "lequai.test",
+        "Stockage · Profils",
+        "GPC",
+        "Politique de confidentialité",
+    ):
+        assert needed in text.replace("\u202f", " "), needed
+    titles = [NOTICE.purpose[p].title["fr"] for p in NOTICE.askable]
+    assert all(title in text for title in titles)
+    ask(page).locator("summary").click()
+    text = ask(page).inner_text()
+    assert all(NOTICE.purpose[p].sentence["fr"] in text for p in NOTICE.askable)
+    assert all(packaged_texts()["fr"][f"kind.{kind}"] in text for kind in DATA_KINDS), "P1 (a) to (f)"
+    assert "Mesure d’audience" in text and all(button(page, b).is_visible() for b in BUTTONS), "opened, the buttons stay in reach"
+    links = ask(page).get_by_role("link")
+    assert [urlsplit(x.get_attribute("href") or "").path for x in links.all()] == ["/_volens/panel", "/_volens/policy"]
+    links.first.click()
+    page.wait_for_url("**/_volens/panel?*#services")
+    assert page.locator("input[name=services]").count() == len(NOTICE.services_asked), "as many as the number says (R12)"
+
+
+@pytest.mark.parametrize(
+    ("size", "language"), each(((320, 568), (360, 740), (412, 915), (768, 1024), (1280, 800), (1920, 1080)), ("fr", "en"))
+)
+def test_the_three_buttons_are_equal_and_in_view(show: Any, size: tuple[int, int], language: str) -> None:
+    page = show(f"/article?language={language}", *size)
+    boxes = [box(button(page, b)) for b in BUTTONS]
+    assert len({(round(b["width"]), round(b["height"]), round(b["y"])) for b in boxes}) == 1, "same size, side by side"
+    assert all(b["height"] >= 44 and b["width"] >= 44 and b["y"] + b["height"] <= size[1] and b["x"] + b["width"] <= size[0] for b in boxes)
+    look = "e => { const s = getComputedStyle(e); return [e.tagName, s.font, s.color, s.backgroundColor, s.border, s.borderRadius, s.textTransform, s.opacity].join() }"
+    assert len({button(page, b).evaluate(look) for b in BUTTONS}) == 1
+    assert all(button(page, b).evaluate("e => e.scrollWidth <= e.clientWidth") for b in BUTTONS), "no label is cut"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    top = button(page, "accept").evaluate(
+        "e => { const r = e.getBoundingClientRect(), d = document.elementFromPoint(r.x + 9, r.y + 9); return d.shadowRoot.elementFromPoint(r.x + 9, r.y + 9) == e }"
+    )
+    assert top
+
+
+@pytest.mark.parametrize(("state", "language"), each(("none", "gpc"), ("fr", "en")))
+def test_on_a_phone_it_leaves_the_page_to_be_read(show: Any, state: str, language: str) -> None:
+    page = show(f"/article?grant={state}&language={language}", 360, 740, has_touch=True, is_mobile=True)
+    notice, band, headline = box(ask(page)), box(page.locator("#volens-band")), box(page.locator("h1"))
+    assert notice["height"] <= 259 and notice["y"] + notice["height"] <= 740, "35 % of 360×740"
+    assert headline["y"] + headline["height"] <= band["y"]
+    assert band["width"] * band["height"] <= 0.06 * 360 * 740 and band["height"] >= 44 and band["width"] >= 44
+    assert ask(page).evaluate("e => { const x = e.querySelector('#x'); return x.scrollHeight <= x.clientHeight }"), "nothing to scroll for"
+
+
+def test_refuse_is_reached_as_soon_as_accept(show: Any) -> None:
+    page = show("/article")
+    tree = page.locator("volens-notice").aria_snapshot()
+    assert 0 < tree.index('button "Tout refuser"') < tree.index('button "Tout accepter"')
+    assert page.evaluate("document.activeElement === document.body"), "focus is not taken"
+    order = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        name, ring = page.evaluate(FOCUSED)
+        order.append(name)
+        assert ring != "none", order
+    assert order == [
+        "volens-band",
+        "5 services",
+        "Politique de confidentialité",
+        "SUMMARY",
+        "refuse",
+        "accept",
+        "settings",
+        "Lire la suite",
+    ]
+
+
+def test_escape_does_nothing_on_the_notice(show: Any, desk: Desk) -> None:
+    page = show("/article")
+    button(page, "accept").focus()
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(100)
+    assert ask(page).is_visible() and desk.seen.posts == []
+
+
+def test_refusing_hides_the_first_layer_and_leaves_the_band(show: Any, desk: Desk) -> None:
+    page = show("/article", 360, 740)
+    button(page, "refuse").click()
+    ask(page).wait_for(state="hidden")
+    page.wait_for_timeout(100)
+    assert page.locator("#volens-band").is_visible()
+    (path, fields) = desk.seen.posts[0]
+    assert path == "/_volens/choice" and fields["answer"] == ["refuse"] and fields["notice"] == [NOTICE.short]
+    assert fields["back"] == ["/article?grant=none&x=1"] and fields["surface"] == ["notice"] and fields["language"] == ["fr"]
+    assert page.complaints == [], "no violation of a strict policy with Trusted Types"
+
+
+# --- Band
+
+
+@pytest.mark.parametrize(
+    ("state", "storage", "profiles"),
+    [
+        ("none", "✕ refusé", "✕ refusés"),
+        ("refused", "✕ refusé", "✕ refusés"),
+        ("part", "◐ 2 sur 6", "✕ refusés"),
+        ("accepted", "✓ autorisé", "✓ autorisés"),
+    ],
+)
+def test_the_band_says_by_sign_word_and_colour_what_is_granted(show: Any, state: str, storage: str, profiles: str) -> None:
+    page = show(f"/article?grant={state}&bare=1", 360, 740)
+    for field, expected in (("#s", storage), ("#p", profiles)):
+        shown = page.locator(f"{field} b:visible")
+        sign = shown.evaluate("e => getComputedStyle(e, '::before').content")
+        assert sign.strip('"') + shown.inner_text() == expected
+    share = GRANTS[state].storage_share
+    red, green = "rgb(165, 39, 45)", "rgb(23, 102, 63)"
+    colours = [page.locator(f).evaluate("e => getComputedStyle(e).backgroundColor") for f in ("#s", "#p")]
+    assert colours == ([green, green] if state == "accepted" else [red, red])
+    if state == "part":
+        whole, part = box(page.locator("#s")), box(page.locator("#s path"))
+        assert page.locator("#s svg").evaluate("e => getComputedStyle(e).fill") == green
+        assert part["width"] / whole["width"] == pytest.approx(share[0] / share[1], abs=0.03), "divided in proportion"
+
+
+def test_the_band_turns_to_refused_by_attribute_alone(show: Any) -> None:
+    for state in ("part", "accepted"):
+        page = show(f"/article?grant={state}&bare=1")
+        red = show("/article?grant=refused&bare=1").locator("#s").evaluate("e => getComputedStyle(e).backgroundColor")
+        page.evaluate("document.querySelector('volens-notice').dataset.storage = 'no'")
+        assert page.locator("#s b:visible").inner_text() == "refusé" and not page.locator("#s svg:visible").count()
+        assert page.locator("#s").evaluate("e => getComputedStyle(e).backgroundColor") == red
+
+
+# --- Accessibility
+
+
+@pytest.mark.parametrize(("path", "scheme"), each((*OWN_PAGES, *(f"/article?grant={s}" for s in GRANTS)), ("light", "dark")))
+def test_axe_finds_nothing(show: Any, path: str, scheme: str) -> None:
+    page = show(path, 360, 740, color_scheme=scheme)
+    assert faults(page) == []
+    assert page.complaints == [], "and the page's own policy is kept"
+
+
+def test_axe_would_find_something(show: Any) -> None:
+    page = show("/article")
+    page.evaluate("document.querySelector('volens-notice').shadowRoot.querySelector('#volens-ask button').textContent = ''")
+    assert faults(page)
+
+
+@pytest.mark.parametrize("path", ("/article", "/_volens/panel", "/_volens/policy", "/gate", "/problem?kind=confirm"))
+def test_at_400_percent_everything_is_reached_in_one_column(show: Any, path: str) -> None:
+    page = show(path, 320, 200)
+    assert page.evaluate("document.documentElement.scrollWidth <= 320")
+    for each in page.locator("button:visible").all():
+        each.scroll_into_view_if_needed()
+        at = box(each)
+        assert at["y"] >= 0 and at["y"] + at["height"] <= 200.5 and at["x"] + at["width"] <= 320
+        each.click(trial=True)
+
+
+@pytest.mark.parametrize("path", ("/article", "/_volens/panel", "/gate"))
+def test_text_twice_as_large_is_not_cut(show: Any, path: str) -> None:
+    page = show("/problem?kind=down", 360, 740)
+    page.context.new_cdp_session(page).send("Page.setFontSizes", {"fontSizes": {"standard": 32, "fixed": 26}})
+    page.goto(page.url.split("/problem")[0] + path)
+    assert page.locator("button:visible").last.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 24
+    assert page.evaluate("document.documentElement.scrollWidth <= 360")
+    for each in page.locator("button:visible").all():
+        assert each.evaluate("e => e.scrollWidth <= e.clientWidth + 1 && e.scrollHeight <= e.clientHeight + 1")
+        each.click(trial=True)
+
+
+def test_forced_colours_keep_borders_words_and_states(show: Any) -> None:
+    page = show("/article?grant=none", 360, 740, forced_colors="active")
+    for each in (*(button(page, b) for b in BUTTONS), page.locator("#volens-band"), ask(page)):
+        assert each.evaluate("e => getComputedStyle(e).borderTopStyle + getComputedStyle(e).borderTopWidth") not in ("none0px", "solid0px")
+    assert page.locator("#s b:visible").inner_text() == "refusé"
+    page = show("/_volens/panel?grant=part", 360, 740, forced_colors="active")
+    assert page.locator("input[name=purposes]").first.evaluate("e => getComputedStyle(e).appearance") == "auto", "the system draws its own"
+
+
+def test_nothing_moves_for_who_asked_for_less_motion(show: Any) -> None:
+    moves = "[...document.querySelectorAll('*')].some(e => getComputedStyle(e).transitionDuration != '0s' || getComputedStyle(e).animationName != 'none')"
+    assert show("/_volens/panel").evaluate(moves), "there is something to switch off"
+    assert not show("/_volens/panel", reduced_motion="reduce").evaluate(moves)
+
+
+def test_nothing_of_it_is_printed(show: Any) -> None:
+    page = show("/article")
+    page.emulate_media(media="print")
+    assert not ask(page).is_visible() and not page.locator("#volens-band").is_visible()
+
+
+def test_the_page_and_the_screens_do_not_touch_each_other_s_looks(show: Any) -> None:
+    page = show("/article?bare=1")
+    before = ask(page).evaluate("e => [e.offsetHeight, getComputedStyle(e).color, getComputedStyle(e.querySelector('p')).margin].join()")
+    outside = page.locator("h1").evaluate("e => e.getBoundingClientRect().y")
+    page.evaluate("""() => { const s = new CSSStyleSheet(); s.replaceSync('*{color:red;margin:40px;font-size:40px;display:block} volens-notice{display:none;opacity:0;position:static}');
+        document.adoptedStyleSheets = [s] }""")
+    assert (
+        ask(page).evaluate("e => [e.offsetHeight, getComputedStyle(e).color, getComputedStyle(e.querySelector('p')).margin].join()")
+        == before
+    )
+    assert ask(page).is_visible() and outside < 100
+
+
+# --- Without JavaScript, without declarative shadow roots
+
+
+@pytest.mark.parametrize("stripped", (False, True))
+def test_without_script_the_buttons_are_a_form(show: Any, desk: Desk, stripped: bool) -> None:
+    """Also where ``shadowrootmode`` isn't supported: the same words and buttons stand in the page."""
+    for value, name in (("refuse", "Tout refuser"), ("accept", "Tout accepter")):
+        page = show("/article" + ("?stripped=1" if stripped else ""), java_script_enabled=False)
+        page.get_by_role("button", name=name).click()
+        page.wait_for_selector("#sent")
+        path, fields = desk.seen.posts.pop()
+        assert path == "/_volens/choice"
+        assert fields == {
+            "notice": [NOTICE.short],
+            "back": ["/article?grant=none&x=1"],
+            "language": ["fr"],
+            "surface": ["notice"],
+            "answer": [value],
+        }
+    page = show("/article" + ("?stripped=1" if stripped else ""), java_script_enabled=False)
+    assert page.get_by_text("Vous décidez.").locator("visible=true").count() == 1
+    page.get_by_role("button", name="Paramétrer vos choix", exact=True).last.click()
+    page.wait_for_url("**/_volens/panel?*")
+    assert parse_qs(urlsplit(page.url).query)["back"] == ["/article?grant=none&x=1"]
+
+
+@pytest.mark.parametrize("state", ("none", "refused", "accepted"))
+def test_the_band_opens_the_panel_without_script(show: Any, state: str) -> None:
+    page = show(f"/article?grant={state}", java_script_enabled=False)
+    page.locator("#volens-band").click()
+    page.wait_for_url("**/_volens/panel?*")
+    assert page.locator("h1").inner_text() == "Paramétrer vos choix"
+    assert page.locator("a.x").get_attribute("href") == "/article?grant=none&x=1"
+
+
+def test_the_panel_page_records_what_its_switches_show(show: Any, desk: Desk) -> None:
+    page = show("/_volens/panel?back=/article", 360, 740, java_script_enabled=False)
+    switches = page.get_by_role("switch")
+    assert switches.count() == 10 and all(not s.is_checked() for s in switches.all()), "off at first (R04)"
+    page.get_by_role("switch", name="Autoriser\u00a0: Vidéos").check()
+    assert page.get_by_text("Avec tous ses services.").locator("visible=true").count() == 1, "what it means is said where it shows"
+    page.get_by_role("button", name="OK").click()
+    page.wait_for_selector("#sent")
+    _, fields = desk.seen.posts.pop()
+    assert fields == {
+        "notice": [NOTICE.short],
+        "back": ["/article"],
+        "language": ["fr"],
+        "surface": ["panel"],
+        "token": ["t0k"],
+        "purposes": ["video"],
+        "answer": ["switches"],
+    }
+
+
+def test_the_panel_page_tells_everything_the_notice_holds(show: Any) -> None:
+    page = show("/_volens/panel?grant=part", java_script_enabled=False)
+    for details in page.locator("details").all():
+        details.locator("summary").click()
+    text = page.locator("main").inner_text()
+    for service in NOTICE.services:
+        assert service.name in text and service.controller in text
+        assert not service.policy_url or page.locator(f'a[href="{service.policy_url}"]').count() == 1
+        assert all(key.name in text for key in service.storage)
+    assert "395 jours (13 mois)" in text and "jusqu’à la fermeture du navigateur" in text and "durée non déclarée" in text
+    assert "session" in text and "Fonctionnement du site" in text and "anonyme" in text
+    assert PART.text() in text and "0123456789abcdefghijklmnop" in text and "22 novembre 2026" in text and "22 mai 2027" in text
+    assert page.locator("input:checked").evaluate_all("e => e.map(x => x.value)") == ["reseaux-sociaux", "canal", "video", "mesvideos"]
+    for value in ("refuse", "accept", "switches"):
+        assert page.locator(f"button[value={value}]").is_visible(), "one press each, always in reach"
+
+
+def test_the_panel_keeps_its_buttons_in_view_while_it_scrolls(show: Any) -> None:
+    for size in ((360, 740), (1280, 800)):
+        page = show("/_volens/panel", *size)
+        for y in (0, 700, 99999):
+            page.evaluate(f"scrollTo(0, {y})")
+            at = [box(page.locator(f"button[value={v}]")) for v in ("refuse", "accept", "switches")]
+            assert (
+                all(b["y"] >= 0 and b["y"] + b["height"] <= size[1] for b in at)
+                and len({(round(b["width"]), round(b["height"])) for b in at}) == 1
+            )
+
+
+# --- With JavaScript: the dialog
+
+
+def opened(page: Page) -> Page:
+    button(page, "settings").click()
+    panel(page).wait_for()
+    return page
+
+
+@pytest.mark.parametrize("size", ((360, 740), (1280, 800)))
+def test_the_panel_is_a_native_modal_dialog(show: Any, desk: Desk, size: tuple[int, int]) -> None:
+    page = opened(show("/article", *size))
+    assert panel(page).evaluate("e => e.matches(':modal')") and panel(page).get_attribute("aria-labelledby") == "volens-panel-title"
+    assert urlsplit(page.url).path == "/article" and page.complaints == []
+    assert faults(page) == []
+    assert not panel(page).locator("input:checked").count()
+    outside = 0
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        outside += page.evaluate(
+            "(() => { const a = document.querySelector('volens-notice').shadowRoot.activeElement; return !(document.activeElement == document.body || a?.closest('dialog')) })()"
+        )
+    assert outside == 0, "focus stays inside"
+    assert all(panel(page).locator(f"button[value={v}]").is_visible() for v in ("refuse", "accept", "switches"))
+    box_ = box(panel(page).locator("button[value=refuse]"))
+    assert box_["y"] + box_["height"] <= size[1]
+
+
+@pytest.mark.parametrize("way", ("Escape", "x"))
+def test_closing_records_nothing_and_gives_focus_back(show: Any, desk: Desk, way: str) -> None:
+    page = opened(show("/article"))
+    panel(page).locator("input[name=purposes]").first.check()
+    if way == "x":
+        panel(page).locator(".x").click()
+    else:
+        page.keyboard.press("Escape")
+    panel(page).wait_for(state="detached")
+    assert desk.seen.posts == [] and ask(page).is_visible()
+    assert page.evaluate("document.querySelector('volens-notice').shadowRoot.activeElement.value") == "settings"
+    opened(page)
+    assert not panel(page).locator("input:checked").count(), "and forgets what was switched"
+
+
+def test_ok_records_just_what_the_switches_show(show: Any, desk: Desk) -> None:
+    page = opened(show("/article"))
+    on = lambda: panel(page).locator("input:checked").evaluate_all("e => e.map(x => x.value)")  # noqa: E731
+    check = lambda name: panel(page).locator(f"input[value={name}]")  # noqa: E731
+    check("reseaux-sociaux").check()
+    assert on() == ["reseaux-sociaux", "canal", "piaf"]
+    check("piaf").uncheck()
+    assert on() == ["reseaux-sociaux", "canal"]
+    check("publicite").check()
+    assert on() == ["reseaux-sociaux", "canal", "publicite", "mesure"], "a service that also serves another purpose waits for it"
+    check("personnalisation").check()
+    assert "regie" in on()
+    check("personnalisation").uncheck()
+    assert "regie" not in on()
+    check("mesure").uncheck()
+    assert on() == ["reseaux-sociaux", "canal"], "the last service takes its purpose along"
+    panel(page).locator("button[value=switches]").click()
+    panel(page).wait_for(state="detached")
+    ((path, fields),) = desk.seen.posts
+    assert path == "/_volens/choice" and fields["answer"] == ["switches"]
+    assert fields["purposes"] == ["reseaux-sociaux"] and fields["services"] == ["canal"] and fields["surface"] == ["panel"]
+    assert fields["token"] == ["t0k"] and fields["notice"] == [NOTICE.short] and not ask(page).is_visible()
+    assert page.evaluate("document.querySelector('volens-notice').shadowRoot.activeElement.id") == "volens-band", (
+        "focus goes to what is left"
+    )
+
+
+@pytest.mark.parametrize("value", ("refuse", "accept"))
+def test_all_or_nothing_is_one_press_in_the_panel_too(show: Any, desk: Desk, value: str) -> None:
+    page = show("/article?grant=part")
+    page.locator("#volens-band").click()
+    panel(page).locator(f"button[value={value}]").click()
+    panel(page).wait_for(state="detached")
+    assert desk.seen.posts[0][1]["answer"] == [value]
+
+
+def test_what_the_server_would_not_record_is_said_by_its_own_page(show: Any, desk: Desk) -> None:
+    page = opened(show("/article"))
+    desk.fails = True
+    panel(page).locator("input[value=video]").check()
+    panel(page).locator("button[value=switches]").click()
+    page.wait_for_selector("#sent")
+    assert desk.seen.posts[1][1]["answer"] == ["switches"] and desk.seen.posts[1][1]["services"] == ["mesvideos"]
+
+
+def test_a_panel_that_cannot_load_gives_way_to_its_page(show: Any) -> None:
+    page = show("/problem?kind=down")
+    page.route("**/panel-*.js", lambda route: route.abort())
+    page.goto(page.url.split("/problem")[0] + "/article")
+    button(page, "settings").click()
+    page.wait_for_url("**/_volens/panel?*")
+
+
+def test_the_panel_page_comes_back_to_where_the_visitor_was(show: Any) -> None:
+    page = show("/article?grant=none")
+    ask(page).get_by_role("link", name="5 services").click()
+    page.wait_for_url("**#services")
+    assert page.locator("input[name=back]").input_value() == "/article?grant=none"
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/article?grant=none")
+
+
+# --- Placeholder, gate, messages
+
+
+@pytest.mark.parametrize("size", ((560, 315), (300, 250), (320, 180), (300, 150), (500, 80), (1200, 90)))
+def test_a_placeholder_fits_its_frame(show: Any, size: tuple[int, int]) -> None:
+    page = show(f"/framing?sizes={json.dumps([size])}")
+    frame = page.frames[1]
+    assert frame.evaluate(
+        "document.querySelector('main').scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
+    )
+    ways = frame.locator("button, a")
+    assert ways.count() == 3 and all(box(w)["height"] >= 44 for w in ways.all()[:2])
+
+
+def test_a_placeholder_names_what_would_happen_and_three_ways_on(show: Any, desk: Desk) -> None:
+    page = show("/_volens/embed/frame", 560, 315, java_script_enabled=False)
+    text = page.locator("main").inner_text()
+    assert "MesVidéos" in text and "adresse IP" in text
+    link = page.get_by_role("link", name="Ouvrir sur videos.test")
+    assert [link.get_attribute(n) for n in ("href", "target", "rel")] == ["https://videos.test/embed/1?a=b&c=d", "_blank", "noopener"]
+    page.get_by_role("button", name="Autoriser MesVidéos").click()
+    page.wait_for_selector("#sent")
+    _, fields = desk.seen.posts.pop()
+    assert fields["answer"] == ["service"] and fields["services"] == ["mesvideos"] and fields["surface"] == ["embed"]
+    page = show("/_volens/embed/frame", 560, 315)
+    page.get_by_role("link", name="Juste cette fois").click()
+    page.wait_for_url("**once=1")
+    inner = page.locator("iframe")
+    assert box(inner)["width"] == 560 and box(inner)["height"] == 315 and inner.get_attribute("allow") == "fullscreen"
+    assert page.frames[1].locator("p").inner_text() == "film"
+
+
+def test_who_the_notice_does_not_name_cannot_be_allowed(show: Any) -> None:
+    page = show("/_volens/embed/frame?service=nobody", 560, 315)
+    assert page.get_by_role("button").count() == 0 and page.get_by_role("link").count() == 2
+    assert "ne le nomme pas" in page.locator("main").inner_text()
+
+
+def test_a_gate_gives_back_what_was_typed_and_would_send_just_that(show: Any, desk: Desk) -> None:
+    page = show("/gate?grant=part", 360, 740, java_script_enabled=False)
+    text = page.locator("main").inner_text()
+    assert "Commentaires" in text and "Réseaux sociaux" in text and "Canal" in text and "On y va" in text and "s3cret" not in text
+    page.get_by_role("button", name="Autoriser «\u00a0Réseaux sociaux\u00a0» et envoyer").click()
+    page.wait_for_selector("#sent")
+    path, body = desk.seen.posts.pop()
+    query = parse_qs(urlsplit(path).query)
+    assert {n: v[0].replace("\r", "") for n, v in body.items()} == dict(TYPED), "the body is what the page behind the gate was sent"
+    assert query["answer"] == ["switches"] and query["back"] == ["/commentaires?x=1"] and query["surface"] == ["gate"]
+    asked = Choice.from_switches(NOTICE, DAY, query["purposes"], query["services"])
+    assert asked == Choice.from_switches(NOTICE, DAY, ["reseaux-sociaux", "video"], ["canal", "piaf", "mesvideos"]), (
+        "what was granted stays, this is added"
+    )
+    page = show("/gate?grant=none", 360, 740, java_script_enabled=False)
+    page.get_by_role("button", name="Tout accepter et envoyer").click()
+    page.wait_for_selector("#sent")
+    assert parse_qs(urlsplit(desk.seen.posts.pop()[0]).query)["answer"] == ["accept"]
+
+
+def test_a_gate_on_reading_asks_without_a_body(show: Any, desk: Desk) -> None:
+    page = show("/gate?method=GET", java_script_enabled=False)
+    page.get_by_role("button", name="Autoriser «\u00a0Réseaux sociaux\u00a0»").click()
+    page.wait_for_selector("#sent")
+    path, body = desk.seen.posts.pop()
+    assert body == {} and parse_qs(urlsplit(path).query)["purposes"] == ["reseaux-sociaux"]
+
+
+def test_every_way_out_of_a_gate_is_equal(show: Any) -> None:
+    page = show("/gate", 360, 740)
+    ways = page.locator(".ways > *")
+    assert ways.count() == 4
+    assert (
+        len(
+            {
+                ways.nth(i).evaluate("e => [e.offsetWidth, getComputedStyle(e).backgroundColor, getComputedStyle(e).font].join()")
+                for i in range(4)
+            }
+        )
+        == 1
+    )
+
+
+def test_a_doubtful_request_is_confirmed_with_a_token(show: Any, desk: Desk) -> None:
+    page = show("/problem?kind=confirm", java_script_enabled=False)
+    page.get_by_role("button").click()
+    page.wait_for_selector("#sent")
+    assert desk.seen.posts.pop()[1] == {"answer": ["accept"], "token": ["t0k"]}
+
+
+def test_inside_another_site_s_frame_there_is_nothing_to_grant() -> None:
+    body = SCREENS.dress(GRANTS["none"], "fr", framed=True).body
+    assert 'value="accept"' not in body and 'value="refuse"' not in body and 'target="_blank"' in body and " data-ask=" not in body
+
+
+def test_what_is_new_since_the_answer_is_named() -> None:
+    more = replace(NOTICE, services=(*NOTICE.services, Service("neuf", "Tout Neuf", ("video",), ("neuf.test",))))
+    at = grant(more, ACCEPTED, Signals(), DAY, earlier=NOTICE)
+    screens = Screens(replace(SITE, notice=more), {})
+    assert at.asked and "Tout Neuf" in screens.dress(at, "fr").body
+    assert "nouveau" in screens.panel(at, "fr", "/").split("Tout Neuf")[1][:40]
+
+
+def test_the_policy_page_names_who_answers_and_what_is_asked(show: Any) -> None:
+    text = show("/_volens/policy").locator("main").inner_text()
+    for needed in (
+        "Le Quai",
+        "donnees@lequai.example",
+        "12 quai de la Fosse",
+        "dpo@lequai.example",
+        "améliorer le service",
+        "CNIL",
+        "Changer vos choix",
+    ):
+        assert needed in text
+    assert all(name in text for name in chain((s.name for s in NOTICE.services), (p.title["fr"] for p in NOTICE.purposes)))
+    assert GATE.purpose in NOTICE.purpose
