@@ -343,12 +343,14 @@ def test_the_three_buttons_are_equal_and_in_view(show: Any, size: tuple[int, int
     boxes = [box(button(page, b)) for b in BUTTONS]
     assert len({(round(b["width"]), round(b["height"]), round(b["y"])) for b in boxes}) == 1, "same size, side by side"
     assert all(b["height"] >= 44 and b["width"] >= 44 and b["y"] + b["height"] <= size[1] and b["x"] + b["width"] <= size[0] for b in boxes)
-    look = "e => { const s = getComputedStyle(e); return [e.tagName, s.font, s.color, s.backgroundColor, s.border, s.borderRadius, s.textTransform, s.opacity].join() }"
+    look = """e => { const s = getComputedStyle(e);
+        return [e.tagName, s.font, s.color, s.backgroundColor, s.border, s.borderRadius, s.textTransform, s.opacity].join() }"""
     assert len({button(page, b).evaluate(look) for b in BUTTONS}) == 1
     assert all(button(page, b).evaluate("e => e.scrollWidth <= e.clientWidth") for b in BUTTONS), "no label is cut"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     top = button(page, "accept").evaluate(
-        "e => { const r = e.getBoundingClientRect(), d = document.elementFromPoint(r.x + 9, r.y + 9); return d.shadowRoot.elementFromPoint(r.x + 9, r.y + 9) == e }"
+        """e => { const r = e.getBoundingClientRect(), at = [r.x + 9, r.y + 9];
+            return document.elementFromPoint(...at).shadowRoot.elementFromPoint(...at) == e }"""
     )
     assert top
 
@@ -492,7 +494,8 @@ def test_forced_colours_keep_borders_words_and_states(show: Any) -> None:
 
 
 def test_nothing_moves_for_who_asked_for_less_motion(show: Any) -> None:
-    moves = "[...document.querySelectorAll('*')].some(e => getComputedStyle(e).transitionDuration != '0s' || getComputedStyle(e).animationName != 'none')"
+    moves = """[...document.querySelectorAll('*')].map(e => getComputedStyle(e))
+        .some(s => s.transitionDuration != '0s' || s.animationName != 'none')"""
     assert show("/_volens/panel").evaluate(moves), "there is something to switch off"
     assert not show("/_volens/panel", reduced_motion="reduce").evaluate(moves)
 
@@ -507,7 +510,8 @@ def test_the_page_and_the_screens_do_not_touch_each_other_s_looks(show: Any) -> 
     page = show("/article?bare=1")
     before = ask(page).evaluate("e => [e.offsetHeight, getComputedStyle(e).color, getComputedStyle(e.querySelector('p')).margin].join()")
     outside = page.locator("h1").evaluate("e => e.getBoundingClientRect().y")
-    page.evaluate("""() => { const s = new CSSStyleSheet(); s.replaceSync('*{color:red;margin:40px;font-size:40px;display:block} volens-notice{display:none;opacity:0;position:static}');
+    page.evaluate("""() => { const s = new CSSStyleSheet();
+        s.replaceSync('*{color:red;margin:40px;font-size:40px;display:block} volens-notice{display:none;opacity:0;position:static}');
         document.adoptedStyleSheets = [s] }""")
     assert (
         ask(page).evaluate("e => [e.offsetHeight, getComputedStyle(e).color, getComputedStyle(e.querySelector('p')).margin].join()")
@@ -620,7 +624,8 @@ def test_the_panel_is_a_native_modal_dialog(show: Any, desk: Desk, size: tuple[i
     for _ in range(60):
         page.keyboard.press("Tab")
         outside += page.evaluate(
-            "(() => { const a = document.querySelector('volens-notice').shadowRoot.activeElement; return !(document.activeElement == document.body || a?.closest('dialog')) })()"
+            """(() => { const a = document.querySelector('volens-notice').shadowRoot.activeElement;
+                return !(document.activeElement == document.body || a?.closest('dialog')) })()"""
         )
     assert outside == 0, "focus stays inside"
     assert all(panel(page).locator(f"button[value={v}]").is_visible() for v in ("refuse", "accept", "switches"))
@@ -645,8 +650,13 @@ def test_closing_records_nothing_and_gives_focus_back(show: Any, desk: Desk, way
 
 def test_ok_records_just_what_the_switches_show(show: Any, desk: Desk) -> None:
     page = opened(show("/article"))
-    on = lambda: panel(page).locator("input:checked").evaluate_all("e => e.map(x => x.value)")  # noqa: E731
-    check = lambda name: panel(page).locator(f"input[value={name}]")  # noqa: E731
+
+    def on() -> list[str]:
+        return list(panel(page).locator("input:checked").evaluate_all("e => e.map(x => x.value)"))
+
+    def check(name: str) -> Locator:
+        return panel(page).locator(f"input[value={name}]")
+
     check("reseaux-sociaux").check()
     assert on() == ["reseaux-sociaux", "canal", "piaf"]
     check("piaf").uncheck()

@@ -275,6 +275,11 @@ class Screens:
         named = {kind for purpose in purposes for kind in purpose.data_kinds}
         return [say(f"kind.{kind}") for kind in DATA_KINDS if kind in named]
 
+    def _data(self, purpose: Purpose, say: Words) -> Html | None:
+        if not purpose.data_kinds:
+            return None
+        return html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=_commas(self._kinds([purpose], say)))
+
     # Panel
 
     def panel(
@@ -300,7 +305,8 @@ class Screens:
         months = {"months": notice.months, "scope": self._scope(say)}
         main = html(
             '<form method="post" action="{prefix}choice" data-volens-panel="">{hidden}'
-            '<header><h1 id="volens-panel-title">{title}</h1><a class="x" href="{back}" aria-label="{close}"><span aria-hidden="true">✕</span></a></header>'
+            '<header><h1 id="volens-panel-title">{title}</h1><a class="x" href="{back}" aria-label="{close}">'
+            '<span aria-hidden="true">✕</span></a></header>'
             '<div class="body">{message}<p>{intro}</p>{gpc}<p>{yes} {no}</p>'
             '<h2 id="services">{purposes_title}</h2>{purposes}{exempt}{mine}<p>{valid} <a href="{policy}">{policy_text}</a></p></div>'
             '<div class="bar" role="group" aria-label="{bar}">'
@@ -359,9 +365,7 @@ class Screens:
             switch=say.attribute("panel.switch", title=title),
             on=_flag(purpose.id in grant.purposes, "checked"),
             sentence=self._text(purpose.sentence, language),
-            kinds=html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=_commas(self._kinds([purpose], say)))
-            if purpose.data_kinds
-            else None,
+            kinds=self._data(purpose, say),
             none=None if own or others else html('<p class="kinds">{x}</p>', x=say("panel.no.services", controller=notice.controller.name)),
             own=[self._service(s, grant, say, purpose) for s in own],
             others=[
@@ -439,13 +443,12 @@ class Screens:
             text=say("panel.always.text"),
             all=[
                 html(
-                    '<section class="purpose"><p><b>{title}</b></p><p>{sentence}</p><p class="kinds">{reason}</p>{kinds}<ul>{services}</ul>{keys}</section>',
+                    '<section class="purpose"><p><b>{title}</b></p><p>{sentence}</p><p class="kinds">{reason}</p>{kinds}'
+                    "<ul>{services}</ul>{keys}</section>",
                     title=self._title(p, say.language),
                     sentence=self._text(p.sentence, say.language),
                     reason=say("panel.reason", reason=say(f"exempt.{p.exempt}")),
-                    kinds=html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=_commas(self._kinds([p], say)))
-                    if p.data_kinds
-                    else None,
+                    kinds=self._data(p, say),
                     services=[self._service(s, None, say, None) for s in self.notice.services if s not in asked and s.purposes[0] == p.id],
                     keys=self._keys([k for k in self.site.storage if k.purpose == p.id], say),
                 )
@@ -489,7 +492,8 @@ class Screens:
         )
         lines = [(say("policy.contact"), link), (say("policy.address"), c.address), (say("policy.dpo"), c.dpo)]
         main = html(
-            '<header><h1>{title}</h1><a class="x" href="{back}" aria-label="{close}"><span aria-hidden="true">✕</span></a></header><div class="body">'
+            '<header><h1>{title}</h1><a class="x" href="{back}" aria-label="{close}"><span aria-hidden="true">✕</span></a>'
+            '</header><div class="body">'
             "<h2>{who}</h2><p>{who_text}</p><dl>{lines}</dl><h2>{why}</h2><p>{why_text}</p>{purposes}{exempt}"
             '<h2>{proof}</h2><p>{proof_text}</p>{mine}<p><a class="button" href="{prefix}panel?{query}">{change}</a></p>'
             "<h2>{rights}</h2><p>{rights_text}</p></div>",
@@ -520,9 +524,7 @@ class Screens:
             '<section class="purpose"><p><b>{title}</b></p><p>{sentence}</p>{kinds}<ul>{services}</ul></section>',
             title=self._title(purpose, say.language),
             sentence=self._text(purpose.sentence, say.language),
-            kinds=html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=_commas(self._kinds([purpose], say)))
-            if purpose.data_kinds
-            else None,
+            kinds=self._data(purpose, say),
             services=[self._service(s, None, say, None) for s in services],
         )
 
@@ -542,7 +544,8 @@ class Screens:
         """The document inside a withheld frame: who it is, what they would receive, and the ways to see it.
 
         ``back``: where the answer returns to, which is this frame's own address. ``once``: the address that shows it
-        without storing anything (default: ``back`` with ``once=1``). ``whole_page``: allowing makes the page around it again, at ``back``. Only a service that the notice names can be allowed.
+        without storing anything (default: ``back`` with ``once=1``). ``whole_page``: allowing makes the page around it
+        again, at ``back``. Only a service that the notice names can be allowed.
         """
         say = self._say(language)
         host = urlsplit(url).hostname or url
@@ -563,7 +566,8 @@ class Screens:
             text=say("frame.allow", name=name),
         )
         main = html(
-            '<h1>{title}</h1><p class="why">{text} {profiles} {unnamed}</p><div class="ways">{allow}{just}<a href="{url}" target="_blank" rel="noopener">{link}</a></div>',
+            '<h1>{title}</h1><p class="why">{text} {profiles} {unnamed}</p><div class="ways">{allow}{just}'
+            '<a href="{url}" target="_blank" rel="noopener">{link}</a></div>',
             title=say("frame.title", name=name),
             text=say("frame.text", name=name),
             profiles=say("frame.profiles") if service and service.profiles else None,
@@ -649,7 +653,8 @@ class Screens:
         main = html(
             '<header><h1>{title}</h1></header><div class="body"><p>{text}</p><p>{sentence}</p>{services}'
             '<form method="post" action="{prefix}choice?{query}">{kept}<div class="ways">{buttons}'
-            '<a class="button" href="{prefix}panel?{panel}">{settings}</a><a class="button" href="{back}">{back_text}</a></div></form></div>',
+            '<a class="button" href="{prefix}panel?{panel}">{settings}</a><a class="button" href="{back}">{back_text}</a></div>'
+            "</form></div>",
             title=say("gate.title"),
             text=say("gate.named", title=named, purpose=title) if named else say("gate.text", purpose=title),
             sentence=self._text(purpose.sentence, say.language),
@@ -684,7 +689,8 @@ class Screens:
         host = urlsplit(url).hostname or url
         main = html(
             '<header><h1>{title}</h1></header><div class="body"><p>{text}</p>{kept}'
-            '<form method="{method}" action="{url}">{hidden}<div class="ways"><button>{send}</button></div></form><p><a href="{back}">{back_text}</a></p></div>',
+            '<form method="{method}" action="{url}">{hidden}<div class="ways"><button>{send}</button></div></form><p>'
+            '<a href="{back}">{back_text}</a></p></div>',
             title=say("leaving.title", host=host),
             text=say("leaving.text", host=host),
             kept=[html("<blockquote>{v}</blockquote>", v=v) for n, v in fields if v.strip() and not _SECRET.search(n)],
@@ -891,7 +897,8 @@ form{display:flex;flex-direction:column;max-height:85vh;font:1em/1.4 var(--f);co
 form>*,dialog{pointer-events:auto}
 :focus-visible{outline:3px solid var(--a);outline-offset:2px}
 [hidden]{display:none!important}
-#volens-band{align-self:start;display:flex;margin:8px;padding:0;min-height:44px;border:2px solid var(--b);border-radius:var(--r);overflow:hidden;
+#volens-band{align-self:start;display:flex;margin:8px;padding:0;min-height:44px;border:2px solid var(--b);border-radius:var(--r);
+overflow:hidden;
 background:none;color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:pointer}
 #s,#p{position:relative;isolation:isolate;padding:.5em .9em;background:var(--d)}
 #p{border-inline-start:2px solid var(--b)}
@@ -904,7 +911,8 @@ background:none;color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:poin
 :host([data-storage=part]) #s b:before,:host([data-profiles=part]) #p b:before{content:"◐ "}
 :host([data-storage=no]) #s>:not(:only-child,.n),:host([data-profiles=no]) #p>:not(:only-child,.n){display:none}
 :host([data-storage=no]) #s>.n,:host([data-profiles=no]) #p>.n{display:block}
-#volens-ask{box-sizing:border-box;width:100%;max-width:46em;margin:0 auto;min-height:0;display:flex;flex-direction:column;gap:8px;padding:12px 16px;
+#volens-ask{box-sizing:border-box;width:100%;max-width:46em;margin:0 auto;min-height:0;display:flex;flex-direction:column;gap:8px;
+padding:12px 16px;
 background:var(--b);border:1px solid var(--l);border-radius:var(--r) var(--r) 0 0;box-shadow:0 0 40px #0003}
 #x{overflow:auto;font-size:.875em;line-height:1.35}
 p{margin:0}
@@ -912,7 +920,8 @@ a{color:var(--a)}
 summary{min-height:2em;padding-top:.6em;cursor:pointer}
 details p{padding:.4em 0}
 #y{display:grid;grid-template-columns:repeat(auto-fit,minmax(5.6em,1fr));gap:8px}
-#y button{min-height:44px;padding:4px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);font:600 .875em/1.25 var(--f);cursor:pointer}
+#y button{min-height:44px;padding:4px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);
+font:600 .875em/1.25 var(--f);cursor:pointer}
 @media(min-width:48em){#volens-ask{margin-bottom:16px;padding:20px 24px;border-radius:var(--r)}
 #x,#y button{font-size:1em}:host([data-ask]:not([data-answered])) form{max-width:46em;margin:auto}}
 @media(max-width:30em)and (max-height:30em){:host([data-ask]){position:static!important}form{max-height:none}}
@@ -960,27 +969,32 @@ font-size:1.125em;text-decoration:none}
 .v .purpose:has(.row>[name=purposes]:checked):not(:has([name=services]:checked)) .all{display:block}
 .v [role=switch]{appearance:none;flex:none;position:relative;width:52px;height:32px;margin:0;border:2px solid var(--m);border-radius:16px;
 background:var(--b);cursor:pointer;transition:background .15s}
-.v [role=switch]:before{content:"✕";position:absolute;inset-block:3px;inset-inline-start:3px;width:22px;border-radius:50%;background:var(--m);
+.v [role=switch]:before{content:"✕";position:absolute;inset-block:3px;inset-inline-start:3px;width:22px;border-radius:50%;
+background:var(--m);
 color:var(--b);font:700 12px/22px var(--f);text-align:center}
 .v [role=switch]:checked{border-color:var(--a);background:var(--a)}
 .v [role=switch]:checked:before{content:"✓";inset-inline:auto 3px;background:var(--b);color:var(--a)}
 .v .bar,.v .ways{display:grid;grid-template-columns:repeat(auto-fit,minmax(5.8em,1fr));gap:8px}
-.v .bar{position:sticky;bottom:0;z-index:2;padding:.75em 1.25em max(.75em,env(safe-area-inset-bottom));border-top:1px solid var(--l);background:var(--b)}
-.v button,.v .button{display:grid;place-items:center;min-height:48px;padding:.4em .75em;border:1px solid var(--k);border-radius:var(--r);background:var(--k);
+.v .bar{position:sticky;bottom:0;z-index:2;padding:.75em 1.25em max(.75em,env(safe-area-inset-bottom));border-top:1px solid var(--l);
+background:var(--b)}
+.v button,.v .button{display:grid;place-items:center;min-height:48px;padding:.4em .75em;border:1px solid var(--k);
+border-radius:var(--r);background:var(--k);
 color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-decoration:none;cursor:pointer}
 .v .ways{grid-template-columns:repeat(auto-fit,minmax(min(100%,13em),1fr));margin:1.25em 0}
 .v blockquote{margin:.75em 0;padding:.75em 1em;border:1px solid var(--l);border-radius:var(--r);background:var(--s);white-space:pre-wrap}
 .v dl div{margin:.5em 0}
 .v dd{margin:0}
 html.frame,html.frame body,.frame.v,html.playing,html.playing body,.playing.v{height:100%}
-.frame.v{display:flex;flex-direction:column;justify-content:safe center;max-width:none;padding:.75em 1em;overflow:auto;border:1px solid var(--l);background:var(--s);
+.frame.v{display:flex;flex-direction:column;justify-content:safe center;max-width:none;padding:.75em 1em;overflow:auto;
+border:1px solid var(--l);background:var(--s);
 font-size:.9375em;text-align:center}
 .frame.v h1{font-size:1.125em}
 .frame.v .why{max-width:34em;margin:.5em auto;color:var(--m);font-size:.9375em}
 .frame.v .ways{display:flex;flex-wrap:wrap;align-items:center;justify-content:center;gap:.5em 1em;margin:.5em 0}
 .frame.v button,.frame.v .button{min-height:44px;padding:.3em 1em;font-size:.9375em}
 .frame.v .ways>a:last-child{padding:.7em 0}
-#volens-panel{width:44em;max-width:100%;max-height:90vh;padding:0;border:1px solid var(--l);border-radius:16px;overflow:auto;overscroll-behavior:contain;
+#volens-panel{width:44em;max-width:100%;max-height:90vh;padding:0;border:1px solid var(--l);border-radius:16px;overflow:auto;
+overscroll-behavior:contain;
 background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
 #volens-panel::backdrop{background:#0009}
 @media(max-width:46em){#volens-panel{width:100%;height:100%;max-height:none;border:0;border-radius:0}}
