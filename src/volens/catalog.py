@@ -266,7 +266,9 @@ class Catalog:
         """(medium, name) of what a service is known to keep on the device, where its purpose is known; nothing exempt."""
         called = {entry.name.casefold(), entry.id.casefold()}
         rows = (row for row in self._names.values() if called.intersection(row.get(k, "").casefold() for k in ("platform", "service")))
-        return tuple((medium, _known(row)) for row in rows if row.get("purpose") and "exempt" not in row for medium in row.get("media", ("cookie",)))
+        return tuple(
+            (medium, _known(row)) for row in rows if row.get("purpose") and "exempt" not in row for medium in row.get("media", ("cookie",))
+        )
 
     def exempt_in(self, medium: str) -> tuple[str, ...]:
         """``exempt_storage`` of one medium (``cookie``, ``local``, ``session`` …); "" for all."""

@@ -206,14 +206,21 @@ def parse(content: str, source: str, catalog: Catalog, *, base: Path | None = No
 
 
 @functools.cache
+def _text_files() -> Mapping[str, Mapping[str, Any]]:
+    """The packaged text files by language."""
+    files_ = (json.loads(path.read_bytes()) for path in sorted((Path(__file__).parent / "texts").glob("*.json")))
+    return {file["language"]: file for file in files_}
+
+
 def shipped_texts() -> Mapping[str, Mapping[str, str]]:
     """The interface texts by language, of the languages that have all of them."""
-    found = {}
-    for path in sorted((Path(__file__).parent / "texts").glob("*.json")):
-        file = json.loads(path.read_bytes())
-        found[str(file["language"])] = {str(name): str(word) for name, word in file["texts"].items()}
-    whole = max((len(file) for file in found.values()), default=0)
-    return {language: words for language, words in found.items() if len(words) == whole}
+    whole = max((len(file["texts"]) for file in _text_files().values()), default=0)
+    return {language: file["texts"] for language, file in _text_files().items() if len(file["texts"]) == whole}
+
+
+def reviewed(language: str) -> bool:
+    """Whether a speaker of the language has read its texts."""
+    return bool(_text_files()[language].get("reviewed"))
 
 
 Path_ = tuple[str | int, ...]
@@ -348,6 +355,7 @@ class _Reading:
         purposes = self.asked(declared)
         self.exemptions(purposes, services, storage)
         self.justified(top.get("purposes", {}), declared)
+        self.withheld(services, gates, {purpose.id for purpose in purposes if not purpose.exempt})
         site_texts = self.texts(top.get("texts", {}))
         theme = self.theme(top.get("theme", {}))
         mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce", "observe"))
@@ -745,8 +753,6 @@ class _Reading:
             storage = self.storage((*path, "storage"), here["storage"], declared, name, purposes)
         else:
             storage = self.catalog_storage(name, entry, purposes) if entry else ()
-        if askable and not hosts and not storage:
-            self.warn(path, "neither hosts nor storage.", "Volens can then only tell of it, not withhold it: list its hosts and storage.")
         if not self.may_be_exempt(path, here, entry, kinds):
             return None
         # The catalog's word follows from its purposes: where the operator states others, theirs decide (P8).
@@ -883,6 +889,14 @@ class _Reading:
                     'Remove it, declare what serves it, or write which data the site itself processes for it: data = ["…"].',
                 )
 
+    def withheld(self, services: tuple[Service, ...], gates: tuple[Gate, ...], asked: set[str]) -> None:
+        """Warn of services that nothing of Volens can hold back."""
+        for service in services:
+            gated = any(service.id in gate.services for gate in gates)
+            if asked.intersection(service.purposes) and not (service.hosts or service.storage or gated):
+                remedy = "Volens can only tell of it, not withhold it: list its hosts and storage, or the gate it acts behind."
+                self.warn(("services", service.id), "neither hosts nor storage nor gate.", remedy)
+
     def gates(self, values: list[dict[str, Any]], declared: Mapping[str, Purpose], services: tuple[Service, ...]) -> tuple[Gate, ...]:
         """First-party paths that need a purpose (P4–P6)."""
         known = {service.id: service for service in services}
@@ -939,7 +953,7 @@ class _Reading:
                 self.wrong(("theme", key), f"{here[key]!r} is not a colour.", "Write it as '#rrggbb'.")
                 here[key] = ""
         if here.get("background") and here.get("text"):
-            ratio = contrast(here["text"], here["background"])
+            ratio = contrast(rgb(here["text"]), rgb(here["background"]))
             if ratio < 5:
                 self.wrong(
                     ("theme", "text"),
@@ -974,15 +988,19 @@ class _Reading:
             self.wrong(("services",), found, 'Give the services shorter names ([services.x] catalog = "…"), or declare fewer.')
 
 
-def luminance(colour: str) -> float:
-    """Relative luminance of '#rgb' or '#rrggbb' (WCAG 2.2)."""
+def rgb(colour: str) -> tuple[float, float, float]:
+    """'#rgb' or '#rrggbb' as 0–255."""
     digits = colour.lstrip("#")
-    parts = [digits[i] * 2 for i in range(3)] if len(digits) == 3 else [digits[i : i + 2] for i in (0, 2, 4)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (int(part, 16) / 255 for part in parts)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    red, green, blue = (digits[i] * 2 for i in range(3)) if len(digits) == 3 else (digits[i : i + 2] for i in (0, 2, 4))
+    return int(red, 16), int(green, 16), int(blue, 16)
 
 
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of two colours (WCAG 2.2), 1 to 21."""
+def contrast(one: Iterable[float], other: Iterable[float]) -> float:
+    """Contrast ratio, 1 to 21, of two colours given as 0–255 (WCAG 2.2, 1.4.3)."""
+
+    def luminance(colour: Iterable[float]) -> float:
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (value / 255 for value in colour))
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
     dark, light = sorted((luminance(one), luminance(other)))
     return (light + 0.05) / (dark + 0.05)

@@ -179,7 +179,7 @@ WARNINGS = [
     ('^hosts = ["www.google-analytics.com"]', "the catalog knows it as Google Analytics (analytics)"),
     ("[services.youtube]\n[[gates]]\npath = '/x'\npurpose = 'video'", "nothing says why this path needs a choice"),
     ("[services.own]\nname = 'Own'\npurposes = ['video']\nhosts = ['own.example']", "no policy link"),
-    ("[services.own]\nname = 'Own'\npurposes = ['video']\npolicy = '/p'", "neither hosts nor storage"),
+    ("[services.own]\nname = 'Own'\npurposes = ['video']\npolicy = '/p'", "neither hosts nor storage nor gate"),
     ("[[storage]]\nname = '_ga'", "'_ga' is declared exempt, and the catalog knows it from"),
     ("[purposes.video]", "the visitor is asked, and no service, gate or storage key serves it"),
     ("[lifetimes]\naccepted = 12\nrefused = 12", "The good practice is to ask again after 6"),
