@@ -114,7 +114,9 @@ class Hosts:
         return Decision(False, Reason.UNKNOWN)
 
     def _other_trade(self, host: str) -> Entry | None:
-        """The tracking service at a host of the page's own party, where the page's own host isn't that service."""
+        """The tracking service filed under a host of the page's own domain, where the page's own host isn't that service."""
+        if self.catalog.site(host) != self.catalog.site(self.page):
+            return None
         entry, page = self.catalog.host(host), self.catalog.host(self.page)
         return entry if entry is not None and entry.kind == "tracker" and (page is None or page.id != entry.id) else None
 

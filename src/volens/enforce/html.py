@@ -371,10 +371,10 @@ class Rewriter:
         decision = self._frame.hosts.decide(host, kind)
         if kind == "navigate" and decision.reason is Reason.UNKNOWN:
             return True
-        if decision.reason is Reason.OWN and decision.allowed and kind != "navigate":
-            if self._frame.hosts.collection(host, target.path):
-                self.seen.withheld.setdefault((host, kind), Decision(False, Reason.UNDECIDED))
-                return False
+        listed = decision.reason in (Reason.OWN, Reason.PASSIVE, Reason.DELIVERY)
+        if listed and kind != "navigate" and self._frame.hosts.collection(host, target.path):
+            self.seen.withheld.setdefault((host, kind), Decision(False, Reason.UNDECIDED))
+            return False
         if host == self._frame.page.host:
             return decision.allowed
         if decision.allowed:
