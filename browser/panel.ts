@@ -92,6 +92,7 @@ async function open(host: HTMLElement, hooks: Hooks): Promise<void> {
   });
   dialog.addEventListener("close", () => {
     dialog.remove();
+    host.removeAttribute("data-open");
     const shown = opener?.isConnected && opener.getClientRects().length ? opener : root.getElementById("volens-band");
     shown?.focus();
   });
@@ -103,6 +104,7 @@ async function open(host: HTMLElement, hooks: Hooks): Promise<void> {
   }
   root.append(dialog);
   dialog.showModal();
+  host.setAttribute("data-open", "");
 }
 
 const host = document.querySelector<HTMLElement>("volens-notice");

@@ -520,6 +520,24 @@ def test_the_page_and_the_screens_do_not_touch_each_other_s_looks(show: Any) -> 
     assert ask(page).is_visible() and outside < 100
 
 
+@pytest.mark.parametrize("size", ((360, 740), (1280, 800)))
+def test_a_themed_notice_may_stand_at_the_top(browser: Browser, size: tuple[int, int]) -> None:
+    desk = Desk(
+        replace(SITE, theme=Theme(position="top", background="#fffbe8", text="#222", accent="#7a1f5c", radius="0", font="Georgia, serif"))
+    )
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.goto(desk.url + "/article")
+    notice, band = box(ask(page)), box(page.locator("#volens-band"))
+    assert 0 <= notice["y"] <= 16 and band["y"] >= notice["y"] + notice["height"]
+    assert (
+        button(page, "refuse").evaluate("e => getComputedStyle(e).backgroundColor + getComputedStyle(e).color")
+        == "rgb(122, 31, 92)rgb(255, 255, 255)"
+    )
+    assert faults(page) == []
+    page.close()
+    desk.server.shutdown()
+
+
 # --- Without JavaScript, without declarative shadow roots
 
 

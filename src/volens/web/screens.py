@@ -142,7 +142,7 @@ class Screens:
             raise NoticeError(f"languages = {list(self.notice.languages)}: no interface texts. Use some of {', '.join(sorted(packaged))}.")
         self._first = next(iter(self._words))
         colours = _colours(site.theme)
-        self.style = _ascii(_squeeze(colours.replace(":root", ":host") + (_TOP if site.theme.position == "top" else "") + _NOTICE))
+        self.style = _ascii(_squeeze(colours.replace(":root", ":host") + _NOTICE + (_TOP if site.theme.position == "top" else "")))
         self.page_style = _squeeze(colours + (_PAGE if "prefers-color-scheme" in colours else _PAGE.replace("light dark", "light")))
         self._to_panel = html(' formaction="{prefix}panel" formmethod="get"', prefix=site.prefix)
         self._dresses: dict[tuple[object, ...], Dress] = {}
@@ -477,7 +477,7 @@ class Screens:
                 else None,
                 record=html("<p>{a} <code>{b}</code></p>", a=say("choice.record"), b=record_id)
                 if record_id
-                else html("<p>{x}</p>", x=say("choice.trace")),
+                else (html("<p>{x}</p>", x=say("choice.trace")) if not allowed else None),
             )
         return html('<h2 id="mine">{title}</h2>{facts}', title=say("choice.title"), facts=facts)
 
@@ -928,7 +928,12 @@ font:600 .875em/1.25 var(--f);cursor:pointer}
 @media(forced-colors:active){svg{display:none}}
 @media print{:host{display:none!important}}
 """
-_TOP = ":host{inset:0 0 auto!important}form{flex-direction:column-reverse}"
+_TOP = """
+:host{inset:0 0 auto!important}
+form{flex-direction:column-reverse}
+#volens-ask{border-radius:0 0 var(--r) var(--r)}
+@media(min-width:48em){#volens-ask{margin:16px auto 0;border-radius:var(--r)}}
+"""
 _PAGE = """
 :root{color-scheme:light dark}
 body{margin:0;background:var(--s)}
