@@ -53,6 +53,7 @@ PROFILING = frozenset({"publicite", "personnalisation"})
 
 _HOST = re.compile(r"(?:\*\.)?[^\s/?#@:\[\]]{1,253}")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*")
+_ARCHIVED = re.compile(r"/web/\d{4,14}[a-z_]*/https?:")
 _TUNNEL = re.compile(r"/(?:https?:|_proxy_https?_)/{1,2}([^/?#\s]+)[^?#\s]*\.js(?![\w.-])")
 """A path that carries another host's script: an archive, or a tunnel around blockers. Images are left alone: a site's
 own picture service is asked in the same form."""
@@ -238,14 +239,16 @@ class Catalog:
         return bool(entity) and entity == self.entity(page)
 
     def _find_path(self, host: str, target: str, page: str) -> Entry | None:
+        # A web archive's copy of an advertisement or a widget is a page of the past; measuring code still measures.
+        archived = bool(_ARCHIVED.match(target))
         if self._path.search(target):
             for row, pattern in self._paths:
-                if pattern.search(target):
+                if pattern.search(target) and not (archived and row["category"] != "analytics"):
                     return Entry(**_service(row), hosts=())
         tunnel = _TUNNEL.search(target)
         if tunnel:
             behind = self.host(tunnel[1])
-            if behind and behind.kind == "tracker":
+            if behind and behind.kind == "tracker" and not (archived and behind.category != "analytics"):
                 return behind
         name = _name(host)
         if name.count(".") > 1 and name != _name(page) and self._cloak.match(name):
