@@ -33,6 +33,8 @@ WHOLE = 1 << 20
 """Largest body that is looked at as a whole, in bytes."""
 UNPACKED = 1 << 23
 """Largest decoded form of such a body; a larger one streams."""
+LOOKED_AT = ("Cookie", "Sec-GPC", "Accept-Language", "Sec-Fetch-Dest", "Sec-Fetch-Site")
+"""Request headers that a page of ours depends on, found or not."""
 VERSION = "1"
 """Part of every mark: a change of what we do to pages makes browsers fetch them anew."""
 _DOCUMENTS = frozenset({"document", "iframe", "frame", "embed", "object", "fencedframe"})
@@ -81,6 +83,8 @@ class State:
     accepts_html: bool = True
     ports: str = ""
     posted: bool = False
+    foreign: bool = False
+    """Whether another site shows this page in a frame of its own."""
 
     @property
     def document(self) -> bool:
@@ -102,7 +106,7 @@ class State:
             self.answer,
             str((grant.answered, grant.asked, sorted(grant.new), grant.gpc, grant.overrides_gpc, site.unconfigured, self.posted)),
             self.language,
-            str(self.destination in _FRAMED),
+            str((self.destination in _FRAMED, self.foreign)),
             f"{self.page.scheme}://{self.page.host}:{self.page.port}",
             "\n".join((*site.hosts, "", *site.deny)),
             csp.hash_source(self.code),
@@ -309,7 +313,7 @@ class Exchange:
         policy = page.policy if page is not None else csp.ours(state.hosts, Seen(), state.ports, self._learnt.passive(state.page.host))
         if policy:
             out.append((b"content-security-policy", policy.encode("latin-1")))
-        return headers.vary(out, "Cookie", "Sec-GPC", "Accept-Language", "Sec-Fetch-Dest")
+        return headers.vary(out, *LOOKED_AT)
 
     def _denied(self, reference: str) -> bool:
         target = resolve(reference, self.state.page)
@@ -317,7 +321,7 @@ class Exchange:
 
     @property
     def _dressed(self) -> bool:
-        return self.state.destination not in _FRAMED
+        return self.state.destination not in _FRAMED or self.state.foreign
 
     def _guard_text(self, xml: bool) -> str:
         return f"//<![CDATA[\n{self.state.code}\n//]]>" if xml else self.state.code
@@ -394,7 +398,7 @@ class Exchange:
         if status == 304:
             out = without(pairs, b"content-security-policy", b"last-modified", b"content-type", b"content-length")
             return headers.vary(
-                [(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], "Cookie", "Sec-GPC", "Accept-Language", "Sec-Fetch-Dest"
+                [(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], *LOOKED_AT
             )
         if self.state.method == "HEAD" and self._kind(status, pairs, b"") == "page":
             self._declared = (get(pairs, b"content-type") or b"").decode("latin-1")

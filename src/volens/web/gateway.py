@@ -248,6 +248,10 @@ class Visit:
         fallback = screens.language("", accept)
         port = request.host.rpartition(":")[2] if re.search(r":\d+\Z", request.host) else ""
         path = request.target.decode("latin-1")
+        destination = (get(request.pairs, b"sec-fetch-dest") or b"").decode("latin-1").strip().lower()
+        # Where another site frames the page no choice is taken: a frame can be dressed up and pressed through.
+        came_from = (get(request.pairs, b"sec-fetch-site") or b"").strip().lower()
+        foreign = destination == "iframe" and came_from in (b"cross-site", b"same-site")
         return State(
             hosts=hosts,
             storage=storage,
@@ -255,15 +259,16 @@ class Visit:
             code=gateway.assets.guard,
             worker_code=gateway.assets.worker,
             style=screens.style,
-            dress=lambda language: screens.dress(self.grant, screens.language(language, accept)).body,
+            dress=lambda language: screens.dress(self.grant, screens.language(language, accept), framed=foreign).body,
             answer=answer_text(self._choice),
             language=fallback,
-            destination=(get(request.pairs, b"sec-fetch-dest") or b"").decode("latin-1").strip().lower(),
+            destination=destination,
             method=request.method,
             xhr=(get(request.pairs, b"x-requested-with") or b"").strip().lower() == b"xmlhttprequest",
             accepts_html=b"text/html" in (get(request.pairs, b"accept") or b"text/html"),
             ports=port,
             posted=request.method not in ("GET", "HEAD"),
+            foreign=foreign,
         )
 
     @cached_property
