@@ -73,7 +73,7 @@ PROBE = r"""
     const a = top[3] + under[3] * (1 - top[3]);
     return a ? [0, 1, 2].map((i) => (top[i] * top[3] + under[i] * under[3] * (1 - top[3])) / a).concat(a) : [0, 0, 0, 0];
   };
-  const up = (node) => node.assignedSlot || node.parentElement || (node.getRootNode() instanceof ShadowRoot ? node.getRootNode().host : null);
+  const up = (node) => node.assignedSlot || node.parentElement || node.getRootNode().host || null;
   const all = [];
   const walk = (root) => {
     for (const node of root.querySelectorAll("*")) {
@@ -87,8 +87,10 @@ PROBE = r"""
     return box.width > 0 && box.height > 0 && node.checkVisibility({ visibilityProperty: true });
   };
   const words = (node) => (node.innerText ?? node.value ?? "").replace(/\s+/g, " ").trim() || (node.value ?? "").trim();
-  const pressable = all.filter((node) => node.matches("button, a[href], input[type=submit], input[type=button], [role=button], [role=link], [onclick], summary, [tabindex]"));
-  const stops = all.filter((node) => shown(node) && node.tabIndex >= 0 && node.matches("button, a[href], input:not([type=hidden]), select, textarea, summary, [tabindex]"));
+  const press = "button, a[href], input[type=submit], input[type=button], [role=button], [role=link], [onclick], summary, [tabindex]";
+  const stop = "button, a[href], input:not([type=hidden]), select, textarea, summary, [tabindex]";
+  const pressable = all.filter((node) => node.matches(press));
+  const stops = all.filter((node) => shown(node) && node.tabIndex >= 0 && node.matches(stop));
   const describe = (node) => {
     const style = getComputedStyle(node);
     const box = node.getBoundingClientRect();
@@ -121,9 +123,13 @@ PROBE = r"""
       while (at && at !== node) at = up(at);
       if (!at) covered = found ? found.localName + (found.id ? "#" + found.id : "") : "the edge of the window";
     }
-    const side = (name) => [style["border" + name + "Width"], style["border" + name + "Style"], parseFloat(style["border" + name + "Width"]) ? rgba(style["border" + name + "Color"]).join() : ""].join(" ");
+    const side = (name) => {
+      const [width, line, ink] = ["Width", "Style", "Color"].map((what) => style["border" + name + what]);
+      return [width, line, parseFloat(width) ? rgba(ink).join() : ""].join(" ");
+    };
     return {
-      words: words(node), tag: node.localName, role: node.getAttribute("role") ?? "", disabled: node.disabled === true || node.getAttribute("aria-disabled") === "true",
+      words: words(node), tag: node.localName, role: node.getAttribute("role") ?? "",
+      disabled: node.disabled === true || node.getAttribute("aria-disabled") === "true",
       hidden: node.closest("[aria-hidden=true], [inert]") !== null, stop: stops.indexOf(node),
       left: box.left, top: box.top, width: box.width, height: box.height,
       inside: box.left >= -0.5 && box.top >= -0.5 && box.right <= innerWidth + 0.5 && box.bottom <= innerHeight + 0.5,
@@ -141,7 +147,8 @@ PROBE = r"""
   const on = all.filter((node) => shown(node) || node.matches("input")).filter((node) =>
     (node.matches("input[type=checkbox], input[type=radio]") && node.checked && !node.disabled) ||
     (node.matches("[role=switch], [role=checkbox], [role=radio], [aria-pressed]") && !node.matches("input") &&
-      (node.getAttribute("aria-checked") === "true" || node.getAttribute("aria-pressed") === "true") && node.getAttribute("aria-disabled") !== "true"))
+      ["aria-checked", "aria-pressed"].some((name) => node.getAttribute(name) === "true") &&
+      node.getAttribute("aria-disabled") !== "true"))
     .map((node) => node.getAttribute("aria-label") || node.labels?.[0]?.innerText || node.name || node.id || node.localName);
   let layer = 0;
   const accept = pressable.find((node) => shown(node) && words(node) === labels.accept);
@@ -325,8 +332,9 @@ def drawn(loaded: Loaded) -> Iterator[tuple[str, str, str, dict[str, str]]]:
         words = {**config.shipped_texts()[language], **{name: text[language] for name, text in site.notice.texts.items()}}
         body = screens.dress(undecided, language).body
         page = (
-            f'<!DOCTYPE html><html lang="{escape(language)}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{escape(site.name)}</title></head><body>{body}{article}</body></html>"
+            f'<!DOCTYPE html><html lang="{escape(language)}"><head><meta charset="utf-8">'
+            f'<meta name="viewport" content="width=device-width"><title>{escape(site.name)}</title></head>'
+            f"<body>{body}{article}</body></html>"
         )
         labels = {name: " ".join(words[name].split()) for name in BUTTONS}
         yield language, "first layer", page, labels
@@ -420,17 +428,15 @@ def _text(report: Mapping[str, Any]) -> str:
         lines.append(
             f"{site['name']} asks for {', '.join(site['asked']) or 'nothing'}; without asking: {', '.join(site['exempt']) or 'nothing'}."
         )
-        lines.append(
-            f"{len(site['services'])} services, {len(site['gates'])} gates, in {', '.join(site['languages'])}; notice {site['notice'][:16]}."
-        )
+        counts = f"{len(site['services'])} service(s), {len(site['gates'])} gate(s)"
+        lines.append(f"{counts}; in {', '.join(site['languages'])}; notice {site['notice'][:16]}.")
         if site["unreviewed"]:
             lines.append(f"Texts that no speaker has reviewed yet: {', '.join(site['unreviewed'])}.")
     if report["unmeasured"]:
         lines.append(f"Not measured: {report['unmeasured']}.")
     elif site:
         widths = ", ".join(map(str, report["measured"]["widths"]))
-        lines.append(
-            f"Measured in Chromium at {widths} px, light and dark: {'see above' if report['mistakes'] else 'refusing is as easy as accepting'}."
-        )
+        verdict = "see above" if report["mistakes"] else "refusing is as easy as accepting"
+        lines.append(f"Measured in Chromium at {widths} px, light and dark: {verdict}.")
     lines.append({0: "It can be used.", 1: "It cannot be used yet.", 2: "It could not be checked."}[report["status"]])
     return "\n".join(lines)

@@ -479,7 +479,7 @@ class _Reading:
         examples = {
             "name": 'the company or person that decides: name = "Journal SAS"',
             "contact": 'where rights are exercised: contact = "donnees@example.org", or an address of a page',
-            "policy": 'the site\'s privacy policy: policy = "https://www.example.org/confidentialite", or "volens" for the page Volens makes',
+            "policy": 'the site\'s privacy policy: policy = "https://www.example.org/privacy", or "volens" for the page Volens makes',
         }
         for key, example in examples.items():
             if not here.get(key) and (key not in value or key in here):
@@ -789,7 +789,9 @@ class _Reading:
             )
             return False
         if entry and entry.kind == "tracker" and not here.get("audience_exempt"):
-            remedy = "Give it a purpose the visitor is asked about; or, if it is set up so that R25–R29 hold for it, write audience_exempt = true."
+            remedy = (
+                "Give it a purpose the visitor is asked about; or, if R25–R29 hold for it as it is set up, write audience_exempt = true."
+            )
             self.wrong((*path, "purposes"), f"{entry.name} is known as a tracker ({entry.category}), under exempt purposes only.", remedy)
             return False
         return True

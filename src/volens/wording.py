@@ -25,67 +25,68 @@ _HIERARCHY = "makes one answer look better than the other"
 _PRESSURE = "presses for time"
 _INACTION = "takes doing nothing for a yes"
 
-_PUSH: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "fr": (
-        (
-            (
-                r"dommage|tant pis|malheureusement|hélas|égoïste|trist(?:e|es|esse)|êtes-vous (?:vraiment )?(?:sûr|certain)\w*|vraiment refuser"
-                r"|(?:je )?(?:m'en fiche|n'aime pas|ne veux pas|préfère ne pas|renonce)\b|(?:vous )?(?:allez )?(?:rater|manquer|manquez|ratez|perdrez|perdez)"
-                r"|souten(?:ez|ir|ons)|sans (?:toi|votre aide)|aidez-nous|pénalis\w*"
-            ),
-            _SHAME,
-        ),
-        (
-            (
-                r"recommand\w*|conseillée?s?|meilleure? expérience|expérience (?:optimale|complète|dégradée|limitée|réduite)|profite[rz]|optimal\w*"
-                r"|mode dégradé|version (?:complète|limitée|dégradée)|le plus simple|moins (?:bon|bien)\w*"
-            ),
-            _HIERARCHY,
-        ),
-        (r"\d+ ?(?:secondes?|s|minutes?|min)\b|dernière chance|dépêchez|vite|il (?:vous )?reste|compte à rebours", _PRESSURE),
-        (
-            (
-                r"en (?:poursuivant|continuant|naviguant|restant|utilisant|fermant)|poursui\w+ (?:de )?(?:la |votre )?navigation|si vous (?:continuez|poursuivez)"
-                r"|sauf (?:refus|opposition|avis contraire)|sans (?:réponse|refus) de votre part"
-            ),
-            _INACTION,
-        ),
-    ),
-    "en": (
-        (
-            (
-                r"shame|what a pity|unfortunately|sadly|sad|alas|selfish|are you (?:really )?sure|really (?:want to )?refuse|i (?:don't|do not) (?:care|like|want|mind)"
-                r"|i'd rather not|i hate|(?:you'll |you will )?(?:miss out|miss|lose out)|support (?:us|our)|help us|without you(?:r help)?|penali[sz]\w*"
-            ),
-            _SHAME,
-        ),
-        (
-            (
-                r"recommended|we recommend|suggested|best experience|better experience|(?:full|limited|reduced|degraded|optimal|worse) (?:experience|version|mode)"
-                r"|enjoy|optimal\w*|the easiest|easiest"
-            ),
-            _HIERARCHY,
-        ),
-        (r"\d+ ?(?:seconds?|s|minutes?|min)\b|last chance|hurry|countdown|time left", _PRESSURE),
-        (
-            r"by (?:continuing|using|browsing|staying|scrolling|closing|navigating)|if you (?:continue|go on|keep)|continued use|unless you (?:refuse|object|opt out)",
-            _INACTION,
-        ),
-    ),
+_PUSH: Mapping[str, Mapping[str, str]] = {
+    "fr": {
+        _SHAME: r"""
+            dommage  tant pis  malheureusement  hélas  égoïste  trist(?:e|es|esse)  vraiment refuser
+            êtes-vous (?:vraiment )?(?:sûr|certain)\w*
+            (?:je )?(?:m'en fiche|n'aime pas|ne veux pas|préfère ne pas|renonce)
+            (?:rater|ratez|manquer|manquez|perdrez|perdez)
+            souten(?:ez|ir|ons)  sans (?:toi|votre aide)  aidez-nous  pénalis\w*
+        """,
+        _HIERARCHY: r"""
+            recommand\w*  conseillée?s?  meilleure? expérience  optimal\w*  profite[rz]  le plus simple  moins (?:bon|bien)\w*
+            expérience (?:optimale|complète|dégradée|limitée|réduite)  mode dégradé  version (?:complète|limitée|dégradée)
+        """,
+        _PRESSURE: r"""
+            \d+ ?(?:secondes?|s|minutes?|min)  dernière chance  dépêchez  vite  il (?:vous )?reste  compte à rebours
+        """,
+        _INACTION: r"""
+            en (?:poursuivant|continuant|naviguant|restant|utilisant|fermant)  si vous (?:continuez|poursuivez)
+            poursui\w+ (?:de )?(?:la |votre )?navigation
+            sauf (?:refus|opposition|avis contraire)  sans (?:réponse|refus) de votre part
+        """,
+    },
+    "en": {
+        _SHAME: r"""
+            shame  what a pity  unfortunately  sadly  sad  alas  selfish  really (?:want to )?refuse
+            are you (?:really )?sure
+            i (?:don't|do not) (?:care|like|want|mind)  i'd rather not  i hate
+            miss out  you(?:'ll| will) miss  lose out
+            support (?:us|our)  help us  without you(?:r help)?  penali[sz]\w*
+        """,
+        _HIERARCHY: r"""
+            recommended  we recommend  suggested  (?:best|better) experience  enjoy  optimal\w*  easiest
+            (?:full|limited|reduced|degraded|worse) (?:experience|version|mode)
+        """,
+        _PRESSURE: r"""
+            \d+ ?(?:seconds?|s|minutes?|min)  last chance  hurry  countdown  time left
+        """,
+        _INACTION: r"""
+            by (?:continuing|using|browsing|staying|scrolling|closing|navigating)  if you (?:continue|go on|keep)
+            continued use  unless you (?:refuse|object|opt out)
+        """,
+    },
 }
+"""Regular expressions, two spaces or a line apart, matched as whole words in folded text."""
 
-_PATTERNS = {language: tuple((re.compile(rf"(?<!\w)(?:{words})(?!\w)"), why) for words, why in rows) for language, rows in _PUSH.items()}
+
+def _compiled(words: str) -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:" + "|".join(re.split(r"\s{2,}", words.strip())) + r")(?!\w)")
+
+
+_PATTERNS = {language: tuple((_compiled(words), why) for why, words in rows.items()) for language, rows in _PUSH.items()}
 
 _NAMES: Mapping[str, Mapping[str, str]] = {
     "fr": {
         "accept": r"(?:oui, )?(?:j'|je )?(?:tout )?(?:accepter?|autoriser?)(?: tout)?",
         "refuse": r"(?:non, )?(?:je )?(?:tout )?(?:refuser?|rejeter|rejette)(?: tout)?",
-        "settings": r"(?:paramétrer|choisir|régler|personnaliser|modifier)(?: (?:vos|mes|les|vos propres) (?:choix|finalités|paramètres|réglages))?|(?:vos|mes) choix",
+        "settings": r"(?:(?:paramétrer|choisir|régler|modifier) )?(?:vos|mes|les) (?:choix|finalités|réglages)|paramétrer|choisir",
     },
     "en": {
         "accept": r"(?:yes, )?(?:i )?(?:accept|allow|agree to)(?: all)?",
         "refuse": r"(?:no, )?(?:i )?(?:refuse|reject|decline|deny)(?: all)?",
-        "settings": r"(?:set|choose|make|change|customi[sz]e|manage)(?: (?:your|my|the) (?:choices?|purposes|settings))?|(?:your|my) choices",
+        "settings": r"(?:(?:set|choose|make|change|manage) )?(?:your|my|the) (?:choices?|purposes|settings)|choose",
     },
 }
 """Names of the three buttons that say plainly what they do."""

@@ -65,7 +65,8 @@ def test_an_empty_file_says_all_that_is_missing() -> None:
 
 
 def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
-    text = 'names = ["http://www.journal.example/"]\nmod = "enforce"\n[controller]\nname = "J"\ncontact = "rue"\n[services.youtub]\n[[gates]]\npath = "x"\npurpose = "nope"\n'
+    text = 'names = ["http://www.journal.example/"]\nmod = "enforce"\n[controller]\nname = "J"\ncontact = "rue"\n'
+    text += '[services.youtub]\n[[gates]]\npath = "x"\npurpose = "nope"\n'
     with pytest.raises(ConfigError) as caught:
         read(text)
     lines = [mistake.place for mistake in caught.value.mistakes if mistake.fatal]
@@ -218,7 +219,8 @@ def test_every_catalog_service_with_a_purpose_loads_by_its_id_alone() -> None:
 
 
 def test_what_the_file_says_replaces_what_the_catalog_says() -> None:
-    text = "[services.tube]\ncatalog = 'youtube'\nname = 'Tube'\nhosts = ['tube.example']\nstorage = [{ name = 'x', days = 3 }]\nprofiles = true"
+    text = "[services.tube]\ncatalog = 'youtube'\nname = 'Tube'\nhosts = ['tube.example']\nprofiles = true\n"
+    text += "storage = [{ name = 'x', days = 3 }]\n"
     service = read(WHOLE + text).site.notice.service["tube"]
     assert (service.name, service.hosts, service.profiles) == ("Tube", ("tube.example",), True)
     assert service.storage == (StorageKey("x", purpose="video", days=3, service="tube"),)
@@ -288,7 +290,8 @@ def test_broken_toml_says_where() -> None:
 
 
 def test_the_lines_are_right_in_tables_of_tables() -> None:
-    text = '# 1\na = """\n[not.a.table]\n"""\n[[gates]]\npath = 1\n[[gates]]\n  "path" = 2\n[gates.title]\nfr = 3\n[[services.x.storage]]\nname = 4\n'
+    text = '# 1\na = """\n[not.a.table]\n"""\n[[gates]]\npath = 1\n[[gates]]\n  "path" = 2\n[gates.title]\nfr = 3\n'
+    text += "[[services.x.storage]]\nname = 4\n"
     lines = config._lines(text)
     assert lines[("gates", 1, "path")] == 8
     assert lines[("gates", 1, "title", "fr")] == 10
@@ -315,7 +318,7 @@ def toml(value: object) -> str:
         return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{toml(k)} = {toml(v)}" for k, v in value.items()) + "}"
-    return '"' + "".join(c if c.isalnum() and c.isascii() or c in "/.*-" else f"\\U{ord(c):08x}" for c in str(value)) + '"'
+    return '"' + "".join(c if (c.isalnum() and c.isascii()) or c in "/.*-" else f"\\U{ord(c):08x}" for c in str(value)) + '"'
 
 
 keys = st.sampled_from(sorted({key for section in SETTINGS.values() for key in section} | {"fr", "en", "ask", "youtube", "video", "nope"}))

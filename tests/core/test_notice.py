@@ -48,7 +48,8 @@ from volens.choice import Choice, Signals
 from volens.defaults import unconfigured
 from volens.policy import grant
 notice = unconfigured("journal.example").notice
-choice = Choice(notice.short, date(2026, 3, 1), frozenset({"video", "publicite", "audience"}), frozenset({"a", "b", "c"}), frozenset({"d", "e"}))
+granted, alone, without = (frozenset(x.split()) for x in ("video publicite audience", "a b c", "d e"))
+choice = Choice(notice.short, date(2026, 3, 1), granted, alone, without)
 print(notice.digest, choice.text(), grant(notice, choice, Signals(), date(2026, 3, 2)).key)
 """
     outputs = {
@@ -164,6 +165,9 @@ def test_a_notice_does_not_change() -> None:
         notice.purposes[0].title["fr"] = "x"  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("name", "found", "matches"), [("a*", "a", True), ("a*", "ab", True), ("a*", "b", False), ("a", "ab", False), ("a", "a", True)])
+@pytest.mark.parametrize(
+    ("name", "found", "matches"),
+    [("a*", "a", True), ("a*", "ab", True), ("a*", "b", False), ("a", "ab", False), ("a", "a", True)],
+)
 def test_a_storage_key_matches_its_name_or_prefix(name: str, found: str, matches: bool) -> None:
     assert StorageKey(name).matches(found) is matches
