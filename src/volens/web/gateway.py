@@ -195,7 +195,8 @@ class Gateway:
 
     def judges(self, site: Site, granted: Grant, host: str) -> tuple[Hosts, Storage]:
         """Decisions about hosts and storage names, remembered between requests."""
-        key = (site.name, site.notice.digest, granted.key, granted.answered, host)
+        shown = (granted.asked, granted.new, granted.gpc, granted.overrides_gpc)  # what the page is told goes by this grant too
+        key = (site.name, site.notice.digest, granted.key, granted.answered, *shown, host)
         return self._judges.get(key, lambda: (Hosts(site, granted, self.catalog, host), Storage(site, granted, self.catalog)))
 
     @property
