@@ -74,7 +74,7 @@ def test_a_process_killed_under_load_loses_no_acknowledged_record(tmp_path: Path
         assert store.record(ids[-1])
         store.append(record(), NOTICE).result(30)
         store.close()
-    assert len(acknowledged) > 100 * KILLS // processes, "under load"
+    assert len(acknowledged) > 20 * KILLS, "under load"
 
 
 def test_the_kill_test_can_fail(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from conformance import NOTICE, record, refusal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volens.errors import RecordError
 from volens.ledger.record import EVENTS, METHODS, SURFACES, Count, Record, new_id
 
+untimed = settings(deadline=None)  # a loaded machine is no failure
 ids = st.from_regex(r"[0-9a-v]{26}", fullmatch=True)
 names = st.from_regex(r"[a-z][a-z0-9-]{0,39}", fullmatch=True)
 answers = st.dictionaries(names, st.booleans(), max_size=6)
@@ -43,6 +44,7 @@ def records(draw: st.DrawFn) -> Record:
     )
 
 
+@untimed
 @given(records())
 def test_a_record_comes_back_from_its_bytes_and_from_its_json(given: Record) -> None:
     assert Record.parse(given.canonical()) == given
@@ -71,6 +73,7 @@ def test_time_is_kept_in_utc_and_whole_seconds() -> None:
     assert record(time=local).time == datetime(2026, 11, 22, 10, 23, 5, tzinfo=UTC)
 
 
+@untimed
 @given(st.binary(max_size=400))
 def test_bytes_that_are_no_record_are_a_record_error(data: bytes) -> None:
     with pytest.raises(RecordError):
@@ -84,12 +87,14 @@ json_values = st.recursive(
 )
 
 
+@untimed
 @given(json_values)
 def test_json_that_is_no_record_is_a_record_error(value: object) -> None:
     with pytest.raises(RecordError):
         Record.from_json(value)
 
 
+@untimed
 @given(records(), st.data())
 def test_a_record_with_one_value_replaced_is_refused_or_is_another_valid_record(given: Record, data: st.DataObject) -> None:
     value = given.to_json()
@@ -102,6 +107,7 @@ def test_a_record_with_one_value_replaced_is_refused_or_is_another_valid_record(
     assert other.to_json() == value, "what is accepted is accepted to the letter"
 
 
+@untimed
 @given(records(), st.data())
 def test_any_damage_to_the_bytes_is_noticed_or_changes_the_record(given: Record, data: st.DataObject) -> None:
     whole = bytearray(given.canonical())

@@ -10,7 +10,9 @@ import stat
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from conformance import (
 
 from volens.errors import StoreBusy, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import sqlite
-from volens.ledger.record import new_id
+from volens.ledger.record import Record, new_id
 from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Store
 
@@ -324,11 +326,14 @@ def test_the_log_is_moved_into_the_file_and_does_not_grow_without_bound(path: Pa
     monkeypatch.setattr(sqlite, "LOG_FRAMES", 200)
     monkeypatch.setattr(sqlite, "CHECKPOINT", 0.01)
     store = SqliteStore(path)
-    written = 0
-    for _ in range(150):
-        for future in [store.append(record(), NOTICE) for _ in range(100)]:
-            future.result(30)
-        written += 100
+    waiting: deque[Future[Record]] = deque()
+    written = 9000
+    for _ in range(written):  # without a pause in which the log could start anew by itself
+        waiting.append(store.append(record(), NOTICE))
+        if len(waiting) > 8:
+            waiting.popleft().result(30)
+    for future in waiting:
+        future.result(30)
     log, file = (path.parent / "ledger.db-wal").stat().st_size, path.stat().st_size
     assert file > written * 400, "the rows are in the file itself"
     assert log < 10 * 200 * 4096, "a frame for each page changed in each commit would be several times that"
