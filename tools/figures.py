@@ -1,0 +1,119 @@
+"""Writes the figures of README.md from the raw results in benchmarks/results/: what is told is what was measured.
+
+    python tools/figures.py            write them
+    python tools/figures.py --check    say whether README.md holds them (exit status 1 where not)
+
+A result is a JSON file with ``figures``: rows by name, or a list of rows, each an object of values. Which of them are told, and under which
+words, stands in ``TOLD`` by the file's name; of a file that isn't named there every plain value is. Lists are told by their length.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+README = ROOT / "README.md"
+START = "<!-- figures: written by tools/figures.py from benchmarks/results/*.json; do not edit by hand -->"
+END = "<!-- /figures -->"
+
+TOLD: dict[str, tuple[str, dict[str, str]]] = {
+    "peers": (
+        "The weight of asking, beside browser-side consent managers: over the same page without them",
+        {
+            "kib_extra": "KiB",
+            "requests_extra": "requests",
+            "script_ms_extra": "script ms",
+            "cls": "CLS",
+            "axe_notice": "axe, notice",
+            "leaks_before": "leaks before",
+            "leaks_refused": "leaks refused",
+            "leaks_without_script": "leaks without JavaScript",
+            "presses_to_withdraw": "presses to withdraw",
+        },
+    ),
+}
+"""Title and columns of a result, by the name of its file."""
+
+
+class FiguresError(ValueError):
+    """A result or a README that cannot be used; says which and what is missing."""
+
+
+def cell(value: Any) -> str:
+    """A value as it stands in a table."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list):
+        return str(len(value))
+    return str(value).replace("|", "\\|")
+
+
+def _rows(name: str, figures: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    if isinstance(figures, Mapping) and all(isinstance(row, Mapping) for row in figures.values()):
+        return list(figures.items())
+    if isinstance(figures, Mapping):
+        return [("", figures)]
+    if isinstance(figures, list) and all(isinstance(row, Mapping) for row in figures):
+        return [(str(row.get("name", "")), {key: value for key, value in row.items() if key != "name"}) for row in figures]
+    raise FiguresError(f"benchmarks/results/{name}.json: 'figures' is neither rows by name nor a list of rows.")
+
+
+def table(name: str, result: Mapping[str, Any]) -> str:
+    """One result as a line of facts and a Markdown table."""
+    rows = _rows(name, result["figures"])
+    title, columns = TOLD.get(name, (name, {}))
+    if not columns:
+        plain = [key for _, row in rows for key, value in row.items() if isinstance(value, (str, int, float))]
+        columns = {key: key.replace("_", " ") for key in dict.fromkeys(plain)}
+    facts = [str(result[key]) for key in ("when", "processor", "chromium") if result.get(key)]
+    facts[1:1] = [f"{result[key]} {word}" for key, word in (("cores", "cores"), ("load", "load")) if result.get(key) is not None]
+    lines = [f"**{title}** ({', '.join([*facts, f'[raw](benchmarks/results/{name}.json)'])})", ""]
+    head: Sequence[str] = ["", *columns.values()]
+    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join([label, *(cell(row.get(key)) for key in columns)]) + " |" for label, row in rows]
+    return "\n".join(lines)
+
+
+def text(results: Path = RESULTS) -> str:
+    """What stands between the marks."""
+    tables = []
+    for path in sorted(results.glob("*.json")):
+        result = json.loads(path.read_text("utf-8"))
+        if isinstance(result, dict) and result.get("figures"):
+            tables.append(table(path.stem, result))
+    return "\n\n".join(tables) or "No figures yet."
+
+
+def placed(readme: str, figures: str) -> str:
+    """README with the figures in their place."""
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise FiguresError(f"README.md: the marks {START!r} and {END!r} are missing. Put them back where the figures belong.")
+    return f"{before}{START}\n{figures}\n{END}{after}"
+
+
+def main() -> int:
+    found = README.read_text("utf-8")
+    made = placed(found, text())
+    if "--check" in sys.argv:
+        if made != found:
+            print("README.md does not hold the figures of benchmarks/results/. Run: python tools/figures.py", file=sys.stderr)
+        return int(made != found)
+    README.write_text(made, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
