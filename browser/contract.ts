@@ -58,18 +58,12 @@ export interface Inside {
   jar: Map<string, string>;
   /** Virtual localStorage and sessionStorage. */
   areas: Record<string, Map<string, string>>;
-  /** Sets a cookie by its text: really, by `go`, or virtually. */
-  put(text: string, go: () => unknown): unknown;
   /** From now on these names are real. */
   allow(keep: { C?: string[]; S?: string[] }): void;
-  /** The `volens` cookie as it is now. */
-  text(): string;
-  /** As it was when last looked at. */
+  /** The text of the `volens` cookie when last looked at. */
   choice: string;
   /** Called with the new choice. */
   on: ((choice: string) => void)[];
-  /** The page's own fetch, before anything could change it. */
-  send: typeof fetch;
   channel?: BroadcastChannel;
   host?: HTMLElement;
 }

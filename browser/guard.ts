@@ -21,11 +21,11 @@ declare const __LATER__: string;
 export function guard(config: Config, own?: HTMLScriptElement): void {
   const { apply, construct, defineProperty: define, getOwnPropertyDescriptor: describe, get: read }: Any = Reflect;
   const home: Any = self;
-  const { origin, document: doc, fetch: send } = home;
+  const { origin, document: doc } = home;
   const mark = Symbol.for("volens");
+  const address = (url: Any): Any => new URL(url, doc?.baseURI || origin);
   /** Our own address, and so the page's host; a blob's or a srcdoc's own says nothing. */
-  const base = (): string => doc?.baseURI || origin;
-  const at: Any = new URL(config.p, base());
+  const at = address(config.p);
 
   const attempt = (f: () => Any): Any => {
     try {
@@ -60,43 +60,34 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   let cookies = glob(config.C);
   let items = glob(config.S);
   const hosts = glob(config.H);
-  const images = glob(config.I);
   const denied = glob(config.D);
-  const paths = config.P && RegExp(config.P);
-  const address = (url: Any): Any => new URL(url, base());
-  /** 0 allowed, 1 an image where the markup says so, 2 unlisted, 3 denied, or a first-party collection path. */
+  const paths = RegExp(config.P || "$^");
+  /** Falsy: allowed; 1: unlisted; 2: denied, or a first-party collection path. */
   const kind = (url: Any): Any =>
     attempt(() => {
       const { hostname, pathname, search } = address(url);
-      return !hostname
-        ? 0
-        : hostname == at.hostname
-          ? paths && paths.test(pathname + search) && 3
-          : denied(hostname)
-            ? 3
-            : !hosts(hostname) && 2 - +images(hostname);
+      return (
+        hostname &&
+        (hostname == at.hostname ? paths.test(pathname + search) && 2 : denied(hostname) ? 2 : !hosts(hostname))
+      );
     });
 
   // --- Virtual storage: what is refused is read back for the life of the page and touches nothing.
   const jar = new Map<string, string>();
   const areas: Record<string, Map<string, string>> = {};
-  let room = 5e6;
-  const pair = (text: string): string => text.split(";", 1)[0]!.trim();
   const named = (text: string): string => /^([^=;]*)=/.exec(text)?.[1]!.trim() || "";
   const put = (text: string, go: () => Any): Any => {
     const name = named(text);
     if (name.startsWith("volens")) return;
     if (cookies(name)) return go();
-    const age = /;\s*max-age=\s*(-?\d+)/i.exec(text);
     jar.delete(name);
-    if ((age ? +age[1]! > 0 : !(Date.parse(/;\s*expires=([^;]*)/i.exec(text)?.[1]!) < Date.now())) && text.length < 4097 && jar.size < 180)
+    if (!/;\s*max-age=\s*[-0]/i.test(text) && !(Date.parse(/;\s*expires=([^;]*)/i.exec(text)?.[1]!) < Date.now()) && text.length < 4097 && jar.size < 180)
       jar.set(name, text);
   };
   const inside: Inside = {
     config,
     jar,
     areas,
-    put,
     allow({ C, S }: Config) {
       cookies = glob(C);
       items = glob(S);
@@ -105,9 +96,8 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   } as Any;
 
   // --- Markup made by script.
-  const meet = `parent[Symbol.for("volens")]?.(self)`;
-  const hook = `<script nonce="${own?.nonce}">${meet}</script>`;
-  const frames = "iframe,frame,object,embed";
+  const hook = `<script nonce="${own?.nonce}">parent[Symbol.for("volens")]?.(self)</script>`;
+  const judged = "frame,iframe,object,embed,link,img,source,script,a";
   /** Lazy loading: the element carries the address in another of its own attributes. */
   const refused = (el: Any, name: string, value: string): boolean =>
     value.split(/[\s,]+/).some(kind) && ![...el.attributes].some((a) => a.name != name && a.value.includes(value));
@@ -117,33 +107,30 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       const tag = el.localName;
       const bad = kind(value);
       if (name == "srcdoc") return value.startsWith(hook) ? value : hook + value;
-      const hints = /pre|dns/i;
       if (tag == "link")
-        return (name == "href" ? bad && hints.test(el.rel) : name == "rel" && hints.test(value) && kind(el.href)) ? "" : value;
-      if (tag == "script") return (name == "type" && /speculation/i.test(value)) || (name == "src" && bad > 2) ? "data:," : value;
+        return (name == "href" ? bad && /pre|dns/i.test(el.rel) : name == "rel" && /pre|dns/i.test(value) && kind(el.href)) ? "" : value;
+      if (tag == "script") return (name == "type" && /speculation/i.test(value)) || (name == "src" && bad > 1) ? "data:," : value;
       if (/^(src|data)$/.test(name) && /^(i?frame|object|embed)$/.test(tag))
-        return bad ? at + "embed/frame?u=" + encodeURIComponent(address(value)) : value.replace(/^\s*javascript:/i, `$&${meet};`);
+        return bad ? at + "embed/frame?u=" + encodeURIComponent(address(value)) : value;
       return /^(src(set)?|ping)$/.test(name) && refused(el, name, value) ? "data:," : value;
     });
 
   const blobs = new Map<string, Blob>();
   const guarded: Record<string, string> = {};
   const known = new WeakMap<object, Area>();
-  /** Another window of this origin whose realm no guard has seen yet. */
-  const adopt = (realm: Any): void => attempt(() => realm.document && !realm[mark] && patch(realm));
+  /** A realm of this origin: patched once; a new document in it is watched anew. */
+  const adopt = (realm: Any): void => attempt(() => (realm[mark] ? realm[mark]() : patch(realm)));
 
   /** Patches one realm: a window, or the global scope of a worker. */
   const patch = (realm: Any): void => {
     const proto = (name: string): Any => realm[name]?.prototype;
-    const page: Document | undefined = realm.document;
     const refusal = (name = "SecurityError"): Any => new realm.DOMException("Refused", name);
     const refuse: Patch = async () => {
       throw refusal();
     };
-    define(realm, mark, { value: adopt });
 
     wrap(proto("Document"), "cookie", (_me, _args, go) =>
-      [...go().split("; ").filter((text: string) => text && cookies(named(text))), ...[...jar.values()].map(pair)].join("; "), "get");
+      [...go().split("; ").filter((text: string) => text && cookies(named(text))), ...Array.from(jar.values(), (text) => text.split(";")[0]!.trim())].join("; "), "get");
     wrap(proto("Document"), "cookie", (_me, args, go) => put((args[0] += ""), go), "set");
     wrap(proto("CookieChangeEvent"), "changed deleted", (_me, _args, go) => go().filter((c: Any) => cookies(c.name)), "get");
     for (const type of ["CookieStore", "CacheStorage"])
@@ -153,27 +140,26 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       const storage = proto("Storage");
       const { key } = storage;
       const { get: count } = describe(storage, "length");
-      const keys = ([real, map]: Area): string[] => [
+      const keys = (me: object, [real, map] = known.get(me)!): string[] => [
         ...Array.from({ length: apply(count, real, []) }, (_, i) => apply(key, real, [i])).filter(items),
         ...map.keys(),
       ];
       wrap(storage, "getItem setItem removeItem key clear", (me, args, go, method) => {
         const area = known.get(me);
-        if (!area) return go();
+        if (!area || args.length < storage[method].length) return go(area?.[0]);
         const [real, map] = area;
-        if (method == "clear") return each(keys(area), (x) => me.removeItem(x));
+        if (method == "clear") return each(keys(me), (x) => me.removeItem(x));
         const name = (args[0] += "");
-        if (method == "key") return keys(area)[+name] ?? null;
+        if (method == "key") return keys(me)[+name] ?? null;
         if (items(name)) return go(real);
         const old = map.get(name);
         if (method == "getItem") return old ?? null;
-        const left = room + +(old != null && (name + old).length) - +(method == "setItem" && (name + args[1]).length);
-        if (left < 0) throw refusal("QuotaExceededError");
-        room = left;
-        if (method == "setItem") map.set(name, args[1] + "");
-        else map.delete(name);
+        if (method == "setItem") {
+          if (("" + [...map] + args[1]).length - (old + "").length > 5e6) throw refusal("QuotaExceededError");
+          map.set(name, args[1] + "");
+        } else map.delete(name);
       });
-      wrap(storage, "length", (me, _args, go) => (known.has(me) ? keys(known.get(me)!).length : go()), "get");
+      wrap(storage, "length", (me, _args, go) => (known.has(me) ? keys(me).length : go()), "get");
       const { getItem, setItem, removeItem } = storage;
       wrap(realm, "localStorage sessionStorage", (_me, _args, go, which) => {
         const real = go();
@@ -184,7 +170,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
             has: (t, name) => name in t || item(name) != null,
             defineProperty: (_t, name, d) => !apply(setItem, face, [name, d.value]),
             deleteProperty: (_t, name) => !apply(removeItem, face, [name]),
-            ownKeys: () => keys(area),
+            ownKeys: () => keys(face),
             getOwnPropertyDescriptor: (_t, name) => {
               const value = item(name);
               return value == null ? value : { value, writable: true, enumerable: true, configurable: true };
@@ -199,12 +185,12 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
 
     wrap(proto("IDBFactory"), "open deleteDatabase", (_me, args, go, method) => {
       if (items(args[0])) return go();
-      const request: Any = Object.setPrototypeOf(new EventTarget(), proto("IDBOpenDBRequest"));
-      each(split("result error source transaction readyState success error blocked upgradeneeded"), (name) => {
-        define(request, name, { value: null, writable: true });
-        define(request, "on" + name, { value: null, writable: true });
+      const request: Any = new EventTarget();
+      each(split("result error source transaction readyState success blocked upgradeneeded"), (name) => {
+        request[name] = request["on" + name] = null;
         request.addEventListener(name, (event: Any) => request["on" + name]?.(event));
       });
+      Object.setPrototypeOf(request, proto("IDBOpenDBRequest"));
       late((m) => m.forward(request, method, args), __STORAGE__).catch(() => request.dispatchEvent(new Event("error")));
       return request;
     });
@@ -229,12 +215,12 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     };
     wrap(realm, "RTCPeerConnection webkitRTCPeerConnection", calls);
     wrap(proto("RTCPeerConnection"), "setConfiguration", calls);
-    wrap(realm, "fetch", (_me, args, go) => (kind(args[0]?.url ?? args[0]) > 2 ? Promise.resolve(new realm.Response()) : go()));
+    wrap(realm, "fetch", async (_me, args, go) => (kind(args[0]?.url ?? args[0]) > 1 ? new realm.Response() : go()));
     wrap(proto("XMLHttpRequest"), "open", (_me, args, go) => {
-      if (kind(args[1]) > 2) args[1] = "data:,";
+      if (kind(args[1]) > 1) args[1] = "data:,";
       return go();
     });
-    wrap(proto("Navigator"), "sendBeacon", (_me, args, go) => kind(args[0]) > 2 || go());
+    wrap(proto("Navigator"), "sendBeacon", (_me, args, go) => kind(args[0]) > 1 || go());
 
     // --- Workers from blobs carry the guard in front of their own source.
     const { createObjectURL } = realm.URL;
@@ -251,30 +237,30 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       return go();
     });
 
-    if (!page) return;
+    if (!realm.document) return;
     // --- Windows: what script inserts, and the realms it makes by inserting.
-    const touch = (node: Any): void => {
-      each([node, ...node.querySelectorAll(frames)], (el) => el.contentDocument);
-    };
+    const all = (node: Any): Any[] => [node, ...node.querySelectorAll(judged)];
+    const meet = (el: Any): void => el.contentDocument;
+    const touch = (node: Any): void => each(all(node), meet);
     const set = proto("Element").setAttribute;
-    const scan = (node: Any): void => {
-      each([node, ...node.querySelectorAll(frames + ",link,img,source,input,script,a")], (el) =>
-        each(el.attributes, ({ name, value }) => {
-          const now = judge(el, name, value);
-          if (now != value) apply(set, el, [name, now]);
-        }),
-      );
-    };
-    const inert = page.createElement("template");
-    const parse = describe(proto("Element"), "innerHTML").set;
-    const clean = (html: Any): Any =>
-      html.replace(/<(iframe|object|embed|link|img|source|input|script|a)\b("[^"]*"|'[^']*'|[^"'>])*>/gi, (tag: string) => {
-        apply(parse, inert, [tag]);
-        const el = inert.content.firstElementChild!;
-        const before = el.outerHTML;
-        scan(el);
-        return before == el.outerHTML ? tag : el.outerHTML.replace(/<\/[^>]*>$/, "");
+    const scan = (el: Any): void =>
+      each(el.attributes, ({ name, value }) => {
+        const now = judge(el, name, value);
+        if (now != value) apply(set, el, [name, now]);
       });
+    // The load of a blank frame is heard while it is inserted, by the parser too; document.open forgets who listens.
+    const observer = new MutationObserver((records) => each(records, (record) => each(record.addedNodes, touch)));
+    const heard = (event: Event): void => meet(event.target);
+    const watch = (): void => {
+      const { document } = realm;
+      document.addEventListener("load", heard, true);
+      observer.observe(document, { childList: true, subtree: true });
+    };
+    define(realm, mark, { value: (inner?: Any) => (inner ? adopt(inner) : watch()) });
+    watch();
+    const tags = RegExp(`<(${judged.replace(/,/g, "|")})\\b("[^"]*"|'[^']*'|[^"'>])*>`, "gi");
+    const inert = realm.document.createElement("template");
+    const parse = describe(proto("Element"), "innerHTML").set;
     const opens: Patch = (_me, _args, go) => {
       const to = go();
       adopt(to?.defaultView || to);
@@ -287,81 +273,91 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       if (value != args[last]) args[last] = value;
       return go();
     };
-    const inserts: Patch = (_me, args, go) => {
-      each(args, scan);
+    const inserts: Patch = (me, args, go, method) => {
+      const html = /HTML|wr|Fr/.test(method);
+      const nodes: Any[] = [];
+      each(args.keys(), (i) =>
+        html
+          ? (args[i] = args[i].replace(
+              tags,
+              (tag: string) =>
+                attempt(() => {
+                  apply(parse, inert, [tag]);
+                  const el = inert.content.firstElementChild!;
+                  const before = el.outerHTML;
+                  scan(el);
+                  return before == el.outerHTML ? tag : el.outerHTML.replace(/<\/[^>]*>$/, "");
+                }) || tag,
+            ))
+          : nodes.push(...all(args[i])),
+      );
+      each(nodes, scan);
+      if (html) watch();
       const out = go();
-      each(args, touch);
-      return out;
-    };
-    const sinks: Patch = (me, args, go) => {
-      args.forEach((html, i) => (args[i] = attempt(() => clean(html)) ?? html));
-      const out = go();
-      if (/frame|object/i.test(args as Any)) each([page, me], touch);
+      if (html && /frame|object/i.test(args as Any)) each([realm.document, me], touch);
+      each(nodes, meet);
       return out;
     };
     wrap(realm, "open", opens);
     for (const name of split(
-      "Node Element Document DocumentFragment CharacterData ShadowRoot Range HTMLIFrameElement HTMLFrameElement HTMLObjectElement HTMLEmbedElement HTMLLinkElement HTMLImageElement HTMLSourceElement HTMLInputElement HTMLScriptElement HTMLAnchorElement",
+      "Node Element Document DocumentFragment CharacterData ShadowRoot Range HTMLIFrameElement HTMLFrameElement HTMLObjectElement HTMLEmbedElement HTMLLinkElement HTMLImageElement HTMLSourceElement HTMLScriptElement HTMLAnchorElement",
     )) {
       const type = proto(name);
-      wrap(type, "appendChild insertBefore replaceChild append prepend replaceChildren before after replaceWith insertAdjacentElement moveBefore insertNode surroundContents", inserts);
-      wrap(type, "insertAdjacentHTML setHTMLUnsafe write writeln createContextualFragment", sinks);
-      wrap(type, "innerHTML outerHTML", sinks, "set");
+      wrap(type, "appendChild insertBefore replaceChild append prepend replaceChildren before after replaceWith insertAdjacentElement insertNode insertAdjacentHTML setHTMLUnsafe write writeln createContextualFragment", inserts);
+      wrap(type, "innerHTML outerHTML", inserts, "set");
       wrap(type, "contentWindow contentDocument", opens, "get");
-      wrap(type, "getSVGDocument", opens);
       wrap(type, "setAttribute setAttributeNS", sets);
       wrap(type, "src srcdoc data href rel srcset type ping", sets, "set");
     }
 
     // A form to an unlisted host goes only where the visitor sees it go.
+    const top = realm == realm.top;
     const goes = (form: Any, button?: Any): boolean => {
       const of = (name: string): string => button?.getAttribute("form" + name) ?? form.getAttribute(name) ?? "";
       const bad = kind(of("action"));
-      return !bad || (bad < 3 && realm.navigator.userActivation?.isActive != false && (realm == realm.top ? /^(_self|_top|_blank)?$/i : /^_(top|blank)$/i).test(of("target")));
+      return !bad || (bad < 2 && realm.navigator.userActivation?.isActive != false && (top ? /^(_self|_top|_blank)?$/i : /^_(top|blank)$/i).test(of("target")));
     };
     wrap(proto("HTMLFormElement"), "submit", (me, _args, go) => goes(me) && go());
     realm.addEventListener("submit", (event: Any) => goes(event.target, event.submitter) || event.preventDefault(), true);
 
-    if (realm == realm.top && !realm.opener)
+    if (top && !realm.opener)
       attempt(() => {
         let name = "";
         realm.name = name;
         define(realm, "name", { get: () => name, set: (x: Any) => (name = x + ""), configurable: true });
       });
-    new MutationObserver((records) => each(records, (record) => each(record.addedNodes, touch))).observe(page, { childList: true, subtree: true });
   };
 
-  if (!config.a && !home[mark]) attempt(() => patch(home));
+  if (!config.a) adopt(home);
   if (!doc) return;
   if (!config.a && !config.w) attempt(() => navigator.serviceWorker.getRegistrations().then((all) => each(all, (x) => x.unregister())));
 
   // --- Asking.
-  const text = (): string => /(^|; )volens=([^;]*)/.exec(doc.cookie)?.[2] || "";
+  const text = (): string => /(^| )volens=([^;]*)/.exec(doc.cookie)?.[2] || "";
   const compare = (): void => {
     if (text() != inside.choice) late((m) => m.follow(inside)).catch(() => location.reload());
   };
   const open = (): Promise<unknown> => late((m) => m.open(inside));
-  const watch = (target: Any, type: string, f: Any): void => target.addEventListener(type, f);
-  inside.text = text;
+  const when = (target: Any, type: string, f: Any): void => target.addEventListener(type, f);
   inside.choice = text();
-  inside.send = send;
   attempt(() => ((inside.channel = new BroadcastChannel("volens")).onmessage = compare));
-  watch(home, "pageshow", compare);
-  watch(doc, "visibilitychange", compare);
+  when(home, "pageshow", compare);
+  when(doc, "visibilitychange", compare);
   const found = new MutationObserver(() => {
-    const host = doc.querySelector("body>volens-notice");
+    // Its fallback form stands behind the template: the shadow root is there by then, also where the page comes in pieces.
+    const host = doc.querySelector("body>volens-notice>form")?.parentNode as Any;
     if (!host) return;
     found.disconnect();
     inside.host = host;
-    doc.documentElement.insertBefore(host, doc.body);
+    doc.body.before(host);
     // The answer's code is on its way before the press is over.
-    watch(host, "pointerover", () => late(() => 0));
+    when(host, "pointerover", () => late(() => 0));
     const root = host.shadowRoot || host;
     let passing: boolean;
-    watch(root, "submit", (event: Any) => {
+    when(root, "submit", (event: Any) => {
       const { submitter: button, target: form } = event;
-      const { name, value } = button || {};
-      if (passing || name != "answer") return;
+      const { value } = button;
+      if (passing || button.name != "answer") return;
       event.preventDefault();
       const answered = (on: boolean): void => attempt(() => (root.querySelector("#volens-ask").hidden = host.toggleAttribute("data-answered", on)));
       if (value == "refuse") answered(true);
@@ -373,11 +369,6 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     });
   });
   found.observe(doc, { childList: true, subtree: true });
-  if (!("volens" in home))
-    define(home, "volens", {
-      value: Object.freeze({ get choice() { return text(); }, grant: config.k, on: (f: (choice: string) => void) => void inside.on.push(f), open }),
-      writable: true,
-      configurable: true,
-    });
+  home.volens ??= Object.freeze({ get choice() { return text(); }, grant: config.k, on: (f: (choice: string) => void) => void inside.on.push(f), open });
   attempt(() => performance.navigation.type == 1 && home.sessionStorage["volens-keep"] && late((m) => m.arrive()));
 }

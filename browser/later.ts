@@ -76,7 +76,7 @@ const meaning = (choice = ""): string => choice.split(".")[3] || "-";
 /** The choice is another than this page was made for: by `answer`, or as another tab left it. */
 export async function follow(inside: Inside, answer?: Answer): Promise<void> {
   const { config, host } = inside;
-  inside.choice = inside.text();
+  inside.choice = /(?:^|; )volens=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   const other = meaning(inside.choice) !== meaning(config.c);
   for (const f of inside.on) {
     try {
@@ -110,7 +110,7 @@ const at = (inside: Inside): string => new URL(inside.config.p, document.baseURI
 function hooks(inside: Inside): Hooks {
   return {
     post: async (fields) => {
-      const reply = await inside.send.call(globalThis, at(inside) + "choice", {
+      const reply = await fetch(at(inside) + "choice", {
         method: "POST",
         keepalive: true,
         headers: { "Content-Type": "application/json" },
@@ -140,20 +140,23 @@ export async function open(inside: Inside): Promise<void> {
 
 // --- Stand-ins that answer by promise.
 
-/** The methods of cookieStore over the cookies that pass and the page's own. */
-export async function CookieStore({ config, jar, put }: Inside, method: string, args: Any[], go: () => Any): Promise<Any> {
+/** The methods of cookieStore over the cookies that pass and the page's own, which document.cookie holds. */
+export async function CookieStore({ config }: Inside, method: string, args: Any[], go: () => Any): Promise<Any> {
   const cookies = glob(config.C);
   const [first] = args;
   const name = Object(first) === first ? first.name : first;
   if (method === "set" || method === "delete") {
     if (name === undefined || cookies(name)) return go();
-    if (method === "set") put(`${name}=${name === first ? args[1] : first.value}${first.expires != null ? `; expires=${new Date(first.expires).toUTCString()}` : ""}`, go);
-    else jar.delete(String(name));
+    const { value, expires = null } = Object(first) === first ? first : { value: args[1] };
+    if (/[;=\0-\x1f\x7f]/.test(name) || /[;\0-\x1f\x7f]/.test(value)) throw new TypeError("Cookie name or value contains a character that is not allowed.");
+    document.cookie = method === "delete" ? `${name}=; max-age=0` : `${name}=${value}${expires === null ? "" : `; expires=${new Date(expires).toUTCString()}`}`;
     return undefined;
   }
-  const real = [await go()].flat().filter((c) => c && cookies(c.name));
-  const own = [...jar].filter(([key]) => name == null || key === name).map(([key, text]) => ({ name: key, value: text.split(";", 1)[0]!.slice(key.length + 1).trim() }));
-  const all = [...real, ...own];
+  const all = [await go()].flat().filter((c) => c && cookies(c.name));
+  for (const text of document.cookie.split("; ")) {
+    const [, key, value] = /^([^=]*)=?(.*)$/.exec(text)!;
+    if (text && !cookies(key) && (name == null || key === String(name))) all.push({ name: key, value });
+  }
   return method === "get" ? (all[0] ?? null) : all;
 }
 
