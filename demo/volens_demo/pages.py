@@ -63,7 +63,7 @@ def page(
 <a class="skip" href="#contenu">Aller au contenu</a>
 <header class="masthead">
 <div class="bar"><p class="edition">{EDITION}</p><a class="brand" href="/">Le Courrier <span>de la Dourelle</span></a>
-<div class="tools">{tools}<a href="/recherche">Rechercher</a><button type="button" class="theme" data-theme-button hidden>Thème <b>auto</b></button></div></div>
+<div class="tools">{tools}<a href="/recherche">Rechercher</a><button type="button" class="theme" data-theme-button>Thème <b>auto</b></button></div></div>
 <nav aria-label="Rubriques"><ul>{nav}</ul></nav>
 </header>
 <main id="contenu" class="{"wide" if wide else "sheet"}" tabindex="-1">

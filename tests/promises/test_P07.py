@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from visitor import ARTICLE, Visitor
 
 
@@ -27,12 +28,11 @@ def test_storage_is_red_before_a_choice_and_after_a_refusal_green_after_an_agree
 
 def test_a_partial_agreement_divides_the_field_in_proportion(visitor: Visitor) -> None:
     visitor.open().choose("video")
-    field = visitor.field("storage")
-    assert "gradient" in field["image"], field
-    share = [float(x) for x in re.findall(r"([\d.]+)%", field["image"])]
+    one = visitor.field("storage")
+    assert hue(one["colour"]) == "red" and hue(one["fill"]) == "green" and one["share"] == pytest.approx(1 / 6, abs=0.02), one
+    assert "1 sur 6" in one["text"]
     visitor.choose("video", "reseaux-sociaux")
-    more = [float(x) for x in re.findall(r"([\d.]+)%", visitor.field("storage")["image"])]
-    assert share and more and max(more) > max(share), (share, more)
+    assert visitor.field("storage")["share"] == pytest.approx(3 / 6, abs=0.02), "three of six services"
 
 
 def test_the_sign_is_a_sign_and_not_its_code(visitor: Visitor) -> None:

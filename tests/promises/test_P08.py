@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from test_P07 import hue
 from visitor import Visitor
 
@@ -13,11 +14,11 @@ def test_profiles_are_red_before_any_choice_and_green_only_when_all_that_profile
     field = visitor.field("profiles")
     assert "refusé" in field["text"] and hue(field["colour"]) == "red", "videos and social posts create no profile here"
     visitor.choose("personnalisation")
-    assert "gradient" in visitor.field("profiles")["image"], "one of two services that profile"
+    assert visitor.field("profiles")["share"] == pytest.approx(1 / 2, abs=0.02), "one of two services that profile"
     visitor.choose("personnalisation", "publicite")
     field = visitor.field("profiles")
     assert "autorisé" in field["text"] and hue(field["colour"]) == "green"
-    assert "gradient" in visitor.field("storage")["image"], "storage is still partly refused"
+    assert 0 < visitor.field("storage")["share"] < 1, "storage is still partly refused"
 
 
 def test_no_profile_is_created_until_personalisation_is_granted(visitor: Visitor) -> None:

@@ -24,7 +24,7 @@ def test_switches_are_off_at_first(visitor: Visitor) -> None:
     assert not any(visitor.switch(purpose).is_checked() for purpose in PURPOSES)
 
 
-@pytest.mark.parametrize(("way", "switched"), itertools.product(("x", "escape"), ("nothing", "video")))
+@pytest.mark.parametrize(("way", "switched"), list(itertools.product(("x", "escape"), ("nothing", "video"))))
 def test_closing_records_nothing(visitor: Visitor, way: str, switched: str) -> None:
     visitor.open()
     dialog = visitor.panel()

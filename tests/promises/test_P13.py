@@ -27,6 +27,6 @@ def test_the_panel_links_to_it_and_to_each_services_own(visitor: Visitor) -> Non
 
 def test_our_own_policy_page_lists_what_is_kept(visitor: Visitor) -> None:
     visitor.open("/_volens/policy")
-    words = visitor.page.locator("body").inner_text()
+    words = visitor.page.locator("body").text_content()
     for name in ("aud_visite", "courrier_session", "profil_lecture", "Le Courrier de la Dourelle", "donnees@courrier.example"):
         assert name in words, name

@@ -134,11 +134,12 @@ class Visitor:
     def band_says(self) -> str:
         return " ".join(self.band().text_content().split())
 
-    def field(self, which: str) -> dict[str, str]:
-        """One field of the band, ``storage`` or ``profiles``: its words, its sign, its colours."""
-        script = """field => { const style = getComputedStyle(field), bold = field.querySelector('b');
-            return {text: field.textContent.replace(/\\s+/g, ' ').trim(), sign: getComputedStyle(bold, '::before').content,
-                    colour: style.backgroundColor, image: style.backgroundImage}; }"""
+    def field(self, which: str) -> dict[str, Any]:
+        """One field of the band, ``storage`` or ``profiles``: its words, its sign, its colour, and the green share where it is divided."""
+        script = """field => { const part = field.querySelector('svg path'), shown = part && part.checkVisibility();
+            return {text: field.innerText.replace(/\\s+/g, ' ').trim(), sign: getComputedStyle(field.querySelector('b'), '::before').content,
+                    colour: getComputedStyle(field).backgroundColor, fill: shown ? getComputedStyle(part).fill : '',
+                    share: shown ? part.getBoundingClientRect().width / field.getBoundingClientRect().width : null}; }"""
         return dict(self.band().locator("#s" if which == "storage" else "#p").evaluate(script))
 
     def received(self) -> Counter[str]:
@@ -149,9 +150,8 @@ class Visitor:
         self._mark = len(self.demo.received(self.agent))
 
     def all_cookies(self) -> list[dict[str, Any]]:
-        """The jar itself, over CDP: what the device holds, whatever a script is told."""
-        session = self.context.new_cdp_session(self.page)
-        return list(session.send("Storage.getCookies")["cookies"])
+        """The jar itself: what the device holds, whatever a script is told."""
+        return [dict(cookie) for cookie in self.context.cookies()]
 
     def cookies(self) -> set[str]:
         """Names of cookies under the newspaper's own name."""

@@ -7,7 +7,6 @@
   var button = $('[data-theme-button]'), themes = ['auto', 'clair', 'sombre'];
   if (button) {
     var show = function () { button.lastElementChild.textContent = root.dataset.theme || 'auto'; };
-    button.hidden = false;
     show();
     button.addEventListener('click', function () {
       var next = themes[(themes.indexOf(root.dataset.theme || 'auto') + 1) % 3];
