@@ -203,7 +203,8 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     wait = "for i in $(seq 100); do curl -s -o /dev/null http://127.0.0.1:8080/ && break; sleep 0.1; done\n"
     script = "trap 'kill $(jobs -p)' EXIT\n" + blocks[0] + blocks[1] + wait + "echo ==\n" + blocks[2] + "echo ==\n" + blocks[3]
-    script += "echo ==\nkill $!; wait $! 2>/dev/null\n" + blocks[4] + wait + "curl -s -H 'Accept: text/html' http://127.0.0.1:8080/\necho ==\n" + blocks[5]
+    script += "echo ==\nkill $!; wait $! 2>/dev/null\n" + blocks[4] + wait
+    script += "curl -s -H 'Accept: text/html' http://127.0.0.1:8080/\necho ==\n" + blocks[5]
     script = script.replace("3000", str(site)).replace("8080", str(first))
     shown = run("bash", "-c", script, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")})
     parts = shown.stdout.split("==\n")
