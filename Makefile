@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 RESULTS ?= $(VENV)/results
 JOBS ?= auto
 TESTS ?= tests
-BROWSER = VOLENS_CHROMIUM="$$(cat $(VENV)/chromium)" CHROMIUM="$$(cat $(VENV)/chromium)"
+BROWSER = VOLENS_CHROMIUM="$$(head -n 1 $(VENV)/chromium)" CHROMIUM="$$(head -n 1 $(VENV)/chromium)"
 
 .PHONY: demo test soak lint bench browser browser-check lock figures wheel clean help
 

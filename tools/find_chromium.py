@@ -1,6 +1,6 @@
 """Which Chromium the tests run in: an installed one, else Playwright's, else the distribution's package where we may.
 
-``find_chromium.py FILE`` writes its path to FILE and says which it is and where it came from; ``--say FILE`` only says.
+``find_chromium.py FILE`` writes its path and where it came from to FILE, a line each; ``--say FILE`` says them.
 A browser counts as found when it starts and shows a page: a file of that name may be a stub, or lack its libraries.
 """
 
@@ -77,14 +77,12 @@ def say(path: str, origin: str) -> None:
 
 def main() -> int:
     if sys.argv[1] == "--say":
-        path = Path(sys.argv[2]).read_text("utf-8").strip()
-        say(path, "Playwright's" if "ms-playwright" in path else "installed on this machine")
+        say(*Path(sys.argv[2]).read_text("utf-8").splitlines())
         return 0
     for way, origin in WAYS:
         path = way()
         if path and starts(path):
-            say(path, origin)
-            Path(sys.argv[1]).write_text(path + "\n", "utf-8")
+            Path(sys.argv[1]).write_text(f"{path}\n{origin}\n", "utf-8")
             return 0
         if path:
             print(f"Chromium: {path} ({origin}) does not start", flush=True)
