@@ -914,7 +914,7 @@ background:none;color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:poin
 #volens-ask{box-sizing:border-box;width:100%;max-width:46em;margin:0 auto;min-height:0;display:flex;flex-direction:column;gap:8px;
 padding:12px 16px;
 background:var(--b);border:1px solid var(--l);border-radius:var(--r) var(--r) 0 0;box-shadow:0 0 40px #0003}
-#x{overflow:auto;font-size:.875em;line-height:1.35}
+#x{overflow:auto;font-size:.8125em;line-height:1.35}
 p{margin:0}
 a{color:var(--a)}
 summary{min-height:2em;padding-top:.6em;cursor:pointer}
