@@ -73,6 +73,31 @@ export function arrive(): void {
 /** The answers in the text of a choice; none and a refusal mean the same to a page. */
 const meaning = (choice = ""): string => choice.split(".")[3] || "-";
 
+/** Only single services were added: what opened, opened in its frame, and the page around it stays. */
+function opened(before: string, now: string): boolean {
+  const had = before.split("~");
+  const has = now.split("~");
+  return had.every((item) => item === "-" || has.includes(item)) && has.every((item) => had.includes(item) || item[0] === "+");
+}
+
+/** The band as the server draws it now, in place of the one that stands. */
+async function band({ config, host }: Inside): Promise<void> {
+  const root = host?.shadowRoot;
+  if (!root) return;
+  const page = await new Promise<Document>((done, fail) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", `${new URL(config.p!, document.baseURI).origin}${config.p}band?language=${host.lang}&back=${encodeURIComponent(location.pathname + location.search)}`);
+    request.responseType = "document"; // not text: pages with Trusted Types may not parse any
+    request.onload = () => (request.response ? done(request.response as Document) : fail(request));
+    request.onerror = fail;
+    request.send();
+  });
+  const fresh = page.querySelector<HTMLElement>("volens-notice")!;
+  const button = fresh.querySelector("template")!.content.querySelector("#volens-band")!;
+  root.querySelector("#volens-band")!.replaceWith(document.importNode(button, true));
+  Object.assign(host.dataset, { storage: fresh.dataset.storage, profiles: fresh.dataset.profiles });
+}
+
 /** The choice is another than this page was made for: by `answer`, or as another tab left it. */
 export async function follow(inside: Inside, answer?: Answer): Promise<void> {
   const { config, host } = inside;
@@ -92,6 +117,11 @@ export async function follow(inside: Inside, answer?: Answer): Promise<void> {
     if (ask) ask.hidden = true;
   }
   if (!(answer ? answer.reload : other)) return;
+  if (!answer && opened(meaning(config.c), meaning(inside.choice))) {
+    config.c = inside.choice;
+    await band(inside).catch(() => 0); // the next page says it
+    return;
+  }
   if (config.m) {
     // The answer to a POST is not asked for again: the choice applies from the next page, and the band says so.
     if (host && meaning(inside.choice) === "-") host.dataset.storage = host.dataset.profiles = "no";

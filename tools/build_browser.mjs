@@ -49,7 +49,7 @@ out["later.js"] = await bundle("later", "esm");
 const files = { __STORAGE__: named("storage", out["storage.js"]), __LATER__: named("later", out["later.js"]) };
 out["guard.js"] = await bundle("page", "iife", files);
 out["guard-worker.js"] = await bundle("worker", "iife", files);
-for (const [name, file] of [["panel", "panel"], ["notice", "notice"]]) {
+for (const [name, file] of [["panel", "panel"], ["embed", "embed"]]) {
   if (existsSync(join(source, `${file}.ts`))) out[`${name}.js`] = await bundle(file, "iife");
 }
 if (/<\/script|<!--/i.test(out["guard.js"])) throw new Error("guard.js: holds </script or <!--; it is written into HTML as it is.");

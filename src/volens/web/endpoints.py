@@ -152,6 +152,7 @@ class Endpoints:
             "choice": self._choice,
             "choice.json": self._choice_json,
             "panel": self._panel,
+            "band": self._band,
             "policy": self._policy,
             "embed/frame": self._frame,
             "embed/script": self._script,
@@ -221,6 +222,12 @@ class Endpoints:
             part=fields.get("part") == "1",
         )
         return self.page(asked.site, 200, text, connect=True)
+
+    def _band(self, asked: Asked) -> Reply:
+        """What stands in every page, for one that stays while the choice changes."""
+        fields = self._query(asked)
+        body = self._screens(asked).dress(asked.grant, self._language(asked, fields)).body
+        return self.page(asked.site, 200, "<!DOCTYPE html>" + body.replace(Screens.BACK, _attribute(local(fields.get("back")))))
 
     def _policy(self, asked: Asked) -> Reply:
         fields = self._query(asked)

@@ -346,7 +346,7 @@ class Screens:
             accept=say("accept"),
             ok=say("ok"),
         )
-        return self._page(say, say("settings"), main, script=True, kind="panel", part=part)
+        return self._page(say, say("settings"), main, script="panel", kind="panel", part=part)
 
     def _purpose(self, purpose: Purpose, grant: Grant, say: Words) -> Html:
         notice, language = self.notice, say.language
@@ -516,7 +516,7 @@ class Screens:
             rights=say("policy.rights"),
             rights_text=say("policy.rights.text", contact=link),
         )
-        return self._page(say, say("policy"), main, script=True)
+        return self._page(say, say("policy"), main, script="panel")
 
     def _described(self, purpose: Purpose, say: Words) -> Html:
         services = [s for s in self.notice.services_asked if purpose.id in s.purposes]
@@ -581,7 +581,7 @@ class Screens:
             url=url if url.startswith(("http://", "https://")) else "about:blank",
             link=say("frame.link", host=host),
         )
-        return self._page(say, say("frame.title", name=name), main, kind="frame")
+        return self._page(say, say("frame.title", name=name), main, kind="frame", script="embed")
 
     def playing(self, url: str, attributes: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> str:
         """The same frame once allowed: the third party's own, full size. ``attributes``: those of the original that say how it may
@@ -596,7 +596,7 @@ class Screens:
             url=url,
             kept=[html(' {n}="{v}"', n=Html(n), v=v) for n, v in kept.items()],
         )
-        return self._page(say, Html(escape(kept["title"])), frame, kind="playing")
+        return self._page(say, Html(escape(kept["title"])), frame, kind="playing", script="embed")
 
     # Gate
 
@@ -736,7 +736,7 @@ class Screens:
         )
         return self._page(say, say(f"problem.{kind}.title"), main)
 
-    def _page(self, say: Words, title: Html, main: Html, *, script: bool = False, kind: str = "plain", part: bool = False) -> str:
+    def _page(self, say: Words, title: Html, main: Html, *, script: str = "", kind: str = "plain", part: bool = False) -> str:
         return html(
             '<!DOCTYPE html><html lang="{language}" dir="{dir}" class="{kind}"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
@@ -746,7 +746,7 @@ class Screens:
             kind=kind,
             title=title,
             style=html("<template><style>{x}</style></template>" if part else "<style>{x}</style>", x=Html(self.page_style)),
-            script=html('<script src="{u}" defer></script>', u=self._static["panel"]) if script and "panel" in self._static else None,
+            script=html('<script src="{u}" defer></script>', u=self._static[script]) if script in self._static else None,
             main=main,
         )
 
