@@ -132,12 +132,8 @@ class Catalog:
         self._lengths = sorted({len(name) for name in self._names if name.endswith("*")}, reverse=True)
 
         self._path = re.compile(_joined(row["pattern"] for row, _ in self._paths), re.ASCII)
-        self.path_pattern: str = _joined(row["pattern"] for row, _ in self._paths if row.get("guard"))
-        """Source of one regular expression, the same in Python and JavaScript, case-sensitive, without flags: searched in
-        path and query of an own (or unknown) host, it finds a collection end point. The part of what ``path()`` knows that
-        a page carries for its guard."""
         self.cloak_pattern: str = "^(?:" + "|".join(row["pattern"] for row, _ in self._labels) + r")\."
-        """Likewise for a host name whose first label says that it collects (``metrics.``, ``smetrics.`` …)."""
+        """Source of a regular expression for a host name whose first label says that it collects (``metrics.``, ``smetrics.`` …)."""
         self._cloak = re.compile(self.cloak_pattern, re.ASCII)
         self.exempt_storage: tuple[str, ...] = self.exempt_in("")
         """Exempt names of well-known software that scripts read or write, any medium, for the guard. What only the

@@ -9,6 +9,11 @@ from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage
 
 
+COLLECTION = r"/(collect\?|piwik|matomo|b/ss/|ivw|cdn-cgi/rum|pixel\.)"
+"""The commonest first-party collection paths: those the page need not even ask for. The server refuses all the catalog
+knows (``Catalog.path``); to say them all here would cost every page a kilobyte."""
+
+
 def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], posted: bool = False) -> dict[str, Any]:
     """What the guard is told (short keys: it stands in every page; ``browser/guard.ts`` says what each means)."""
     site, grant = hosts.site, hosts.grant
@@ -22,7 +27,7 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
     told["S"] = storage.names("local", "session", "indexeddb", "cache", "opfs")
     told["H"] = ["*"] if hosts.open else own
     if not hosts.open and not grant.everything:
-        told["P"] = hosts.catalog.path_pattern
+        told["P"] = COLLECTION
     if site.deny:
         told["D"] = list(site.deny)
     if grant.allows("geolocalisation") or "geolocalisation" not in grant.notice.purpose:
