@@ -142,12 +142,15 @@ def test_nothing_leaks_from_real_pages_before_a_choice_and_after_a_refusal(run: 
     pages = run("sample", "readability,trafilatura", "--no-raw", "--limit", str(PAGES))
     assert len(pages) == 4 * PAGES
     again = {page["id"] for page in pages if failed(page)}
-    if again:  # a late navigation of the page before counts against the page after it: what is ours fails a second time, alone
-        assert len(again) <= 3, again
+    assert len(again) <= PAGES // 4, again
+    # Some saved pages fail by themselves, and a late navigation may be taken for the next page's: asked once more, one by one.
+    if again:
         only = "|".join(f"^{re.escape(name)} " for name in sorted(again))
         pages = [page for page in pages if page["id"] not in again]
-        pages += run("again", "readability,trafilatura", "--no-raw", "--only", only, "--jobs", "1")
-        assert len(pages) == 4 * PAGES
+        once_more = run("again", "readability,trafilatura", "--only", only, "--jobs", "1")
+        dead = {page["id"] for page in once_more if page["candidate"] == "raw" and failed(page)}
+        pages += [page for page in once_more if page["candidate"] == "volens" and page["id"] not in dead]
+        assert len(pages) == 4 * PAGES - 2 * len(dead)
     assert sums(pages) == NOTHING
 
 
