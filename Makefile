@@ -19,7 +19,7 @@ help:
 	@echo 'make soak              the long ones'
 	@echo 'make lint              ruff, mypy --strict'
 	@echo 'make browser           src/volens/static/ from browser/ (needs Node)'
-	@echo 'make bench             the benchmarks that need nothing but this tree; figures go into README'
+	@echo 'make bench             the benchmarks, raw figures into benchmarks/results/, told in README (BENCHMARKS="…" for some)'
 	@echo 'make clean             removes what these made'
 
 # A fresh environment, then what the product runs on. `demo` needs no more.
@@ -68,9 +68,12 @@ browser-check:
 	npm run --prefix browser types
 	node tools/build_browser.mjs --check
 
-bench: $(VENV)/dev
-	$(BIN)/python benchmarks/ledger.py
-	$(BIN)/python tools/figures.py
+BENCHMARKS ?= ledger rewrite middleware proxy peers
+
+bench: $(VENV)/dev $(VENV)/chromium
+	@status=0; for name in $(BENCHMARKS); do \
+		$(BROWSER) $(BIN)/python benchmarks/$$name.py --out benchmarks/results/$$name.json || { echo "$$name: not measured"; status=1; }; \
+	done; $(BIN)/python tools/figures.py; exit $$status
 
 figures: $(VENV)/run
 	$(BIN)/python tools/figures.py

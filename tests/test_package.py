@@ -174,8 +174,14 @@ def test_the_figures_in_the_readme_are_those_that_were_measured(tmp_path: Path) 
     sys.path.insert(0, str(ROOT / "tools"))
     import figures
 
-    (tmp_path / "one.json").write_text(json.dumps({"cores": 2, "figures": {"volens": {"kib_extra": 5.25, "leaks": ["a", "b"]}}}))
+    told = {"format": "volens-benchmark-one/1", "cores": 2}
+    (tmp_path / "one.json").write_text(json.dumps({**told, "figures": {"volens": {"kib_extra": 5.25, "leaks": ["a", "b"]}}}))
     assert "|  | kib extra |\n|---|---|\n| volens | 5.25 |" in figures.text(tmp_path)
+    (tmp_path / "one.json").write_text(json.dumps({**told, "mb_s": {"first": 71.04}, "rounds": 5}))
+    assert (
+        "(2 cores, [raw](benchmarks/results/one.json))\n\n|  | measured |\n|---|---|\n| mb s: first | 71 |\n| rounds | 5 |"
+        in figures.text(tmp_path)
+    )
     assert figures.placed(f"a{figures.START}\nold\n{figures.END}b", "new") == f"a{figures.START}\nnew\n{figures.END}b"
     with pytest.raises(figures.FiguresError, match="marks"):
         figures.placed("nothing", "new")

@@ -3,8 +3,9 @@
     python tools/figures.py            write them
     python tools/figures.py --check    say whether README.md holds them (exit status 1 where not)
 
-A result is a JSON file with ``figures``: rows by name, or a list of rows, each an object of values. Which of them are told, and under which
-words, stands in ``TOLD`` by the file's name; of a file that isn't named there every plain value is. Lists are told by their length.
+A result is a JSON file of ``format`` ``volens-benchmark-…``. Its ``figures`` are rows by name (each a column), or single values by
+name; without ``figures``, whatever values stand in it beside the facts about machine and time. Titles, and which columns are told,
+stand in ``TOLD`` by the file's name. Lists are told by their length.
 """
 
 from __future__ import annotations
@@ -36,8 +37,13 @@ TOLD: dict[str, tuple[str, dict[str, str]]] = {
             "presses_to_withdraw": "presses to withdraw",
         },
     ),
+    "rewrite": ("The rewrite alone, on one core, over real saved pages", {}),
+    "middleware": ("What the middleware adds to an application", {}),
+    "proxy": ("What the proxy adds, with enforcement and without", {}),
+    "ledger": ("Grants recorded", {}),
 }
-"""Title and columns of a result, by the name of its file."""
+"""Title and columns of a result, by the name of its file; no columns: all there are."""
+FACTS = frozenset({"format", "when", "cores", "load", "machine", "system", "python", "processor", "chromium"})
 
 
 class FiguresError(ValueError):
@@ -59,29 +65,40 @@ def cell(value: Any) -> str:
     return str(value).replace("|", "\\|")
 
 
-def _rows(name: str, figures: Any) -> list[tuple[str, Mapping[str, Any]]]:
-    if isinstance(figures, Mapping) and all(isinstance(row, Mapping) for row in figures.values()):
-        return list(figures.items())
-    if isinstance(figures, Mapping):
-        return [("", figures)]
-    if isinstance(figures, list) and all(isinstance(row, Mapping) for row in figures):
-        return [(str(row.get("name", "")), {key: value for key, value in row.items() if key != "name"}) for row in figures]
-    raise FiguresError(f"benchmarks/results/{name}.json: 'figures' is neither rows by name nor a list of rows.")
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _single(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values one level down under the names of both levels; facts and lists left out."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= {f"{_words(key)}: {_words(inner)}": one for inner, one in value.items() if not isinstance(one, (Mapping, list))}
+        elif key not in FACTS and isinstance(value, (int, float)):
+            found[_words(key)] = value
+    return found
 
 
 def table(name: str, result: Mapping[str, Any]) -> str:
     """One result as a line of facts and a Markdown table."""
-    rows = _rows(name, result["figures"])
     title, columns = TOLD.get(name, (name, {}))
-    if not columns:
-        plain = [key for _, row in rows for key, value in row.items() if isinstance(value, (str, int, float))]
-        columns = {key: key.replace("_", " ") for key in dict.fromkeys(plain)}
+    figures = result.get("figures")
+    if isinstance(figures, Mapping) and figures and all(isinstance(row, Mapping) for row in figures.values()):
+        plain = [key for row in figures.values() for key, value in row.items() if isinstance(value, (str, int, float))]
+        columns = columns or {key: _words(key) for key in dict.fromkeys(plain)}
+        head: Sequence[str] = ["", *columns.values()]
+        rows = [[label, *(cell(row.get(key)) for key in columns)] for label, row in figures.items()]
+    else:
+        head = ["", "measured"]
+        rows = [[_words(label), cell(value)] for label, value in _single(result if figures is None else figures).items()]
     facts = [str(result[key]) for key in ("when", "processor", "chromium") if result.get(key)]
-    facts[1:1] = [f"{result[key]} {word}" for key, word in (("cores", "cores"), ("load", "load")) if result.get(key) is not None]
+    facts[1:1] = [
+        f"{result[key]} cores" if key == "cores" else f"load {result[key]}" for key in ("cores", "load") if result.get(key) is not None
+    ]
     lines = [f"**{title}** ({', '.join([*facts, f'[raw](benchmarks/results/{name}.json)'])})", ""]
-    head: Sequence[str] = ["", *columns.values()]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join([label, *(cell(row.get(key)) for key in columns)]) + " |" for label, row in rows]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
 
 
@@ -90,7 +107,7 @@ def text(results: Path = RESULTS) -> str:
     tables = []
     for path in sorted(results.glob("*.json")):
         result = json.loads(path.read_text("utf-8"))
-        if isinstance(result, dict) and result.get("figures"):
+        if isinstance(result, dict) and str(result.get("format", "")).startswith("volens-benchmark-"):
             tables.append(table(path.stem, result))
     return "\n\n".join(tables) or "No figures yet."
 
