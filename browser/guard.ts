@@ -81,7 +81,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     if (name.startsWith("volens")) return;
     if (cookies(name)) return go();
     jar.delete(name);
-    if (!/;\s*max-age=\s*[-0]/i.test(text) && !(Date.parse(/;\s*expires=([^;]*)/i.exec(text)?.[1]!) < Date.now()) && text.length < 4097 && jar.size < 180)
+    if (!/;\s*max-age=\s*[-0]/i.test(text) && !(Date.parse(/;\s*expires=([^;]*)/i.exec(text)?.[1]!) < Date.now()) && text.length < 4e3 && jar.size < 180)
       jar.set(name, text);
   };
   const inside: Inside = {
@@ -101,8 +101,8 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   /** Lazy loading: the element carries the address in another of its own attributes. */
   const refused = (el: Any, name: string, value: string): boolean =>
     value.split(/[\s,]+/).some(kind) && ![...el.attributes].some((a) => a.name != name && a.value.includes(value));
-  /** What an attribute may become. */
-  const judge = (el: Any, name: string, value: string): string =>
+  /** What an attribute may become; a value that is no string, as Trusted Types', only if it must change. */
+  const judge = (el: Any, name: string, value: Any): Any =>
     attempt(() => {
       const tag = el.localName;
       const bad = kind(value);
@@ -112,8 +112,8 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       if (tag == "script") return (name == "type" && /speculation/i.test(value)) || (name == "src" && bad > 1) ? "data:," : value;
       if (/^(src|data)$/.test(name) && /^(i?frame|object|embed)$/.test(tag))
         return bad ? at + "embed/frame?u=" + encodeURIComponent(address(value)) : value;
-      return /^(src(set)?|ping)$/.test(name) && refused(el, name, value) ? "data:," : value;
-    });
+      return /^(src(set)?|ping)$/.test(name) && refused(el, name, value + "") ? "data:," : value;
+    }) ?? value;
 
   const blobs = new Map<string, Blob>();
   const guarded: Record<string, string> = {};
@@ -268,9 +268,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     };
     const sets: Patch = (me, args, go, property) => {
       const last = args.length - 1;
-      const value = judge(me, last ? (args[last - 1] + "").toLowerCase() : property, args[last] + "");
-      // Trusted types stay what they are where nothing changes.
-      if (value != args[last]) args[last] = value;
+      args[last] = judge(me, last ? (args[last - 1] + "").toLowerCase() : property, args[last]);
       return go();
     };
     const inserts: Patch = (me, args, go, method) => {
