@@ -56,7 +56,7 @@ def absolute(reference: str, base: str) -> str:
     host = unquote(authority.rpartition("@")[2])
     host, _, port = host.partition(":") if not host.startswith("[") else (host, "", "")
     host = unicodedata.normalize("NFKC", host).casefold().replace("。", ".").replace("\u00ad", "")
-    if not host or re.search(r"[\x00-\x20#/<>?@\[\\\]^|%\x7f]", host) and not host.startswith("["):
+    if not host or (re.search(r"[\x00-\x20#/<>?@\[\\\]^|%\x7f]", host) and not host.startswith("[")):
         return ""
     return f"{scheme}://{host}{':' + port if port else ''}/{flat[2 + len(authority) :].lstrip('/')}"
 
@@ -75,7 +75,7 @@ def host_of(url: str) -> str:
 _CSS_TOKEN = re.compile(
     r"""/\*.*?(?:\*/|\Z)
       | "(?P<dq>(?:[^"\\\n\r\f]|\\(?:\r\n|.))*)"? | '(?P<sq>(?:[^'\\\n\r\f]|\\(?:\r\n|.))*)'?
-      | (?P<url>(?:u|\\0{0,4}[57]5\s?)(?:r|\\0{0,4}[57]2\s?|\\r)(?:l|\\0{0,4}[46]c\s?|\\l)\()\s*(?!["'\s])(?P<raw>(?:[^)"'\s(\\]|\\.)*)
+      | (?P<url>(?:u|\\0{0,4}[57]5\s?)(?:r|\\0{0,4}[57]2\s?|\\r)(?:l|\\0{0,4}[46]c\s?|\\l)\()\s*(?!["'\s])(?P<raw>(?:[^)"'\s(\\]|\\[0-9a-fA-F]{1,6}\s?|\\.)*)\s*\)?
       | (?P<name>[@-]?(?:[a-zA-Z_\u0080-\U0010ffff]|\\[^\n])(?:[\w\u0080-\U0010ffff-]|\\[0-9a-fA-F]{1,6}\s?|\\[^\n])*)(?P<call>\()?
       | (?P<one>.)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
@@ -104,11 +104,12 @@ def css_loads(text: str) -> list[tuple[str, str]]:
             found.append(("style" if imports else "image", _plain(token["raw"])))
             imports = False
         elif token["name"]:
+            if calls and calls[-1] in ("url", "src"):
+                calls[-1] = ""  # the string of url("…") stands first or nowhere
             name = _plain(token["name"]).lower()
             if token["call"]:
                 calls.append(name)
-            elif name == "@import":
-                imports = True
+            imports = name == "@import" or (imports and name in ("url", "src") and bool(token["call"]))
         elif token["dq"] is not None or token["sq"] is not None:
             value = _plain(token["dq"] if token["dq"] is not None else token["sq"])
             inner = calls[-1] if calls else ""
@@ -117,13 +118,16 @@ def css_loads(text: str) -> list[tuple[str, str]]:
                 imports = False
             elif inner in ("url", "src", "image", "image-set", "-webkit-image-set"):
                 found.append(("image", value))
+                calls[-1] = "" if inner in ("url", "src") else inner
         elif token["one"]:
+            if calls and calls[-1] in ("url", "src") and token["one"] not in " \t\n\r\f()":
+                calls[-1] = ""
+            imports = imports and token["one"] in " \t\n\r\f"
             if token["one"] == "(":
                 calls.append("")
             elif token["one"] == ")" and calls:
                 calls.pop()
             elif token["one"] in ";{}":
-                imports = False
                 if token["one"] in "{}":
                     calls.clear()
     return [(kind, url) for kind, url in found if url.strip()]
@@ -151,7 +155,18 @@ _PLAIN: dict[str, tuple[tuple[str, str], ...]] = {
     "set": (("to", "image"),),
     "animate": (("to", "image"), ("from", "image")),
 }
-_HINTS = {"preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload", "compression-dictionary", "manifest", "search", "import"}
+_HINTS = {
+    "preconnect",
+    "dns-prefetch",
+    "prefetch",
+    "prerender",
+    "preload",
+    "modulepreload",
+    "compression-dictionary",
+    "manifest",
+    "search",
+    "import",
+}
 _ICONS = {"icon", "apple-touch-icon", "apple-touch-icon-precomposed", "mask-icon", "apple-touch-startup-image", "fluid-icon"}
 _SVG_PAINT = ("fill", "stroke", "filter", "mask", "clip-path", "marker", "marker-start", "marker-mid", "marker-end", "cursor")
 

@@ -29,8 +29,17 @@ NOTICE = Notice(
     Controller("Le Site", "donnees@site.example", ""),
     tuple(PURPOSES.values()),
     (
-        Service("videotube", "VidéoTube", ("video",), ("video.example", "*.video.example"), (StorageKey("vt_*", purpose="video", days=30),), embed="frame"),
-        Service("reseau", "Réseau", ("reseaux-sociaux",), ("reseau.example",), (StorageKey("rz", purpose="reseaux-sociaux"),), embed="script"),
+        Service(
+            "videotube",
+            "VidéoTube",
+            ("video",),
+            ("video.example", "*.video.example"),
+            (StorageKey("vt_*", purpose="video", days=30),),
+            embed="frame",
+        ),
+        Service(
+            "reseau", "Réseau", ("reseaux-sociaux",), ("reseau.example",), (StorageKey("rz", purpose="reseaux-sociaux"),), embed="script"
+        ),
         Service("regie", "Régie", ("publicite", "personnalisation"), ("regie.example",), profiles=True, chain=True),
         Service("mesure", "Mesure", ("audience",), ("/mesure/*",)),
     ),
@@ -64,7 +73,14 @@ def hosts(grant: Grant = REFUSED, site: Site = SITE, page: str = HOST) -> Hosts:
 
 
 def rewritten(
-    markup: str, grant: Grant = REFUSED, *, size: int = 0, site: Site = SITE, bare: bool = False, seen: Seen | None = None, page: Target = PAGE
+    markup: str,
+    grant: Grant = REFUSED,
+    *,
+    size: int = 0,
+    site: Site = SITE,
+    bare: bool = False,
+    seen: Seen | None = None,
+    page: Target = PAGE,
 ) -> str:
     """A page through the rewrite, whole or in chunks of ``size``; ``bare`` without our own insertions."""
     frame = Frame(hosts(grant, site, page.host), page, guard="" if bare else GUARD, dress=None if bare else lambda language: DRESS)
@@ -91,7 +107,9 @@ def state(grant: Grant = REFUSED, site: Site = SITE, page: str = HOST, **more: A
         "code": "guard()",
         "worker_code": "self.__volens=__CONFIG__;",
         "style": "p{color:red}",
-        "dress": lambda language: f'<volens-notice lang="{language}"><style>p{{color:red}}</style><a href="__volens_back__">é</a></volens-notice>',
+        "dress": lambda language: (
+            f'<volens-notice lang="{language}"><style>p{{color:red}}</style><a href="__volens_back__">é</a></volens-notice>'
+        ),
         "answer": "",
         "language": "fr",
         "destination": "document",
@@ -99,7 +117,9 @@ def state(grant: Grant = REFUSED, site: Site = SITE, page: str = HOST, **more: A
     return State(**{**values, **more})
 
 
-def exchange(grant: Grant = REFUSED, *, memo: Memo | None = None, learnt: Learnt | None = None, target: bytes = b"/a/page", **more: Any) -> Exchange:
+def exchange(
+    grant: Grant = REFUSED, *, memo: Memo | None = None, learnt: Learnt | None = None, target: bytes = b"/a/page", **more: Any
+) -> Exchange:
     """An exchange that has been asked for ``target``."""
     made = Exchange(state(grant, **more), memo or Memo(), learnt or Learnt())
     made.ask([(b"host", HOST.encode())], target)
@@ -108,5 +128,3 @@ def exchange(grant: Grant = REFUSED, *, memo: Memo | None = None, learnt: Learnt
 
 def header(pairs: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     return [value for key, value in pairs if key.lower() == name]
-
-

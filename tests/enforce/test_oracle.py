@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+
 from tests.oracle import absolute, css_loads, host_of, would_load
 
 T = "https://tracker.example/x"

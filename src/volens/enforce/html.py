@@ -13,34 +13,45 @@ is rewritten as markup too; what this still misses, the Content-Security-Policy 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from turbohtml import Token, Tokenizer, TokenType
 
 from volens.enforce import css
 from volens.enforce.hosts import Hosts
-from volens.enforce.url import NETWORK, Target, resolve, text_of
+from volens.enforce.url import DOUBT, NETWORK, Target, refresh_address, resolve, text_of
 from volens.policy import Decision, Reason
 
-TEXT, START, END, REFERENCE = TokenType.TEXT, TokenType.START_TAG, TokenType.END_TAG, TokenType.CHARACTER_REFERENCE
+TEXT, START, END, REFERENCE, COMMENT = (
+    TokenType.TEXT,
+    TokenType.START_TAG,
+    TokenType.END_TAG,
+    TokenType.CHARACTER_REFERENCE,
+    TokenType.COMMENT,
+)
 WITHHELD = "data-volens-"
 """Prefix of the attributes that hold what was withheld."""
 MAX_STYLE = 1 << 18
 """Characters of one style element looked at together; a longer one is looked at in pieces."""
 MAX_DEPTH = 4
 """Documents inside attributes inside documents; deeper ones are withheld whole."""
+MAX_NEST = 40
+"""Raw texts inside raw texts that may be markup; what lies deeper is dropped."""
 
 IN_HEAD = frozenset(["html", "head", "base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style", "script", "template"])
 RAW = frozenset(["style", "script", "title", "textarea", "xmp", "noembed", "noframes", "iframe", "noscript", "plaintext"])
+ENDS = frozenset(["svg", "math", "select", "template"])
 HINTS = frozenset(["preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload", "compression-dictionary"])
 LOADS = {"stylesheet": "style", "icon": "image", "apple-touch-icon": "image", "apple-touch-icon-precomposed": "image"} | {
     "mask-icon": "image",
     "apple-touch-startup-image": "image",
     "fluid-icon": "image",
     "manifest": "manifest",
+    "search": "hint",
     "import": "script",
 }
 """Link types that load by themselves, and as what."""
@@ -48,7 +59,8 @@ LOADS = {"stylesheet": "style", "icon": "image", "apple-touch-icon": "image", "a
 FRAME_ATTRIBUTES = frozenset({"allow", "allowfullscreen", "referrerpolicy", "sandbox", "title"})
 """What of a withheld frame is told to the document in its place, for when it plays."""
 
-URL, SET = "url", "set"
+URL, SET, LIST, STEPS = "url", "set", "list", "steps"
+"""One address; those of a srcset; words; the values of an animation."""
 REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     "img": {"src": ("image", URL), "srcset": ("image", SET), "href": ("image", URL), "xlink:href": ("image", URL), "lowsrc": ("image", URL)},
     "image": {"src": ("image", URL), "srcset": ("image", SET), "href": ("image", URL), "xlink:href": ("image", URL)},
@@ -62,21 +74,28 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     "object": {"data": ("frame", URL)},
     "use": {"href": ("image", URL), "xlink:href": ("image", URL)},
     "feimage": {"href": ("image", URL), "xlink:href": ("image", URL)},
-    "math": {},
-    "a": {"ping": ("connect", SET)},
-    "area": {"ping": ("connect", SET)},
+    "set": {"to": ("image", URL)},
+    "animate": {"to": ("image", URL), "from": ("image", URL), "values": ("image", STEPS)},
+    "a": {"ping": ("connect", LIST)},
+    "area": {"ping": ("connect", LIST)},
     "portal": {"src": ("frame", URL)},
+    "fencedframe": {"src": ("frame", URL)},
 } | {tag: {"background": ("image", URL)} for tag in ("body", "table", "thead", "tbody", "tfoot", "tr", "td", "th")}
 """Which attributes load, from which elements, and as what (HTML Standard; SVG 2 §16)."""
 
-_ATTRIBUTE = re.compile(r"""[\s/]*(?P<name>=?[^\s/>=]+)(?P<assign>\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s>]*))?""")
-_NAME = re.compile(r"</?[^\s/>]+")
-_REFRESH = re.compile(r"""\s*[0-9.]*\s*[;,\s]\s*(?:url\s*=\s*)?["']?(?P<url>.*)""", re.IGNORECASE | re.DOTALL)
+_ANYWHERE = {"attributionsrc": ("connect", LIST)}
+_W = r"[ \t\n\f\r]"  # HTML's whitespace, not Python's: bytes of other letters must not divide attributes
+_ATTRIBUTE = re.compile(rf"""(?:{_W}|/)*(?P<name>=?[^ \t\n\f\r/>=]+)(?P<assign>{_W}*={_W}*(?P<value>"[^"]*"|'[^']*'|[^ \t\n\f\r>]*))?""")
+_NAME = re.compile(r"</?[^ \t\n\f\r/>]+")
 _HARMLESS = re.compile(r"javascript:\s*(?:void\s*\(?\s*0?\s*\)?|false|true|null|''|\"\")?\s*;?\s*", re.IGNORECASE)
-_CAN_RUN = re.compile(r"<script|javascript:|\son\w+\s*=", re.IGNORECASE)
+_CAN_RUN = re.compile(r"script|[\s/\"']on\w+\s*=|&#|&(?:colon|tab|newline);", re.IGNORECASE)
 _DATA_MARKUP = re.compile(r"data:\s*(?:text/html|image/svg|application/xhtml|[a-z/]*xml)", re.IGNORECASE)
 _DATA_ACTS = re.compile(r"<(?:script|link|meta|iframe|form|base)|script%|%3c(?:script|link|meta|iframe|form|base)|;base64", re.IGNORECASE)
-_SET_URL = re.compile(r"\s*,*\s*([^\s,]\S*)[^,(]*(?:\([^)]*\)[^,]*)?")
+_SET_URL = re.compile(r"[\s,]*(\S+)")
+_SET_REST = re.compile(r"(?:[^,(]|\([^)]*(?:\)|\Z))*")
+_NULL = "\ue000"
+_CLOSE_ALL = '"\'>--></title></textarea></style></script></xmp></iframe></noembed></noframes>'
+"""Ends whatever a noscript element may have left open for a browser that runs no scripts."""
 
 
 BACK = "__volens_back__"
@@ -113,8 +132,8 @@ class Frame:
     """Markup to stand first in body, by the page's language."""
     widen: Callable[[str], str] | None = None
     """A meta CSP's content, with room for our own bytes."""
-    scripts: bool = True
-    """Whether srcdoc documents are given the guard."""
+    xml: bool = False
+    """Whether the browser reads it as XML, where nothing is raw text."""
 
 
 def _quote(value: str) -> str:
@@ -142,18 +161,44 @@ def edit(source: str, rename: dict[str, str], add: str = "", replace: dict[str, 
 
 
 def candidates(srcset: str) -> list[str]:
-    """The URLs of a srcset or ping list."""
-    return [found[1].rstrip(",") for found in _SET_URL.finditer(srcset)]
+    """The URLs of a srcset (HTML Standard, *parse a srcset attribute*)."""
+    found, position = [], 0
+    while word := _SET_URL.match(srcset, position):
+        url = word[1].rstrip(",")
+        found.append(url)
+        rest = None if url != word[1] else _SET_REST.match(srcset, word.end())
+        position = rest.end() if rest else word.end()
+    return found
+
+
+def _urls(value: str, form: str) -> list[str]:
+    if form == URL:
+        return [value]
+    if form == SET:
+        return candidates(value)
+    return value.split() if form == LIST else value.split(";")
 
 
 class Rewriter:
     """One document. ``feed`` text as it comes, ``finish`` at its end; what they return is the page to send."""
 
-    def __init__(self, frame: Frame, *, fragment: bool = False, depth: int = 0, seen: Seen | None = None, base: Target | None = None) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        *,
+        fragment: bool = False,
+        depth: int = 0,
+        seen: Seen | None = None,
+        base: Target | None = None,
+        outer: Rewriter | None = None,
+    ) -> None:
+        """``outer``: the rewriter whose raw text this one reads as markup."""
         self.seen = seen if seen is not None else Seen()
         self._frame, self._depth, self._fragment = frame, depth, fragment
         self._base = base or frame.page
-        self._based = False
+        self._bases: list[Target] = outer._bases if outer else []  # others that may be the base for some browser
+        self._based = outer is not None
+        self._nest: int = outer._nest + 1 if outer else 0
         self._tokenizer = Tokenizer(resolve_references=False, capture_source=True)
         self._raw = ""  # the raw-text element we are in
         self._kept: list[str] | None = None  # text of a style element, until it ends
@@ -161,12 +206,15 @@ class Rewriter:
         self._inner: Rewriter | None = None  # rewrites raw text that a browser may read as markup
         self._after = ""  # markup to follow the script element that is open
         self._placed: set[str] = set()  # scripts that have their placeholder already
-        self._foreign = 0
-        self._templates = 0
+        self._foreign: int = outer._foreign if outer else 0
+        self._select = self._frameset = False
+        self._cdata = False  # in foreign text that the tokenizer takes for markup
+        self._unclosed = False
+        self._returns = self._nulls = False
+        self._templates: list[str] = []  # what each open template holds: "", "table", or "column"
         self._guarded = fragment or not frame.guard
         self._opened = fragment or frame.dress is None
         self._handlers: dict[str, Callable[[Token, str], str]] = {tag: self._references for tag in REFERENCES}
-        del self._handlers["math"]
         for tag in ("a", "area", "button", "td", "tr", "th", "table", "tbody", "thead", "tfoot"):
             self._handlers[tag] = self._seldom
         self._handlers |= {
@@ -178,34 +226,56 @@ class Rewriter:
             "base": self._base_tag,
             "form": self._form,
             "html": self._html,
+            "template": self._template,
+            "colgroup": self._seldom,
+            "col": self._column,
+            "select": self._enter_select,
+            "frameset": self._enter_frameset,
             "svg": self._enter_foreign,
             "math": self._enter_foreign,
         } | {tag: self._enter_raw for tag in RAW if tag not in ("script", "iframe")}
 
         self._open_handlers: dict[str, Callable[[Token, str], str]] = {tag: self._enter_plain for tag in RAW}
-        self._open_handlers |= {"html": self._html, "meta": self._meta}
+        self._open_handlers |= {"html": self._html, "meta": self._meta, "template": self._template}
 
     # ---------------------------------------------------------------- the walk
 
     def feed(self, text: str) -> str:
         """Take the next characters, give back what can be sent."""
-        return self._walk(self._tokenizer.feed(text))
+        if "\r" in text and self._nest == 0:
+            # The tokenizer would make one newline of CR LF; a form feed is white space too, and no page has both.
+            self._returns = True
+            text = text.replace("\r", "\f")
+        if "\0" in text and self._nest == 0:
+            self._nulls = True  # the tokenizer would write U+FFFD, which the page's encoding may not have
+            text = text.replace("\0", _NULL)
+        return self._as_it_came(self._walk(self._tokenizer.feed(text)))
+
+    def _as_it_came(self, made: str) -> str:
+        if self._returns:
+            made = made.replace("\f", "\r")
+        return made.replace(_NULL, "\0") if self._nulls else made
 
     def finish(self) -> str:
         """The rest, and the notice where no token opened a body."""
-        out = self._walk(self._tokenizer.close())
+        rest = list(self._tokenizer.close())
+        self._unclosed = bool(self._raw) or any(t.type is COMMENT and not (t.source or "").endswith(">") for t in rest)
+        out = self._walk(iter(rest))
+        self._unclosed = self._unclosed or bool(self._raw)
         out += self._leave_raw()
         if not self._guarded:
             out += self._guard()
         if not self._opened:
             out += self._dress()
-        return out
+        return self._as_it_came(out)
 
     def _walk(self, tokens: Iterator[Token]) -> str:
         out: list[str] = []
         append = out.append
         if not (self._opened and self._guarded):
             self._prologue(tokens, append)
+        if self._cdata:
+            append(self._through_cdata(tokens))
         look_up, is_open = self._handlers.get, self._frame.hosts.open
         if is_open:  # everything may be contacted: only raw text and the page's language matter
             look_up = self._open_handlers.get
@@ -216,15 +286,26 @@ class Rewriter:
                 append(self._in_raw(text) if self._raw else text)
             elif (tag := token.tag) is None:  # a character reference, a comment, a doctype
                 append(self._in_raw(source) if self._raw else source)
+                if self._foreign and source.startswith("<![CDATA[") and not source.endswith("]]>"):
+                    self._cdata = True
+                    append(self._through_cdata(tokens))
             elif source[1] != "/":
                 handler = look_up(tag)
                 if handler is not None:
                     append(handler(token, source))
-                elif not is_open and "=" in source and ("style" in (lower := source.lower()) or (self._foreign and "url(" in lower)):
+                elif (
+                    not is_open
+                    and "=" in source
+                    and (
+                    "style" in (lower := source.lower())
+                    or "attributionsrc" in lower
+                    or (self._foreign and ("url(" in lower or "&" in lower or "\\" in lower))
+                    )
+                ):
                     append(self._references(token, source))
                 else:
                     append(source)
-            elif self._raw or self._foreign:
+            elif self._raw or tag in ENDS:
                 append(self._end(token))
             else:
                 append(source)
@@ -259,17 +340,12 @@ class Rewriter:
                     self._opened = True
                 elif tag not in IN_HEAD and not self._templates:
                     append(self._dress())
-                if tag == "template":
-                    self._templates += 1
                 handler = (self._open_handlers if self._frame.hosts.open else self._handlers).get(tag)
                 append(handler(token, source) if handler else self._any_reference(token, source))
                 if self._opened:
                     return
             elif kind is END:
-                if tag == "template" and self._templates:
-                    self._templates -= 1
-                    append(self._end(token))
-                elif self._raw or self._templates or tag in ("head", "title", "style", "script", "noscript", "noframes"):
+                if self._raw or self._templates or tag in ("head", "title", "style", "script", "noscript", "noframes"):
                     append(self._end(token))
                 elif tag in ("body", "html", "br", "p"):
                     append(self._guard() + self._dress() + (source or ""))
@@ -296,14 +372,21 @@ class Rewriter:
 
     # ---------------------------------------------------------------- raw text
 
+    @property
+    def _markup_too(self) -> bool:
+        """Whether a browser's tree may have no raw text where the tokenizer has: foreign elements, XML, and places where a
+        browser ignores a start tag (HTML Standard §13.2.6.4.15, .19, and *in select* before 2025)."""
+        return bool(self._foreign) or self._frameset or self._frame.xml or (bool(self._templates) and self._templates[-1] == "column")
+
     def _enter_raw(self, token: Token, source: str) -> str:
         tag = token.tag or ""
+        if tag == "textarea":
+            self._select = False
         self._raw = tag
         if tag == "style":
             self._kept, self._kept_size = [], 0
-        if tag == "noscript" or (self._foreign and tag != "plaintext"):
-            if self._depth < MAX_DEPTH:
-                self._inner = Rewriter(self._frame, fragment=True, depth=self._depth + 1, seen=self.seen, base=self._base)
+        if tag == "noscript" or self._select or self._markup_too:
+            self._nested()
             if tag == "noscript":
                 self._kept = None
         return self._any_reference(token, source)
@@ -311,6 +394,28 @@ class Rewriter:
     def _enter_plain(self, token: Token, source: str) -> str:
         self._raw = token.tag or ""
         return source
+
+    def _nested(self) -> None:
+        """Raw text from here on is read as markup too."""
+        self._inner = Rewriter(self._frame, fragment=True, depth=self._depth, seen=self.seen, base=self._base, outer=self)
+
+    def _through_cdata(self, tokens: Iterator[Token]) -> str:
+        """A CDATA section with ``>`` in it, which the tokenizer ended there: what follows ``]]>`` is markup for a browser, even
+        where it is a comment or an attribute here."""
+        out = []
+        for token in tokens:
+            source: str = token.data if token.source is None else token.source  # type: ignore[assignment]
+            cut = source.find("]]>") + 3
+            self._cdata = False
+            if cut < 3 or token.source is None or self._raw:
+                out.append(self._walk(iter((token,))))
+            else:
+                inner = Rewriter(self._frame, fragment=True, depth=self._depth, seen=self.seen, base=self._base, outer=self)
+                out += [source[:cut], inner.feed(source[cut:]), inner.finish()]
+            if cut >= 3:
+                break
+            self._cdata = True
+        return "".join(out)
 
     def _in_raw(self, text: str) -> str:
         if self._kept is not None:
@@ -323,7 +428,7 @@ class Rewriter:
             self._kept, self._kept_size = [whole[cut:]], len(whole) - cut
             return self._style_text(whole[:cut])
         if self._inner is not None:
-            return self._inner.feed(text)
+            return self._inner.feed(text) if self._nest < MAX_NEST else ""
         return text
 
     def _leave_raw(self) -> str:
@@ -333,6 +438,9 @@ class Rewriter:
             self._kept = None
         if self._inner is not None:
             out += self._inner.finish()
+            if self._inner._unclosed and self._raw == "noscript":
+                self.seen.changed = True
+                out += _CLOSE_ALL
             self._inner = None
         self._raw = ""
         return out
@@ -340,7 +448,7 @@ class Rewriter:
     def _style_text(self, text: str) -> str:
         text = self._css(text)
         if self._inner is not None:
-            text = self._inner.feed(text)
+            text = self._inner.feed(text) if self._nest < MAX_NEST else ""
         return text
 
     def _end(self, token: Token) -> str:
@@ -353,7 +461,28 @@ class Rewriter:
             return out + source
         if self._foreign and tag in ("svg", "math"):
             self._foreign -= 1
+        elif tag == "select":
+            self._select = False
+        elif tag == "template" and self._templates:
+            self._templates.pop()
         return token.source or ""
+
+    def _template(self, token: Token, source: str) -> str:
+        self._templates.append("")
+        return self._any_reference(token, source)
+
+    def _column(self, token: Token, source: str) -> str:
+        if self._templates and not self._templates[-1]:
+            self._templates[-1] = "column"
+        return self._any_reference(token, source)
+
+    def _enter_select(self, token: Token, source: str) -> str:
+        self._select = not self._select
+        return self._any_reference(token, source)
+
+    def _enter_frameset(self, token: Token, source: str) -> str:
+        self._frameset = True
+        return self._any_reference(token, source)
 
     def _enter_foreign(self, token: Token, source: str) -> str:
         if not token.self_closing:
@@ -364,10 +493,15 @@ class Rewriter:
 
     def _allowed(self, reference: str, kind: str) -> bool:
         """Whether a reference may be followed for ``kind``; notes the host as used or withheld."""
-        target = resolve(reference, self._base)
+        return self._may(resolve(reference, self._base), kind) and (
+            not self._bases or all(self._may(resolve(reference, base), kind) for base in self._bases)
+        )
+
+    def _may(self, target: Target, kind: str) -> bool:
         host = target.host
         if not host or target.scheme not in NETWORK:
-            return target.scheme != "data" or kind not in ("frame", "script") or not self._acts(target.path)
+            inert = target.scheme != "data" or kind not in ("frame", "script", "style")
+            return target is not DOUBT and (inert or not self._acts(target.path, kind))
         decision = self._frame.hosts.decide(host, kind)
         if kind == "navigate" and decision.reason is Reason.UNKNOWN:
             return True
@@ -385,8 +519,33 @@ class Rewriter:
         self.seen.withheld.setdefault((host, kind), decision)
         return False
 
-    def _acts(self, data: str) -> bool:
-        return bool(_DATA_MARKUP.match(data) and _DATA_ACTS.search(data))
+    def _acts(self, data: str, kind: str) -> bool:
+        """Whether a document or sheet inside an address would itself load something that is not allowed, or run."""
+        head, _, payload = data.partition(",")
+        content = unquote_to_bytes(payload.encode("latin-1", "replace"))
+        if head.lower().rstrip().endswith("base64"):
+            try:
+                content = base64.b64decode(content + b"===")
+            except ValueError:
+                return True
+        text = content.decode("latin-1")
+        if kind == "style":
+            return self._depth >= MAX_DEPTH or css.withhold(text, self._sheet) != text
+        if not _DATA_MARKUP.match(data):
+            return False
+        if self._depth >= MAX_DEPTH or _DATA_ACTS.search(data):
+            return True
+        inner = Rewriter(self._frame, fragment=True, depth=self._depth + 1, seen=Seen(), base=self._base)
+        inner.feed(text)
+        inner.finish()
+        return inner.seen.changed
+
+    def _sheet(self, reference: str, kind: str) -> bool:
+        self._depth += 1  # a sheet in a sheet in an address
+        try:
+            return self._allowed(reference, kind)
+        finally:
+            self._depth -= 1
 
     def _css(self, text: str) -> str:
         return css.withhold(text, self._allowed)
@@ -404,26 +563,25 @@ class Rewriter:
         """Frequent elements that rarely carry a reference: looked at only where their text hints at one."""
         if "=" in source:
             lower = source.lower()
-            if "style" in lower or "ping" in lower or "background" in lower or "formaction" in lower or "url(" in lower:
+            if "style" in lower or "ping" in lower or "background" in lower or "formaction" in lower or "url(" in lower or "attributionsrc" in lower:
                 return self._references(token, source)
         return source
 
     def _references(self, token: Token, source: str) -> str:
         """Every element but those below: the table of references, style attributes, url() in presentation attributes."""
-        table = REFERENCES.get(token.tag or "") or {}
+        table = REFERENCES.get(token.tag or "") or _ANYWHERE
         rename: dict[str, str] = {}
         replace: dict[str, str] = {}
         add = ""
         for name, value in token.attrs or ():
-            reference = table.get(name)
+            reference = table.get(name) or _ANYWHERE.get(name)
             if reference is not None:
                 kind, form = reference
-                urls = [value] if form is URL else candidates(value)
-                if not all(self._allowed(url, kind) for url in urls):
+                if not all([self._allowed(url, kind) for url in _urls(value, form)]):
                     rename[name] = WITHHELD + name.rpartition(":")[2]
                     if kind == "navigate":
                         add = f'formaction="{escape(self._out(value))}"'
-            elif "(" in value and (name == "style" or "url(" in value):
+            elif "(" in value and (name == "style" or self._foreign or "url(" in value):
                 changed = self._css(value)
                 if changed != value:
                     replace[name] = changed
@@ -441,24 +599,33 @@ class Rewriter:
 
     def _base_tag(self, token: Token, source: str) -> str:
         href = token.attr("href")
-        if href is not None and not self._based and not self._templates:
-            self._based = True
+        if href is not None:
             target = resolve(href, self._frame.page)
+            counts = not self._based and not self._templates and not self._markup_too
             if target.host and target.scheme in NETWORK:
-                self._base = target
+                if not counts:
+                    self._bases.append(target)
+                else:
+                    self._base = target
+            self._based = self._based or counts
+            del self._bases[8:]
         return source
 
     def _script(self, token: Token, source: str) -> str:
         self._raw = "script"
-        if self._foreign and not token.self_closing and self._depth < MAX_DEPTH:
-            self._inner = Rewriter(self._frame, fragment=True, depth=self._depth + 1, seen=self.seen, base=self._base)
+        if self._markup_too:
+            self._nested()
         if "=" not in source:
             return source
-        reference = token.attr("src") or token.attr("href") or token.attr("xlink:href")
+        references = [value for name, value in token.attrs or () if name in ("src", "href", "xlink:href") and value]
+        reporting = [url for url in (token.attr("attributionsrc") or "").split() if not self._allowed(url, "connect")]
+        if reporting:
+            source = self._edit(source, {"attributionsrc": WITHHELD + "attributionsrc"})
         kind = (token.attr("type") or "").strip().lower()
         if kind == "speculationrules":
             return self._edit(source, {"type": WITHHELD + "type"}, 'type="text/plain"')
-        if reference is None or self._allowed(reference, "script"):
+        reference = next((url for url in references if not self._allowed(url, "script")), None)
+        if reference is None:
             return source
         self._after = self._script_place(token, reference)
         renames = {name: WITHHELD + name.rpartition(":")[2] for name in ("src", "href", "xlink:href", "type")}
@@ -487,6 +654,8 @@ class Rewriter:
     def _iframe(self, token: Token, source: str) -> str:
         if token.tag == "iframe":
             self._raw = "iframe"
+            if self._markup_too or self._select:
+                self._nested()
         rename: dict[str, str] = {}
         replace: dict[str, str] = {}
         add = ""
@@ -544,8 +713,8 @@ class Rewriter:
     def _meta(self, token: Token, source: str) -> str:
         name, content = (token.attr("http-equiv") or "").strip().lower(), token.attr("content") or ""
         if name == "refresh":
-            found = _REFRESH.match(content)
-            if found and found["url"] and not self._allowed(found["url"].strip("\"' "), "navigate"):
+            address = refresh_address(content)
+            if address and not self._allowed(address, "navigate"):
                 return self._edit(source, {"http-equiv": WITHHELD + "http-equiv"})
         elif name == "content-security-policy" and self._frame.widen is not None:
             widened = self._frame.widen(content)

@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 import ada_url
 
-_CLEAN = re.compile(r"(?:(https?|wss?):)?//([a-z0-9][a-z0-9.-]*)(:[0-9]{1,5})?(?=[/?#]|\Z)([^\\\t\n\r]*)", re.IGNORECASE)
-_RELATIVE = re.compile(r"[a-z0-9_.~%?#/-][^:\\\t\n\r]*\Z", re.IGNORECASE)
+_CLEAN = re.compile(r"(?:(https?|wss?):)?//([a-z0-9][a-z0-9.-]*)(:[0-9]{1,5})?(?=[/?#]|\Z)([^\\\t\n\r\f]*)", re.IGNORECASE | re.ASCII)
+_RELATIVE = re.compile(r"[a-z0-9_.~%?#/-][^:\\\t\n\r\f]*\Z", re.IGNORECASE | re.ASCII)
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9_-][a-z0-9._-]*|[0-9a-f:.]+")
+"""Hosts that may stand in a policy. The URL Standard allows more: ``*``, ``;``, ``,`` and ``'`` mean something there."""
+_REFRESH = re.compile(r"\s*[^;,\s]*(?=[;,\s])\s*[;,]?\s*(?:url\s*=\s*)?([\"']?)(.*)", re.IGNORECASE | re.DOTALL)
 NETWORK = frozenset({"http", "https", "ws", "wss", "ftp"})
 MAX_LENGTH = 1 << 16
 """References longer than this lead nowhere we would let them."""
@@ -33,6 +36,8 @@ NOWHERE = Target("", "", "")
 """An empty reference."""
 BROKEN = Target("invalid", "", "")
 """What a browser would not load either."""
+DOUBT = Target("doubt", "", "")
+"""What a browser may read otherwise than we can: never allowed."""
 
 
 def resolve(reference: str, base: Target) -> Target:
@@ -51,18 +56,36 @@ def resolve(reference: str, base: Target) -> Target:
             return Target(scheme.lower() if scheme else base.scheme, host.rstrip("."), path, (port or "")[1:])
     elif _RELATIVE.match(text) and not text.startswith("//"):
         return Target(base.scheme, base.host, text, base.port)
-    if len(text) > MAX_LENGTH and text[:5].lower() != "data:":
-        return BROKEN
     if text[:5].lower() == "data:":
         return Target("data", "", text)
+    if len(text) > MAX_LENGTH:
+        return DOUBT
+    failed = BROKEN
+    text = text.replace("\f", "")  # stands for a carriage return in a page (html.Rewriter)
+    if not text.isascii():
+        try:
+            text = text.encode("latin-1").decode()
+        except UnicodeEncodeError:
+            pass  # a page in UTF-16: characters as they are
+        except UnicodeDecodeError:
+            failed, text = DOUBT, re.sub(r"[^\x00-\x7f]", "%FF", text)  # harmless in a path; a host we cannot read
     try:
         url = ada_url.URL(text, base=f"{base.scheme}://{base.host}{':' + base.port if base.port else ''}{_path(base.path)}")
     except ValueError:
-        return BROKEN
+        return failed
     scheme = url.protocol.rstrip(":")
     if scheme not in NETWORK:
-        return Target(scheme, "", text)
-    return Target(scheme, url.hostname.rstrip(".").strip("[]"), url.pathname + url.search, url.port)
+        return Target(scheme, "", re.sub(r"[\t\n\r]", "", text))
+    host = url.hostname.rstrip(".").strip("[]")
+    return Target(scheme, host, url.pathname + url.search, url.port) if _HOST.fullmatch(host) else DOUBT
+
+
+def refresh_address(content: str) -> str:
+    """The address in a refresh, empty where it names none (HTML Standard, *shared declarative refresh steps*)."""
+    found = _REFRESH.match(content)
+    if not found:
+        return ""
+    return found[2].partition(found[1])[0] if found[1] else found[2]
 
 
 def _path(path: str) -> str:
