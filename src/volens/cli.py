@@ -37,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("config", nargs="?", type=Path, default=Path(DEFAULT))
     check.add_argument("--json", action="store_true", help="for machines")
     browser = check.add_mutually_exclusive_group()
-    browser.add_argument("--browser", dest="browser", action="store_true", default=None, help="measure the notice in Chromium, fail where there is none")
+    browser.add_argument(
+        "--browser", dest="browser", action="store_true", default=None, help="measure the notice in Chromium, fail where there is none"
+    )
     browser.add_argument("--no-browser", dest="browser", action="store_false", help="do not measure")
 
     catalog = commands.add_parser("catalog", help="what the catalog knows of a host or a storage name, and from where")
@@ -69,7 +71,7 @@ def _proxy(arguments: argparse.Namespace) -> int:
             local = host == "localhost"
         if not local:
             print(
-                f"volens proxy: {listen} can be reached by others, and there is no {DEFAULT}. Write one (volens check tells what it needs), "
+                f"volens proxy: {listen} can be reached by others, and there is no {DEFAULT}. Write one (volens check says what), "
                 "or say --unconfigured to run a demonstration whose records prove nothing.",
                 file=sys.stderr,
             )
@@ -80,7 +82,10 @@ def _proxy(arguments: argparse.Namespace) -> int:
         import tempfile
 
         folder = Path(tempfile.mkdtemp(prefix="volens-"))
-        print("volens proxy: no configuration: a demonstration. Accepting equals the raw page; records are not valid as proof.", file=sys.stderr)
+        print(
+            "volens proxy: no configuration: a demonstration. Accepting equals the raw page; records are not valid as proof.",
+            file=sys.stderr,
+        )
         factory = lambda: open_unconfigured(folder)
     else:
         factory = lambda: open_gateway(loaded)

@@ -155,7 +155,8 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
         return ""
     own = own_sources(hosts, port)
     granted = _with_ports(
-        (p for s in hosts.grant.notice.services if s.hosts and hosts.grant.decide(s).allowed for p in s.hosts if not p.startswith("/")), port
+        (p for s in hosts.grant.notice.services if s.hosts and hosts.grant.decide(s).allowed for p in s.hosts if not p.startswith("/")),
+        port,
     )
     active: set[str] = set()
     for kind in ("script", "frame", "connect", "hint", "manifest"):

@@ -8,7 +8,6 @@ from typing import Any
 from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage
 
-
 COLLECTION = r"/(collect\?|piwik|matomo|b/ss/|ivw|cdn-cgi/rum|pixel\.)"
 """The commonest first-party collection paths: those the page need not even ask for. The server refuses all the catalog
 knows (``Catalog.path``); to say them all here would cost every page a kilobyte."""

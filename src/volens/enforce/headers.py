@@ -105,7 +105,11 @@ def to_application(pairs: Pairs, grant: Grant, *, document: bool) -> Pairs:
         if name == b"accept-encoding":
             offered = [c for c in value.decode("latin-1").split(",") if c.split(";")[0].strip().lower() in CODINGS]
             value = ",".join(offered).strip().encode("latin-1") or b"identity"
-        elif name in (b"available-dictionary", b"dictionary-id") or document and name in (b"range", b"if-range", b"if-modified-since", b"if-unmodified-since"):
+        elif (
+            name in (b"available-dictionary", b"dictionary-id")
+            or (document
+            and name in (b"range", b"if-range", b"if-modified-since", b"if-unmodified-since"))
+        ):
             continue
         out.append((key, value))
     out.append((_CONSENT, consent_value(grant)))

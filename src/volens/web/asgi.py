@@ -32,7 +32,7 @@ def request_of(scope: Scope) -> Request:
         method=scope.get("method", "GET"),
         target=raw + (b"?" + query if query else b""),
         pairs=pairs,
-        scheme={"ws": "http", "wss": "https"}.get(scope.get("scheme", "http"), scope.get("scheme", "http")),
+        scheme="https" if scope.get("scheme") in ("https", "wss") else "http",
         host=host,
         client=client[0] if client else "",
     )

@@ -168,14 +168,25 @@ class Endpoints:
         if route is not None:
             allowed = ("POST",) if name == "choice" else ("GET", "HEAD", "POST") if name == "out" else ("GET", "HEAD")
             if asked.request.method not in allowed:
-                return Reply(405, [(b"allow", ", ".join(allowed).encode()), (b"content-type", b"text/plain"), _NO_STORE], b"Method not allowed.\n")
+                return Reply(
+                    405, [(b"allow", ", ".join(allowed).encode()), (b"content-type", b"text/plain"), _NO_STORE], b"Method not allowed.\n"
+                )
             return route(asked)
         found = self._gateway.assets.files.get(name)
         if found is not None and asked.request.method in ("GET", "HEAD"):
             data, kind = found
             hashed = name not in [f"{stem}.js" for stem in self._gateway.assets.names]
             life = b"public, max-age=31536000, immutable" if hashed else b"no-cache"
-            return Reply(200, [(b"content-type", kind.encode()), (b"cache-control", life), *_SECURITY[:1], (b"cross-origin-resource-policy", b"same-origin")], data)
+            return Reply(
+                200,
+                [
+                    (b"content-type", kind.encode()),
+                    (b"cache-control", life),
+                    *_SECURITY[:1],
+                    (b"cross-origin-resource-policy", b"same-origin"),
+                ],
+                data,
+            )
         return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
 
     # ---------------------------------------------------------------- pages
@@ -294,16 +305,31 @@ class Endpoints:
         if not in_place:
             # It works on the page around it: allowing it means making that page again.
             entry = service or self._gateway.catalog.host(target.host)
-            text = self._screens(asked).frame(entry, url, self._language(asked, fields), local(page_path.removesuffix("&once=1")), whole_page=True)
+            text = self._screens(asked).frame(
+                entry, url, self._language(asked, fields), local(page_path.removesuffix("&once=1")), whole_page=True
+            )
             return self.page(asked.site, 200, text)
         if decision.allowed or (fields.get("once") == "1" and self._same_origin(asked)):
             data = "".join(
-                f' {name}="{_attribute(value)}"' for name, value in fields.pairs if re.fullmatch(r"data-[a-z0-9-]{1,40}", name) and len(value) < 2000
+                f' {name}="{_attribute(value)}"'
+                for name, value in fields.pairs
+                if re.fullmatch(r"data-[a-z0-9-]{1,40}", name) and len(value) < 2000
             )
             sources = " ".join(_frame_sources(target, service))
-            policy = f"default-src {sources} data: 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; base-uri 'none'; sandbox allow-scripts allow-popups"
-            text = f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{_attribute(target.host)}</title></head><body><script async src="{_attribute(url)}"{data}></script></body></html>'
-            pairs = [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", policy.encode("latin-1")), _NO_STORE, *_SECURITY]
+            policy = (
+                f"default-src {sources} data: 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; base-uri 'none'; "
+                "sandbox allow-scripts allow-popups"
+            )
+            text = (
+                f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{_attribute(target.host)}</title></head>'
+                f'<body><script async src="{_attribute(url)}"{data}></script></body></html>'
+            )
+            pairs = [
+                (b"content-type", b"text/html; charset=utf-8"),
+                (b"content-security-policy", policy.encode("latin-1")),
+                _NO_STORE,
+                *_SECURITY,
+            ]
             return Reply(200, pairs, text.encode("ascii", "xmlcharrefreplace"))
         own = asked.site.prefix + "embed/script?" + asked.request.target.partition(b"?")[2].decode("latin-1")
         entry = service or self._gateway.catalog.host(target.host)
@@ -318,7 +344,9 @@ class Endpoints:
         method = asked.request.method
         content_type = (get(asked.request.pairs, b"content-type") or b"").decode("latin-1")
         fields = Fields.read(content_type, asked.request.body) if method == "POST" else Fields([p for p in query.pairs if p[0] != "u"])
-        text = self._screens(asked).leaving(text_of(target), self._language(asked, query), "post" if method == "POST" else "get", fields.pairs, local(query.get("back")))
+        text = self._screens(asked).leaving(
+            text_of(target), self._language(asked, query), "post" if method == "POST" else "get", fields.pairs, local(query.get("back"))
+        )
         reply = self.page(asked.site, 200, text)
         source = f"{target.scheme}://{target.host}" + (f":{target.port}" if target.port else "")
         pairs = [(k, v.replace(b"form-action 'self'", b"form-action 'self' " + source.encode("latin-1"))) for k, v in reply.pairs]
@@ -427,7 +455,14 @@ class Endpoints:
         if fields.get("notice") != notice.short:
             if asks_json:
                 return _json(409, {"error": "stale", "notice": notice.short})
-            text = screens.panel(asked.grant, language, back, choice_text=asked.choice.text() if asked.choice else "", record_id=asked.record or "", message="stale")
+            text = screens.panel(
+                asked.grant,
+                language,
+                back,
+                choice_text=asked.choice.text() if asked.choice else "",
+                record_id=asked.record or "",
+                message="stale",
+            )
             return self.page(asked.site, 409, text, connect=True)
         choice = self._read(asked, fields)
         if choice is None:
@@ -526,7 +561,9 @@ class Endpoints:
         refused = [
             name
             for name, _ in cookies(request.pairs)
-            if name and not is_own(name) and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason in (Reason.REFUSED, Reason.UNNAMED)
+            if name
+            and not is_own(name)
+            and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason in (Reason.REFUSED, Reason.UNNAMED)
         ]
         pairs += expiries(refused, asked.host, back, storage, gateway.catalog)
         pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]

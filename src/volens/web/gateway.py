@@ -363,8 +363,3 @@ def _safe_headers(pairs: Pairs) -> Pairs:
 def new_key() -> bytes:
     """A key for record tags: 32 random bytes."""
     return secrets.token_bytes(32)
-
-
-
-
-

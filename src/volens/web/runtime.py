@@ -29,7 +29,9 @@ def read_keys(path: Path) -> tuple[bytes, ...]:
             os.fsync(file.fileno())
         return (key,)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), (Mistake("keys", f"cannot be read: {error}.", "Give the file back, or name another with keys = …."),)) from error
+        raise ConfigError(
+            str(path), (Mistake("keys", f"cannot be read: {error}.", "Give the file back, or name another with keys = …."),)
+        ) from error
     try:
         keys = tuple(bytes.fromhex(line) for line in lines)
         if not keys or any(len(key) != 32 for key in keys):
@@ -57,4 +59,10 @@ def open_configured(path: Path) -> Gateway:
 def open_unconfigured(folder: Path | None = None) -> Gateway:
     """A demonstration: every host is its own site, grants are marked as such and never valid as proof."""
     folder = folder or Path(tempfile.mkdtemp(prefix="volens-"))
-    return Gateway(None, Catalog.packaged(), SqliteStore(folder / "demonstration.db"), read_keys(folder / "demonstration.keys"), names=folder / "demonstration.names")
+    return Gateway(
+        None,
+        Catalog.packaged(),
+        SqliteStore(folder / "demonstration.db"),
+        read_keys(folder / "demonstration.keys"),
+        names=folder / "demonstration.names",
+    )

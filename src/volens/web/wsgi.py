@@ -37,7 +37,12 @@ def request_of(environ: Environ) -> Request:
     scheme = environ.get("wsgi.url_scheme", "http")
     host = environ.get("HTTP_HOST") or f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
     return Request(
-        environ.get("REQUEST_METHOD", "GET"), raw.encode("latin-1", "replace"), _pairs(environ), scheme, host.lower(), environ.get("REMOTE_ADDR", "")
+        environ.get("REQUEST_METHOD", "GET"),
+        raw.encode("latin-1", "replace"),
+        _pairs(environ),
+        scheme,
+        host.lower(),
+        environ.get("REMOTE_ADDR", ""),
     )
 
 
