@@ -14,7 +14,7 @@ from volens.site import Gate
 def spellings(target: bytes) -> tuple[str, ...]:
     """The path as received and as an application might read it: decoded, dot-removed, slash-merged, without parameters."""
     raw = target.partition(b"?")[0].partition(b"#")[0]
-    if b"://" in raw[:12]:  # absolute form
+    if not raw.startswith(b"/") and b"://" in raw[:12]:  # absolute form
         raw = b"/" + raw.split(b"://", 1)[1].partition(b"/")[2]
     decoded = raw
     for _ in range(3):
@@ -25,9 +25,10 @@ def spellings(target: bytes) -> tuple[str, ...]:
     text = decoded.replace(b"\\", b"/").replace(b"\x00", b"").decode("utf-8", "replace")
     merged = re.sub(r"/+", "/", text)
     clean = posixpath.normpath(merged) if merged else "/"
-    bare = posixpath.normpath(re.sub(r";[^/]*", "", merged) or "/")
-    found = (raw.decode("latin-1"), text, merged, clean, clean.rstrip(". "), bare)
-    return tuple(dict.fromkeys(found))
+    bare = posixpath.normpath(re.sub(r"/+", "/", re.sub(r";[^/]*", "", merged)) or "/")
+    found = (raw.decode("latin-1"), text, merged, clean, clean.rstrip(". "), bare, bare.rstrip(". "))
+    # With and without a slash at the end: many an application takes both for the same.
+    return tuple(dict.fromkeys([*found, *(path.rstrip("/") + "/" for path in found)]))
 
 
 _OVERRIDES = (b"x-http-method-override", b"x-http-method", b"x-method-override")
@@ -36,7 +37,7 @@ _OVERRIDES = (b"x-http-method-override", b"x-http-method", b"x-method-override")
 
 def methods(method: str, target: bytes, pairs: Iterable[tuple[bytes, bytes]]) -> frozenset[str]:
     """The method, and every one an application might take it for."""
-    found = {method.upper()}
+    found = {method.upper()} | ({"GET"} if method.upper() == "HEAD" else set())
     found |= {value.decode("latin-1").strip().upper() for key, value in pairs if key.lower() in _OVERRIDES}
     found |= {name.decode("latin-1").upper() for name in re.findall(rb"[?&]_method=([A-Za-z]{1,20})", target)}
     return frozenset(found)

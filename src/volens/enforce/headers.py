@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 
 from volens.catalog import Catalog
 from volens.enforce.hosts import Hosts
-from volens.enforce.html import HINTS
+from volens.enforce.html import HINTS, LOADS, candidates
 from volens.enforce.storage import Storage, is_own
-from volens.enforce.url import NETWORK, Target, resolve
+from volens.enforce.url import DOUBT, NETWORK, Target, refresh_address, resolve
 from volens.policy import Grant, Reason
 
 Pairs = list[tuple[bytes, bytes]]
@@ -205,23 +205,22 @@ def links(value: bytes, hosts: Hosts, page: Target) -> bytes:
         if not found or found.end() == position:
             break  # doubt: the rest is dropped
         position = found.end()
-        relations = " ".join((a or b) for name, a, b in _PARAMETER.findall(found[2]) if name.lower() == "rel").lower().split()
-        loads = [r for r in relations if r in HINTS or r in ("stylesheet", "icon", "manifest")]
-        target = resolve(found[1], page)
-        if loads and target.host and not hosts.decide(target.host, "hint").allowed:
+        parameters = [(name.lower(), re.sub(r"\\(.)", r"\1", a) or b) for name, a, b in _PARAMETER.findall(found[2])]
+        relations = " ".join(value for name, value in parameters if name == "rel").lower().split()
+        urls = [found[1], *(url for name, value in parameters if name == "imagesrcset" for url in candidates(value))]
+        loads = [r for r in relations if r in HINTS or r in LOADS]
+        if loads and not all(_may_contact(url, hosts, page, "hint") for url in urls):
             continue
         kept.append(found[0].strip().rstrip(",").rstrip())
     return ", ".join(kept).encode("latin-1")
 
 
-_REFRESH = re.compile(r"""\s*[0-9.]*\s*[;,]\s*(?:url\s*=\s*)?["']?([^"']*)""", re.IGNORECASE)
-
-
-def _leads_away(reference: str, hosts: Hosts, page: Target) -> bool:
+def _may_contact(reference: str, hosts: Hosts, page: Target, kind: str) -> bool:
     target = resolve(reference, page)
     if not target.host or target.scheme not in NETWORK:
-        return False
-    return not hosts.decide(target.host, "connect").allowed
+        return target is not DOUBT
+    decision = hosts.decide(target.host, kind)
+    return decision.allowed or (kind == "navigate" and decision.reason is Reason.UNKNOWN)
 
 
 def from_application(pairs: Pairs, hosts: Hosts, page: Target) -> Pairs:
@@ -237,16 +236,15 @@ def from_application(pairs: Pairs, hosts: Hosts, page: Target) -> Pairs:
             if not value:
                 continue
         elif name == b"refresh":
-            found = _REFRESH.match(text)
-            if found and found[1]:
-                target = resolve(found[1].strip(), page)
-                decision = hosts.decide(target.host, "navigate") if target.host else None
-                if decision is not None and not decision.allowed and decision.reason is not Reason.UNKNOWN:
-                    continue
-        elif name in (b"nel", b"report-to", b"reporting-endpoints", b"speculation-rules", b"content-security-policy-report-only"):
-            urls = re.findall(r"(?:[a-z]+:)?//[^\s\"',;<>)}]+", text, re.IGNORECASE)
-            if any(_leads_away(url, hosts, page) for url in urls) or name == b"nel":
+            if not _may_contact(refresh_address(text), hosts, page, "navigate"):
                 continue
+        elif name in (b"report-to", b"reporting-endpoints", b"content-security-policy-report-only"):
+            # A backslash may hide an address (JSON's "\\/\\/"): in doubt the header goes.
+            urls = re.findall(r"(?:[a-z]+:|/)/+[^\s\"',;<>)}]+|https?:[^\s\"',;<>)}]+", text, re.IGNORECASE)
+            if "\\" in text or not all(_may_contact(url, hosts, page, "connect") for url in urls):
+                continue
+        elif name in (b"nel", b"speculation-rules"):
+            continue  # rules are files we do not read
         elif name in (b"observe-browsing-topics", b"use-as-dictionary") or name.startswith(b"attribution-reporting-register"):
             continue
         out.append((key, value))
