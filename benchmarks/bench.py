@@ -36,13 +36,18 @@ def shared() -> Path:
 
 def chromium() -> str:
     """``VOLENS_CHROMIUM``, else the system's."""
-    found = os.environ.get("VOLENS_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = (
+        os.environ.get("VOLENS_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    )
     return found or sys.exit("no Chromium: name one with VOLENS_CHROMIUM.")
 
 
 def entities() -> Path:
     """third-party-web's list of hosts: ``TPW_ENTITIES``, else what a package manager has put beside the material."""
-    for found in (Path(os.environ.get("TPW_ENTITIES", "-")), shared() / "npm" / "node_modules" / "third-party-web" / "dist" / "entities.json"):
+    for found in (
+        Path(os.environ.get("TPW_ENTITIES", "-")),
+        shared() / "npm" / "node_modules" / "third-party-web" / "dist" / "entities.json",
+    ):
         if found.is_file():
             return found
     return sys.exit("third-party-web's dist/entities.json is missing (npm i third-party-web@0.30.0). Name it with TPW_ENTITIES.")

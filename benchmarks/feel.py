@@ -2,9 +2,9 @@
 
     python benchmarks/feel.py [--rounds 5] [--out FILE]
 
-Refusing: one tap, from the tap to the first frame without the notice, no reload, what was typed is kept. An embed: one press to a frame that
-plays, and how far the page moves. The room that notice and band take. The first visit: requests begun before the first paint, the paint
-itself and the processor time of scripts, with Volens and without (the same article, its baseline).
+Refusing: one tap, from the tap to the first frame without the notice, no reload, what was typed is kept. An embed: one press to
+a frame that plays, and how far the page moves. The room that notice and band take. The first visit: requests begun before the
+first paint, the paint itself and the processor time of scripts, with Volens and without (the same article, its baseline).
 """
 
 from __future__ import annotations
@@ -20,23 +20,29 @@ from peers import ARTICLE
 
 SLOW = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
 WATCH = """() => { const far = window.__far = {cls: 0, pressed: 0, gone: 0, moved: 0};
-  new PerformanceObserver(list => { for (const e of list.getEntries()) { far.cls += e.hadRecentInput ? 0 : e.value; far.moved += e.value } })
+  new PerformanceObserver(list => { for (const e of list.getEntries()) {
+      far.cls += e.hadRecentInput ? 0 : e.value; far.moved += e.value } })
     .observe({type: 'layout-shift', buffered: true});
   window.__ask = () => document.querySelector('volens-notice')?.shadowRoot?.querySelector('#volens-ask');
   addEventListener('pointerdown', e => { far.pressed ||= e.timeStamp;
-    const look = now => { const box = __ask()?.getBoundingClientRect(); if (box && box.height) requestAnimationFrame(look); else far.gone = now };
+    const look = now => { const box = __ask()?.getBoundingClientRect();
+      if (box && box.height) requestAnimationFrame(look); else far.gone = now };
     requestAnimationFrame(look) }, true) }"""
 ROOM = """() => { const share = e => { if (!e) return 0; const r = e.getBoundingClientRect();
-    return Math.max(0, Math.min(r.bottom, innerHeight) - Math.max(r.top, 0)) * Math.max(0, Math.min(r.right, innerWidth) - Math.max(r.left, 0))
+    return Math.max(0, Math.min(r.bottom, innerHeight) - Math.max(r.top, 0))
+      * Math.max(0, Math.min(r.right, innerWidth) - Math.max(r.left, 0))
       / innerWidth / innerHeight * 100 };
   const root = document.querySelector('volens-notice').shadowRoot, head = document.querySelector('h1').getBoundingClientRect();
-  const ask = root.querySelector('#volens-ask'), top = ask ? ask.getBoundingClientRect().top : innerHeight, band = root.querySelector('#volens-band');
+  const ask = root.querySelector('#volens-ask'), top = ask ? ask.getBoundingClientRect().top : innerHeight;
+  const band = root.querySelector('#volens-band');
   const over = band.getBoundingClientRect();
-  return {notice: share(ask), band: share(band), headline: head.top >= 0 && head.bottom <= Math.min(top, over.left < head.right ? over.top : innerHeight),
+  return {notice: share(ask), band: share(band),
+    headline: head.top >= 0 && head.bottom <= Math.min(top, over.left < head.right ? over.top : innerHeight),
     sideways: document.documentElement.scrollWidth > innerWidth, buttons: [...(ask?.querySelectorAll('#y button') || [])].map(b =>
       [Math.round(b.getBoundingClientRect().width), Math.round(b.getBoundingClientRect().height)])} }"""
 PAINT = """() => { const first = performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0;
-  return {paint: first, before: performance.getEntriesByType('resource').filter(e => e.startTime < first).map(e => new URL(e.name).pathname)} }"""
+  return {paint: first,
+    before: performance.getEntriesByType('resource').filter(e => e.startTime < first).map(e => new URL(e.name).pathname)} }"""
 
 
 class Visits:
@@ -184,7 +190,9 @@ def main() -> None:
     }
     print(bench.table([["figure", "value"], *map(list, figures.items())]))
     raw = {"refuse": refusals, "embed": embeds, "first": firsts, "without": bares}
-    bench.write(options.out, {"format": "volens-benchmark-feel/1", **bench.facts(browser=True), "rounds": options.rounds, "figures": figures, **raw})
+    bench.write(
+        options.out, {"format": "volens-benchmark-feel/1", **bench.facts(browser=True), "rounds": options.rounds, "figures": figures, **raw}
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Starts ``volens proxy`` with another gateway than the command's own, for comparison.
 
-    python benchmarks/launch.py passing UPSTREAM HOST:PORT             enforcement off: every request and answer as it came
-    python benchmarks/launch.py own-hosts FILE UPSTREAM HOST:PORT      unconfigured, with the own hosts of each page's host declared
-    python benchmarks/launch.py configured FILE UPSTREAM HOST:PORT     one configuration for every host
-    python benchmarks/launch.py purpose ID UPSTREAM HOST:PORT          unconfigured, and every visitor has allowed that one purpose
+python benchmarks/launch.py passing UPSTREAM HOST:PORT             enforcement off: every request and answer as it came
+python benchmarks/launch.py own-hosts FILE UPSTREAM HOST:PORT      unconfigured, with the own hosts of each page's host declared
+python benchmarks/launch.py configured FILE UPSTREAM HOST:PORT     one configuration for every host
+python benchmarks/launch.py purpose ID UPSTREAM HOST:PORT          unconfigured, and every visitor has allowed that one purpose
 """
 
 from __future__ import annotations

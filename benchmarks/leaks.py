@@ -3,10 +3,11 @@
     python benchmarks/leaks.py [--corpora readability,trafilatura,channels] [--limit N] [--jobs 3] [--part main|own|purposes|all]
                                [--work DIR] [--again] [--out FILE]
 
-The harness is ``../shared/leaks``: it judges on the server side, by third-party-web's lists; its second opinion (``EASYLIST_DIR``) by EasyList
-and EasyPrivacy. *main*: before a choice, beside a proxy that changes nothing (the noise), then refused and accepted. *own*: the same once each
-site's neutral third parties (as RAW showed them, by the harness's own classes) are declared as its own. *purposes*: every purpose alone on 40
-pages. It takes long. What is done lies in ``--work`` and isn't done again, unless ``--again``; the results keep a short row a page.
+The harness is ``../shared/leaks``: it judges on the server side, by third-party-web's lists (``TPW_ENTITIES``); its second opinion is
+EasyList and EasyPrivacy (``EASYLIST_DIR``). *main*: before a choice, beside a proxy that changes nothing (the noise), then refused and
+accepted. *own*: the same once each site's neutral third parties (as RAW showed them, by the harness's own classes) are declared as its
+own. *purposes*: every purpose alone on 40 pages. It takes long. What is done lies in ``--work`` and isn't done again, unless
+``--again``; the results keep a short row a page.
 """
 
 from __future__ import annotations
@@ -67,7 +68,17 @@ class Harness:
                 port = open_ones.enter_context(self.proxy(candidate, arguments, origin))
                 given += ["--candidate", f"{candidate}=http://127.0.0.1:{port}"]
             part = out.with_suffix(".part")
-            command = [sys.executable, str(self.folder / "leaks.py"), "--corpus", corpus, *given, "--states", states, "--origin-port", str(origin)]
+            command = [
+                sys.executable,
+                str(self.folder / "leaks.py"),
+                "--corpus",
+                corpus,
+                *given,
+                "--states",
+                states,
+                "--origin-port",
+                str(origin),
+            ]
             command += ["--chromium", bench.chromium(), "--jobs", str(self.options.jobs), "--out", str(part), *more]
             command += ["--limit", str(self.options.limit)] if self.options.limit and "--limit" not in more else []
             with (self.work / f"{out.stem}.log").open("wb") as log:
@@ -91,7 +102,13 @@ class Harness:
 
     def oracle(self, file: Path) -> dict[tuple[str, str, str], dict[str, int]]:
         """What the lists say of a run, by (corpus, candidate, state)."""
-        done = subprocess.run([sys.executable, str(self.folder / "oracle.py"), str(file)], env=bench.environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, str(self.folder / "oracle.py"), str(file)],
+            env=bench.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             sys.exit(f"oracle.py: {done.stderr[-600:]}")
         found = {}
@@ -109,9 +126,13 @@ class Harness:
             lists.add_filter_list((Path(os.environ["EASYLIST_DIR"]) / name).read_text("utf-8"))
         engine = adblock.Engine(lists)
         kinds = {"style": "stylesheet", "frame": "sub_frame", "fetch": "xmlhttprequest", "document": "other"}
-        return lambda page, q: engine.check_network_urls(
-            f"{q['scheme']}://{q['host']}{q['path']}", page["url"], kinds.get(q["kind"], q["kind"] if q["kind"] in ("script", "image", "font") else "other")
-        ).matched
+        return lambda page, q: (
+            engine.check_network_urls(
+                f"{q['scheme']}://{q['host']}{q['path']}",
+                page["url"],
+                kinds.get(q["kind"], q["kind"] if q["kind"] in ("script", "image", "font") else "other"),
+            ).matched
+        )
 
     def requests(self, page: dict[str, Any], first: bool) -> dict[tuple[str, str], dict[str, Any]]:
         """A page's requests by host and path; its own (``first``) or all. Icons come or not with the browser's cache."""
@@ -120,7 +141,14 @@ class Harness:
         for q in page["reqs"]:
             key = (q["host"], q["path"].split("?")[0])
             own = self.classify.relation(q["host"], page["host"]) in ("first", "same-site")
-            if q["host"] not in BROWSER and not self.leaks.OWN(q) and not self.leaks.stale(q, page["host"]) and not self.leaks.ICON.search(q["path"]) and key not in icons and (own or not first):
+            if (
+                q["host"] not in BROWSER
+                and not self.leaks.OWN(q)
+                and not self.leaks.stale(q, page["host"])
+                and not self.leaks.ICON.search(q["path"])
+                and key not in icons
+                and (own or not first)
+            ):
                 found[key] = q
         return found
 
@@ -176,11 +204,18 @@ def count(harness: Harness, pages: Rows, flagged: Any) -> dict[str, dict[str, An
     for name, group in groups.items():
         scores = [page["score"] for page in group]
         breaks = [page.get("break") or {} for page in group]
-        unlisted = [q for page in group for q in page["reqs"] if q["host"].endswith(".hop.unlisted-stub.test") and not harness.leaks.stale(q, page["host"])]
+        unlisted = [
+            q
+            for page in group
+            for q in page["reqs"]
+            if q["host"].endswith(".hop.unlisted-stub.test") and not harness.leaks.stale(q, page["host"])
+        ]
         passive = [q["kind"] in ("image", "style", "font", "audio", "video", "track") for q in unlisted]
         found: dict[str, Any] = {
             "pages": len(group),
-            "leaking_known": sum(bool(s["leak_requests"] or any(c.startswith("L:") and c[-1] != "~" for c in s["channels"])) for s in scores),
+            "leaking_known": sum(
+                bool(s["leak_requests"] or any(c.startswith("L:") and c[-1] != "~" for c in s["channels"])) for s in scores
+            ),
             "known_requests": sum(s["leak_requests"] for s in scores),
             "listed_channels": sorted({c for s in scores for c in s["channels"] if c[0] in "L*" and c[-1] != "~"}),
             "unlisted_active": len(passive) - sum(passive),
@@ -188,6 +223,7 @@ def count(harness: Harness, pages: Rows, flagged: Any) -> dict[str, dict[str, An
             "unlisted_channels": sorted({c for s in scores for c in s["channels"] if c[0] == "U" and c[-1] != "~"}),
             "connection_only_pages": sum(s["connect_only"] > 0 for s in scores),
             "cookie_pages": sum(bool(s["cookies_first"]) for s in scores),
+            "third_party_cookie_pages": sum(s["cookies_third"] > 0 for s in scores),
             "storage_pages": sum(bool(s["storage"]) for s in scores),
             "failed": sum(map(failed, group)),
         }
@@ -195,7 +231,9 @@ def count(harness: Harness, pages: Rows, flagged: Any) -> dict[str, dict[str, An
             found |= {key: len(found[key]) for key in ("listed_channels", "unlisted_channels")}
         else:
             less = [page for page, b in zip(group, breaks, strict=True) if b.get("text_kept", 1) < 0.97]
-            moved = lambda page: urlsplit(raws[page["corpus"], page["id"]].get("final_url") or page["url"])[1:3] != urlsplit(page["url"])[1:3]
+            moved = lambda page: (
+                urlsplit(raws[page["corpus"], page["id"]].get("final_url") or page["url"])[1:3] != urlsplit(page["url"])[1:3]
+            )
             lost: collections.Counter[str] = collections.Counter()
             for page in group:
                 raw = raws.get((page["corpus"], page["id"]))
@@ -249,10 +287,14 @@ def load(files: Sequence[Path]) -> Rows:
 
 def show(told: dict[str, dict[str, Any]], lists: dict[str, Any]) -> None:
     names = ["raw", *[name for name in told if name != "raw"]]
-    value = lambda x: f"{x[0]}/{x[1]}" if isinstance(x, list) and len(x) == 2 and isinstance(x[0], int) else len(x) if isinstance(x, list) else x
+    value = lambda x: (
+        f"{x[0]}/{x[1]}" if isinstance(x, list) and len(x) == 2 and isinstance(x[0], int) else len(x) if isinstance(x, list) else x
+    )
     keys = list(dict.fromkeys(key for name in names for key in told[name]))
     rows = [["", *names], *[[key, *[value(told[name].get(key)) for name in names]] for key in keys]]
-    rows.append(["flagged by EasyList, EasyPrivacy", "", *[f"{lists[n]['flagged']}/{lists[n]['of_raw']}" if n in lists else "" for n in names[1:]]])
+    rows.append(
+        ["flagged by EasyList, EasyPrivacy", "", *[f"{lists[n]['flagged']}/{lists[n]['of_raw']}" if n in lists else "" for n in names[1:]]]
+    )
     print(bench.table(rows))
 
 
@@ -262,7 +304,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="pages of each corpus, evenly spread; 0 for all")
     parser.add_argument("--jobs", type=int, default=3, help="browsers at once")
     parser.add_argument("--part", choices=("all", "main", "own", "purposes"), default="all")
-    parser.add_argument("--work", type=Path, default=bench.ROOT / ".venv" / "leaks", help="where whole runs lie; what is there is not done again")
+    parser.add_argument(
+        "--work", type=Path, default=bench.ROOT / ".venv" / "leaks", help="where whole runs lie; what is there is not done again"
+    )
     parser.add_argument("--again", action="store_true", help="do again what was done before")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -306,7 +350,10 @@ def main() -> None:
             for page in rows:
                 if page["candidate"] == purpose:
                     classes.update({harness.classify.lookup(host)[1]: 1 for host in page["score"]["leak_hosts"]})
-            told[f"{purpose} none"] |= {"classes_opened": dict(classes), "classes_of_other_purposes": sum(n for c, n in classes.items() if c not in allowed)}
+            told[f"{purpose} none"] |= {
+                "classes_opened": dict(classes),
+                "classes_of_other_purposes": sum(n for c, n in classes.items() if c not in allowed),
+            }
         print("\neach purpose alone")
         show(told, {})
         result["purposes"] = {"figures": told}

@@ -26,7 +26,13 @@ from typing import Any
 
 import bench
 
-FIELDS = {"Accept": "text/html", "Accept-Language": "fr", "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate", "User-Agent": "Mozilla/5.0"}
+FIELDS = {
+    "Accept": "text/html",
+    "Accept-Language": "fr",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "User-Agent": "Mozilla/5.0",
+}
 
 
 def articles(size: int) -> list[bytes]:
@@ -78,7 +84,16 @@ def __getattr__(name: str) -> Any:
 
 def wrk(port: int, path: str, seconds: float, connections: int, script: Path) -> dict[str, float]:
     """One load; requests a second and milliseconds."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}{path}"]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--latency",
+        "-s",
+        str(script),
+        f"http://127.0.0.1:{port}{path}",
+    ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     unit = {"us": 1e-3, "ms": 1.0, "s": 1e3}
     p50, at = re.search(r"50%\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
@@ -167,7 +182,19 @@ def served(name: str, server: str, folder: Path) -> Iterator[tuple[int, int]]:
     target = f"middleware:{name}"
     command = {
         "uvicorn": [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--no-access-log", "--log-level", "warning"],
-        "granian": [sys.executable, "-m", "granian", target, "--interface", "asgi", "--port", str(port), "--workers", "1", "--no-access-log"],
+        "granian": [
+            sys.executable,
+            "-m",
+            "granian",
+            target,
+            "--interface",
+            "asgi",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            "--no-access-log",
+        ],
     }[server]
     with bench.running(command, port, folder / f"{name}.log", BENCH_FOLDER=str(folder)) as process:
         yield process.pid, port
@@ -194,7 +221,12 @@ def main() -> None:
     show(told)
     figures = against(told, "bare", "wrapped")
     print(bench.table([["figure", "value"], *map(list, figures.items())]))
-    about = {"server": bench.version(sys.executable, "-m", options.server, "--version"), "bytes": sizes, "seconds": options.seconds, "rounds": options.rounds}
+    about = {
+        "server": bench.version(sys.executable, "-m", options.server, "--version"),
+        "bytes": sizes,
+        "seconds": options.seconds,
+        "rounds": options.rounds,
+    }
     bench.write(options.out, {"format": "volens-benchmark-middleware/1", **bench.facts(), **about, "figures": figures, **told})
 
 

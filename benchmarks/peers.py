@@ -159,11 +159,27 @@ def figures(found: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
 
 def rows(all_figures: dict[str, dict[str, Any]]) -> list[list[Any]]:
     count = lambda channels: None if channels is None else f"{len(channels)}/8"
-    head = ["", "KiB", "requests", "shown ms", "script ms", "CLS", "axe", "leaks before", "late", "refused", "without JS", "after withdrawal", "strict CSP"]
+    head = [
+        "",
+        "KiB",
+        "requests",
+        "shown ms",
+        "script ms",
+        "CLS",
+        "axe",
+        "leaks before",
+        "late",
+        "refused",
+        "without JS",
+        "after withdrawal",
+        "strict CSP",
+    ]
     out = [head]
     for name, f in all_figures.items():
         gone, csp = f["after_withdrawal"] or {}, f["strict_policy"] or {}
-        remains = ", ".join([*gone.get("cookies", ()), *(["_ls_track"] if gone.get("local") else ()), *(gone.get("fired") or ())]) or "nothing"
+        remains = (
+            ", ".join([*gone.get("cookies", ()), *(["_ls_track"] if gone.get("local") else ()), *(gone.get("fired") or ())]) or "nothing"
+        )
         out.append(
             [
                 name, f["kib_extra"], f["requests_extra"], f["shown_ms"], f["script_ms_extra"], f["cls"] and round(f["cls"], 3),
@@ -198,7 +214,9 @@ def main() -> None:
             if options.phases not in ("all", name):
                 continue
             config = folder / "volens.toml"
-            config.write_text((bench.ROOT / "demo" / "volens.toml").read_text("utf-8").replace("\n[[storage]]", more + "\n[[storage]]", 1), "utf-8")
+            config.write_text(
+                (bench.ROOT / "demo" / "volens.toml").read_text("utf-8").replace("\n[[storage]]", more + "\n[[storage]]", 1), "utf-8"
+            )
             port = bench.free_port()
             base = f"http://127.0.0.1:{port}"
             candidate = {

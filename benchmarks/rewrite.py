@@ -3,7 +3,8 @@
     python benchmarks/rewrite.py [--rounds 5] [--corpora readability,trafilatura] [--out FILE]
 
 Each page is rewritten as the exchange does it for a visitor who has not answered: the real catalog, the page's own host, the guard and
-the notice put in. *Tokenizer* is turbohtml's alone, each token's source read, on the same text in the same rounds: the limit of any such rewrite; compare the ratio.
+the notice put in. *Tokenizer* is turbohtml's alone, each token's source read, on the same text in the same rounds: the limit of any such
+rewrite; compare the ratio.
 Everything that is remembered between pages is forgotten before a *first* round.
 """
 
@@ -17,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,6 +47,7 @@ def exchange(gateway: Any, host: str, path: str) -> Any:
 
 def speed(found: list[tuple[str, str, bytes]], rounds: int) -> dict[str, Any]:
     from turbohtml import Tokenizer
+
     from volens.web.runtime import open_unconfigured
 
     size = sum(len(data) for _, _, data in found)
@@ -80,7 +81,11 @@ def speed(found: list[tuple[str, str, bytes]], rounds: int) -> dict[str, Any]:
     return {
         "pages": len(found),
         "megabytes": round(size / 1e6, 1),
-        "median_mb_s": {"tokenizer": round(statistics.median(alone), 1), "first": round(statistics.median(first), 1), "again": round(statistics.median(again), 1)},
+        "median_mb_s": {
+            "tokenizer": round(statistics.median(alone), 1),
+            "first": round(statistics.median(first), 1),
+            "again": round(statistics.median(again), 1),
+        },
         "best_mb_s": {name: round(value, 1) for name, value in best.items()},
         "rewrite_over_tokenizer": round(best["again"] / best["tokenizer"], 2),
     }
@@ -92,7 +97,11 @@ def big(kind: str) -> None:
 
     article = b'<p class="a">Une phrase, <a href="/b">un lien</a>, <img src="https://cdn.example/p.jpg" alt=""> et la suite.</p>\n'
     part = {"markup": article * 600, "text": b"une ligne sans balise\n" * 3000, "attribute": b"x" * 65536}[kind]
-    start = {"markup": b"<!doctype html><title>x</title><body>", "text": b"<!doctype html><body><p>", "attribute": b'<!doctype html><body><p title="'}[kind]
+    start = {
+        "markup": b"<!doctype html><title>x</title><body>",
+        "text": b"<!doctype html><body><p>",
+        "attribute": b'<!doctype html><body><p title="',
+    }[kind]
     gateway = open_unconfigured()
     warm = exchange(gateway, "grand.example", "/")
     warm.head(200, [(b"content-type", b"text/html")])
@@ -109,7 +118,16 @@ def big(kind: str) -> None:
     spent = time.process_time() - begun
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     gateway.store.close()
-    print(json.dumps({"megabytes": round(given / 1e6), "sent_megabytes": round(sent / 1e6), "memory_mb": round(grown, 1), "mb_s": round(given / 1e6 / spent, 1)}))
+    print(
+        json.dumps(
+            {
+                "megabytes": round(given / 1e6),
+                "sent_megabytes": round(sent / 1e6),
+                "memory_mb": round(grown, 1),
+                "mb_s": round(given / 1e6 / spent, 1),
+            }
+        )
+    )
     sys.stdout.flush()
     os._exit(0)
 
@@ -125,10 +143,23 @@ def main() -> None:
         return
     found = speed(pages(options.corpora), options.rounds)
     for kind in ("markup", "text", "attribute"):
-        done = subprocess.run([sys.executable, __file__, "--big", kind], env=bench.environment(), capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(
+            [sys.executable, __file__, "--big", kind], env=bench.environment(), capture_output=True, text=True, timeout=600, check=False
+        )
         found[f"page_of_100_mb_of_{kind}"] = json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr[-400:]}
-    print(bench.table([["MB/s of CPU", "tokenizer", "first", "again"], *[[which, *found[f"{which}_mb_s"].values()] for which in ("best", "median")]]))
-    print(bench.table([["page of 100 MB", "memory MB", "MB/s"], *[[k.rpartition("_")[2], v.get("memory_mb"), v.get("mb_s")] for k, v in found.items() if k.startswith("page_of")]]))
+    print(
+        bench.table(
+            [["MB/s of CPU", "tokenizer", "first", "again"], *[[which, *found[f"{which}_mb_s"].values()] for which in ("best", "median")]]
+        )
+    )
+    print(
+        bench.table(
+            [
+                ["page of 100 MB", "memory MB", "MB/s"],
+                *[[k.rpartition("_")[2], v.get("memory_mb"), v.get("mb_s")] for k, v in found.items() if k.startswith("page_of")],
+            ]
+        )
+    )
     bench.write(options.out, {"format": "volens-benchmark-rewrite/1", **bench.facts(), **found})
 
 
