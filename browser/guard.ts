@@ -97,7 +97,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
 
   // --- Markup made by script.
   const hook = `<script nonce="${own?.nonce}">parent[Symbol.for("volens")]?.(self)</script>`;
-  const judged = "frame,iframe,object,embed,link,img,source,script,a";
+  const judged = "frame,iframe,object,embed,link,img,source,script";
   /** Lazy loading: the element carries the address in another of its own attributes. */
   const refused = (el: Any, name: string, value: string): boolean =>
     value.split(/[\s,]+/).some(kind) && ![...el.attributes].some((a) => a.name != name && a.value.includes(value));
@@ -105,13 +105,12 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const judge = (el: Any, name: string, value: Any): Any =>
     attempt(() => {
       const tag = el.localName;
-      const bad = kind(value);
       if (name == "srcdoc") return value.startsWith(hook) ? value : hook + value;
       if (tag == "link")
-        return (name == "href" ? bad && /pre|dns/i.test(el.rel) : name == "rel" && /pre|dns/i.test(value) && kind(el.href)) ? "" : value;
-      if (tag == "script") return (name == "type" && /speculation/i.test(value)) || (name == "src" && bad > 1) ? "data:," : value;
+        return (name == "href" ? kind(value) && /pre|dns/i.test(el.rel) : name == "rel" && /pre|dns/i.test(value) && kind(el.href)) ? "" : value;
+      if (tag == "script") return (name == "type" && /specul/i.test(value)) || (name == "src" && kind(value) > 1) ? "data:," : value;
       if (/^(src|data)$/.test(name) && /^(i?frame|object|embed)$/.test(tag))
-        return bad ? at + "embed/frame?u=" + encodeURIComponent(address(value)) : value;
+        return kind(value) ? at + "embed/frame?u=" + encodeURIComponent(address(value)) : value;
       return /^(src(set)?|ping)$/.test(name) && refused(el, name, value + "") ? "data:," : value;
     }) ?? value;
 
@@ -287,7 +286,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
                   return before == el.outerHTML ? tag : el.outerHTML.replace(/<\/[^>]*>$/, "");
                 }) || tag,
             ))
-          : nodes.push(...all(args[i])),
+          : me.isConnected != false && nodes.push(...all(args[i])), // a tree that is still being built loads nothing yet
       );
       each(nodes, scan);
       if (html) watch();
@@ -298,14 +297,14 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     };
     wrap(realm, "open", opens);
     for (const name of split(
-      "Node Element Document DocumentFragment CharacterData ShadowRoot Range HTMLIFrameElement HTMLFrameElement HTMLObjectElement HTMLEmbedElement HTMLLinkElement HTMLImageElement HTMLSourceElement HTMLScriptElement HTMLAnchorElement",
+      "Node Element Document DocumentFragment CharacterData ShadowRoot Range HTMLIFrameElement HTMLFrameElement HTMLObjectElement HTMLEmbedElement HTMLLinkElement HTMLImageElement HTMLSourceElement HTMLScriptElement",
     )) {
       const type = proto(name);
       wrap(type, "appendChild insertBefore replaceChild append prepend replaceChildren before after replaceWith insertAdjacentElement insertNode insertAdjacentHTML setHTMLUnsafe write writeln createContextualFragment", inserts);
       wrap(type, "innerHTML outerHTML", inserts, "set");
       wrap(type, "contentWindow contentDocument", opens, "get");
       wrap(type, "setAttribute setAttributeNS", sets);
-      wrap(type, "src srcdoc data href rel srcset type ping", sets, "set");
+      wrap(type, "src srcdoc data href rel srcset type", sets, "set");
     }
 
     // A form to an unlisted host goes only where the visitor sees it go.

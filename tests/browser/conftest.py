@@ -18,7 +18,7 @@ from playwright.sync_api import BrowserContext, sync_playwright
 def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
     net = Internet()
     folder = tmp_path_factory.mktemp("tls")
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", "/CN=stub"]
+    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=stub".split()
     subprocess.run([*made, "-keyout", str(folder / "k.pem"), "-out", str(folder / "c.pem")], check=True, capture_output=True)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(folder / "c.pem", folder / "k.pem")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import os
 import re
 import ssl
 import threading
@@ -30,7 +31,10 @@ CSP = (
 )
 STRICT = "script-src 'nonce-abc' 'strict-dynamic'; require-trusted-types-for 'script'; trusted-types site; default-src 'self'"
 GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = os.environ.get("VOLENS_CHROMIUM") or next(
+    (path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if os.path.exists(path)), None
+)
+"""None: Playwright's own."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ class Internet:
     def left(self) -> list[str]:
         """What reached another name than the site's: requests, ``~`` connections alone, STUN packets."""
         asked = {seen.host for seen in self.requests} - {SITE}
-        return sorted(asked) + sorted("~" + name for name in set(self.names) - asked - {SITE} if not OWN.search(name)) + ["stun"] * bool(self.packets)
+        alone = {name for name in self.names if not OWN.search(name)} - asked - {SITE}
+        return sorted(asked) + sorted("~" + name for name in alone) + ["stun"] * bool(self.packets)
 
     def answer(self, seen: Seen) -> Answer:
         """The site's page, our own files, or the stub."""
@@ -143,7 +148,7 @@ def serve(net: Internet, tls: ssl.SSLContext | None) -> ThreadingHTTPServer:
             if tls is not None:
                 request.settimeout(20)
                 request = tls.wrap_socket(request, server_side=True)
-            self.RequestHandlerClass(request, client_address, self)
+            Handler(request, client_address, self)
 
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -203,4 +208,5 @@ class Site:
         out["databases"] = cdp.send("IndexedDB.requestDatabaseNames", {"securityOrigin": origin})["databaseNames"]
         out["caches"] = [c["cacheName"] for c in cdp.send("CacheStorage.requestCacheNames", {"securityOrigin": origin})["caches"]]
         cdp.detach()
-        return {medium: names for medium, names in ((m, sorted(n for n in ns if not n.startswith("volens"))) for m, ns in out.items()) if names}
+        theirs = {medium: sorted(name for name in names if not name.startswith("volens")) for medium, names in out.items()}
+        return {medium: names for medium, names in theirs.items() if names}

@@ -1,5 +1,6 @@
 """Every realm a script can make has the guard before the script can use it: one test each (DESIGN §3, guard)."""
 
+# ruff: noqa: E501 -- page scripts are kept on one line
 from __future__ import annotations
 
 import json

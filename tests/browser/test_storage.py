@@ -1,5 +1,6 @@
 """A refused write is read back for the life of the page and touches nothing; a permitted one is real."""
 
+# ruff: noqa: E501 -- page scripts are kept on one line
 from __future__ import annotations
 
 from typing import Any

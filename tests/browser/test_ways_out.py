@@ -3,6 +3,7 @@
 The pages carry guard and CSP, as the server writes them; each way out is shown to be one by the same page without.
 """
 
+# ruff: noqa: E501 -- page scripts are kept on one line
 from __future__ import annotations
 
 import itertools
@@ -229,6 +230,7 @@ def test_the_inline_script_can_stand_in_html_and_is_ascii() -> None:
     assert not [x for x in ("</script", "<!--", "]]>") if x in text.lower()]
 
 
+@pytest.mark.alone
 def test_it_costs_little_time(site: Site) -> None:
     """The guard's own run, several loads, by the browser's clock; the limit is generous because machines are shared."""
     times = []
