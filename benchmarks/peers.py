@@ -159,6 +159,8 @@ def figures(found: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
 
 def rows(all_figures: dict[str, dict[str, Any]]) -> list[list[Any]]:
     count = lambda channels: None if channels is None else f"{len(channels)}/8"
+    broken = lambda c: sum((c.get("violations") or {}).values())
+    policy = lambda c: f"{'shown' if c.get('shown') else 'not shown'}, {broken(c)} violations" if c else None
     head = [
         "",
         "KiB",
@@ -185,7 +187,7 @@ def rows(all_figures: dict[str, dict[str, Any]]) -> list[list[Any]]:
                 name, f["kib_extra"], f["requests_extra"], f["shown_ms"], f["script_ms_extra"], f["cls"] and round(f["cls"], 3),
                 "/".join(str(len(f[key])) if f[key] is not None else "-" for key in ("axe_notice", "axe_panel")),
                 count(f["leaks_before"]), count(f["leaks_late"]), count(f["leaks_refused"]), count(f["leaks_without_script"]),
-                remains if gone else None, f"{'shown' if csp.get('shown') else 'not shown'}, {sum((csp.get('violations') or {}).values())} violations" if csp else None,
+                policy(csp),
             ]
         )  # fmt: skip
     return out
