@@ -24,8 +24,8 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
         return told
     told["C"] = storage.names("cookie")
     told["S"] = storage.names("local", "session", "indexeddb", "cache", "opfs")
-    told["H"] = ["*"] if hosts.open else own
-    if not hosts.open and not grant.everything:
+    told["H"] = ["*"] if hosts.chain else own
+    if not hosts.chain and not grant.everything:
         told["P"] = COLLECTION
     if site.deny:
         told["D"] = list(site.deny)

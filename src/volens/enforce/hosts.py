@@ -64,8 +64,14 @@ class Hosts:
 
     @cached_property
     def open(self) -> bool:
-        """Whether any host may be contacted: a demonstration accepted whole, or an open chain granted."""
-        return not self.site.deny and ((self.site.unconfigured and self.grant.everything) or self.grant.open_chain)
+        """Whether everything passes as it came: a demonstration accepted whole."""
+        return not self.site.deny and self.site.unconfigured and self.grant.everything
+
+    @cached_property
+    def chain(self) -> bool:
+        """Whether scripts may contact any host: all passes, or a granted service loads from hosts that cannot be listed. What
+        stands in the page's own markup is judged all the same: what the notice did not name stays withheld."""
+        return self.open or (not self.site.deny and self.grant.open_chain)
 
     def decide(self, host: str, kind: str) -> Decision:
         """Whether ``host`` may be contacted for ``kind`` (script, style, image, font, media, frame, connect, hint …)."""
@@ -96,7 +102,7 @@ class Hosts:
         if host == self.page:
             return Decision(True, Reason.OWN)
         if self.open:
-            return Decision(True, Reason.UNCONFIGURED if self.site.unconfigured else Reason.GRANTED)
+            return Decision(True, Reason.UNCONFIGURED)
         if self.catalog.same_party(host, self.page):
             cloak = self.catalog.path(host, "/", self.page) or self._other_trade(host)
             if cloak is None:
