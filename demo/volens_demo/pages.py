@@ -3,6 +3,7 @@
 # ruff: noqa: E501 (markup reads better unbroken)
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -32,6 +33,11 @@ class View:
     basket: int = 0
     current: str = ""
     volens: bool = True
+
+
+def typeset(text: str) -> str:
+    """French spaces: no line breaks before a double sign or inside quotation marks."""
+    return re.sub(r" (?=[:;?!»%€])", "\u00a0", text).replace("« ", "«\u00a0")
 
 
 def page(
@@ -67,7 +73,7 @@ def page(
 <nav aria-label="Rubriques"><ul>{nav}</ul></nav>
 </header>
 <main id="contenu" class="{"wide" if wide else "sheet"}" tabindex="-1">
-{main}
+{typeset(main)}
 </main>
 <footer class="foot"><p><b>{NAME}</b>, quotidien de démonstration. La ville, les gens et les agences sont inventés ; les requêtes sont vraies.</p>
 <ul><li><a href="/confidentialite">Politique de confidentialité</a></li><li><a href="/temoin">Témoin des tiers</a></li><li><a href="/visite">Visite guidée</a></li>{_choices(view)}</ul></footer>
@@ -121,7 +127,7 @@ def _picture(article: Article, *, sizes: str = "", lazy: bool = False) -> str:
 
 
 def ad(slot: str) -> str:
-    return f'<aside class="pub" aria-label="Publicité"><div id="{slot}" data-regie></div></aside>'
+    return f'<div class="pub"><div id="{slot}" data-regie></div></div>'
 
 
 def tags(view: View, mark: str = "") -> str:

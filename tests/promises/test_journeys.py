@@ -26,7 +26,7 @@ def fills_a_basket(visitor: Visitor) -> None:
     visitor.open("/boutique")
     page.get_by_role("button", name="Ajouter : Carnet de pêche").click()
     visitor.open("/").open("/boutique/panier")
-    assert page.locator("[data-total]").text_content() == "38,50 €"
+    assert page.locator("[data-total]").text_content() == "38,50\u00a0€"
     page.get_by_role("button", name="Retirer : Carnet de pêche").click()
     page.get_by_role("button", name="Commander").click()
     page.get_by_text("votre commande est notée").wait_for()
@@ -70,7 +70,7 @@ def writes_a_letter_over_two_pages(visitor: Visitor) -> None:
     assert page.get_by_label("Texte").input_value() == "Elle est promise pour mars."
     page.get_by_role("link", name="Continuer").click()
     page.get_by_text("Elle est promise pour mars.").wait_for()
-    page.get_by_label("Rubrique").select_option("Rivière")
+    page.get_by_label("Rubrique", exact=True).select_option("Rivière")
     page.get_by_role("button", name="Envoyer").click()
     page.get_by_text("La navette").wait_for()
     assert "rubrique Rivière" in page.locator(".letters").inner_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -57,7 +58,7 @@ class Visitor:
         )
         options = {"locale": "fr-FR", "viewport": {"width": 1280, "height": 800}, **options}
         self.context = browser.new_context(user_agent=self.agent, **options)
-        self.context.set_default_timeout(8000)
+        self.context.set_default_timeout(4000 if os.environ.get("VOLENS_DEMO") == "raw" else 8000)
         self.page = self.context.new_page()
         self._mark = 0
         self.agreed = False

@@ -40,7 +40,7 @@
     var kept = {};
     try { kept = JSON.parse(sessionStorage.getItem('brouillon')) || {}; } catch (error) { kept = {}; }
     draft.querySelectorAll('[name]').forEach(function (field) {
-      if (field.type === 'hidden' && !field.dataset.kept) return;
+      if (field.type === 'hidden' && !('kept' in field.dataset)) return;
       if (kept[field.name]) field.value = kept[field.name];
       field.addEventListener('input', function () { kept[field.name] = field.value; sessionStorage.setItem('brouillon', JSON.stringify(kept)); });
     });
