@@ -187,6 +187,7 @@ def rows(all_figures: dict[str, dict[str, Any]]) -> list[list[Any]]:
                 name, f["kib_extra"], f["requests_extra"], f["shown_ms"], f["script_ms_extra"], f["cls"] and round(f["cls"], 3),
                 "/".join(str(len(f[key])) if f[key] is not None else "-" for key in ("axe_notice", "axe_panel")),
                 count(f["leaks_before"]), count(f["leaks_late"]), count(f["leaks_refused"]), count(f["leaks_without_script"]),
+                remains if gone else None,
                 policy(csp),
             ]
         )  # fmt: skip
