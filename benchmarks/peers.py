@@ -238,6 +238,7 @@ def main() -> None:
             if errors := [line for line in log.read_text("utf-8", "replace").splitlines() if "ERROR" in line or "Traceback" in line]:
                 print("the demonstration's log has errors:", *errors[:5], sep="\n  ", file=sys.stderr)
         raw = json.loads((out / "results.json").read_text("utf-8"))
+        (out / "shots").mkdir(exist_ok=True)  # some phases take none
         shutil.copytree(out / "shots", options.work / "results" / "shots", dirs_exist_ok=True)
         shutil.copy(out / "results.json", options.work / "results")
     found = raw["results"]
