@@ -8,7 +8,7 @@ from typing import Any
 
 from volens.catalog import Catalog
 from volens.choice import Choice, Signals
-from volens.defaults import PURPOSES
+from volens.defaults import PURPOSES, unconfigured
 from volens.enforce.exchange import Exchange, Learnt, Memo, State
 from volens.enforce.hosts import Hosts
 from volens.enforce.html import Frame, Rewriter, Seen
@@ -63,6 +63,9 @@ def granted(*purposes: str, notice: Notice = NOTICE, services: Iterable[str] = (
 UNDECIDED = grant(NOTICE, None, Signals(), TODAY)
 REFUSED = granted()
 ACCEPTED = granted(*NOTICE.askable)
+OPEN_SITE = unconfigured(HOST)
+OPEN = granted(*OPEN_SITE.notice.askable, notice=OPEN_SITE.notice)
+"""A demonstration accepted whole: everything passes."""
 
 GUARD = "<script data-volens='{}'>guard()</script>"
 DRESS = '<volens-notice data-x="1"></volens-notice>'

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.enforce.making import ACCEPTED, CATALOG, HOST, PAGE, REFUSED, SITE, UNDECIDED, granted, header, hosts
+from tests.enforce.making import CATALOG, HOST, OPEN, OPEN_SITE, PAGE, REFUSED, SITE, UNDECIDED, granted, header, hosts
 from volens.enforce import headers
 from volens.enforce.headers import Pairs
 from volens.enforce.storage import Storage
 from volens.policy import Grant
+from volens.site import Site
 
 GA = "https://www.google-analytics.com"
 
@@ -21,8 +22,8 @@ def storage(grant: Grant = REFUSED) -> Storage:
     return Storage(SITE, grant, CATALOG)
 
 
-def answer(name: str, value: str, grant: Grant = REFUSED) -> list[bytes]:
-    return header(headers.from_application([(name.encode(), value.encode("latin-1"))], hosts(grant), PAGE), name.lower().encode())
+def answer(name: str, value: str, grant: Grant = REFUSED, site: Site = SITE) -> list[bytes]:
+    return header(headers.from_application([(name.encode(), value.encode("latin-1"))], hosts(grant, site), PAGE), name.lower().encode())
 
 
 # ---------------------------------------------------------------------------------------- Link, Refresh, reports
@@ -92,7 +93,7 @@ def test_other_refreshes_stay(value: str) -> None:
 )
 def test_what_reports_or_speculates_to_others_is_dropped(name: str, value: str) -> None:
     assert answer(name, value) == []
-    assert answer(name, value, ACCEPTED) == [value.encode()]
+    assert answer(name, value, OPEN, OPEN_SITE) == [value.encode()]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.enforce.making import ACCEPTED, DRESS, GUARD, HOST, TRACKERS, granted, latin, rewritten, unlatin
+from tests.enforce.making import ACCEPTED, DRESS, GUARD, HOST, OPEN, OPEN_SITE, TRACKERS, granted, latin, rewritten, unlatin
 from tests.enforce.test_oracle import HARMLESS
 from tests.enforce.test_oracle import TRACKERS as EVERY_KIND
 from tests.oracle import Load, texts, would_load
+from volens.enforce import html as html_module
 from volens.enforce.html import Seen, candidates
 
 GA = "www.google-analytics.com"
@@ -131,7 +132,8 @@ UNCHANGED = [
     "<a href='https://www.google-analytics.com/' title=x>plain links stay</a>",
     "<style>a{background:url(/x.png)} b{c:d} @media x{}</style>",
     "<style>a\0b</style><script>'\0'</script><title>\0</title><a b=\0 \0c>",
-    "<textarea>\n<script></textarea><xmp><b></xmp>",
+    "a</>b<p title='</>'></></p><script>'</>'</script><!-- </> -->",
+    "<textarea>\\n<script></textarea><xmp><b></xmp>",
     "<form action=/a><input formaction=/b></form><form action='https://unknown.example/pay'></form>",
     "<iframe src=/a></iframe><iframe src='about:blank'></iframe><iframe src='javascript:void(0)'></iframe>",
     "<svg><title>a&lt;b</title><style>a{b:c}</style><rect fill='url(#a)'/></svg>",
@@ -239,7 +241,8 @@ def test_granted_services_come_through_and_others_do_not() -> None:
     )
     assert [load.host for load in would_load(rewritten(page, granted("video"), bare=True), *OWN)] == ["video.example"]
     assert [load.host for load in would_load(rewritten(page, granted("reseaux-sociaux"), bare=True), *OWN)] == ["reseau.example"]
-    assert rewritten(page, ACCEPTED, bare=True) == page  # an open chain, granted whole
+    assert [load.host for load in would_load(rewritten(page, ACCEPTED, bare=True), *OWN)] == ["video.example", "reseau.example"]
+    assert rewritten(page, OPEN, site=OPEN_SITE, bare=True) == page
 
 
 def test_a_form_to_a_tracker_leads_to_our_page_and_one_to_a_bank_is_left() -> None:
@@ -421,11 +424,25 @@ def test_any_chunking_gives_the_same_page(page: str, size: int) -> None:
     assert rewritten(latin(page), size=size) == rewritten(latin(page))
 
 
+@given(documents, st.integers(1, 40), st.integers(1, 9))
+@nasty
+@example("<!-- a -- b --x> c --><p>" + "<!--" * 5, 3, 2)
+@example("<script>a<!--<script>b</script>c--></script><img src=//www.google-analytics.com/x>", 4, 3)
+def test_a_tokenizer_renewed_at_any_moment_gives_the_same_page(page: str, room: int, size: int) -> None:
+    whole = rewritten(latin(page))
+    before = html_module.RENEWAL
+    html_module.RENEWAL = room
+    try:
+        assert rewritten(latin(page), size=size) == whole
+    finally:
+        html_module.RENEWAL = before
+
+
 @given(documents)
 @nasty
 def test_with_everything_open_the_page_is_the_very_same(page: str) -> None:
     text = latin(page).replace("speculationrules", "")
-    made = rewritten(text, ACCEPTED, bare=True)
+    made = rewritten(text, OPEN, site=OPEN_SITE, bare=True)
     if "javascript:" not in page:
         assert made == text
 

@@ -28,10 +28,13 @@ class Decoder:
     def __init__(self, coding: str) -> None:
         self._coding = coding
         self._made: Any = None
+        self._ended = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """The decoded form of the next bytes; raises CodingError."""
         try:
+            if self._ended:
+                return
             if self._coding == "identity":
                 for at in range(0, len(data), 1 << 18):
                     yield data[at : at + (1 << 18)]
@@ -55,6 +58,9 @@ class Decoder:
                 yield piece
             if self._made.eof:
                 data, self._made = self._made.unused_data.lstrip(b"\0"), None  # members may follow each other
+                if self._coding == "deflate" or not (data[:2] == b"\x1f\x8b" or data in (b"", b"\x1f")):
+                    self._ended = True  # what follows is no part of the body (RFC 1952 §2.2; browsers ignore it too)
+                    return
             else:
                 data = self._made.unconsumed_tail
                 if not piece and not data:
@@ -67,6 +73,7 @@ class Decoder:
         while piece or not self._made.can_accept_more_data():
             yield piece
             if self._made.is_finished():
+                self._ended = True
                 break
             piece = self._made.process(b"", output_buffer_limit=PIECE)
 

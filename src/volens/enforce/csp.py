@@ -151,7 +151,7 @@ def own_sources(hosts: Hosts, port: str) -> list[str]:
 
 def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -> str:
     """Our policy for a page: empty where everything may be contacted."""
-    if hosts.open:
+    if hosts.chain:
         return ""
     own = own_sources(hosts, port)
     granted = _with_ports(
@@ -161,7 +161,7 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
     active: set[str] = set()
     for kind in ("script", "frame", "connect", "hint", "manifest"):
         active |= seen.used.get(kind, set())
-    image, style, font, media = (seen.used.get(kind, set()) for kind in ("image", "style", "font", "media"))
+    image, style, font, media = (set(seen.used.get(kind, ())) for kind in ("image", "style", "font", "media"))
     lists: list[tuple[str, set[str]]] = [
         ("img-src", image | style | set(learnt)),
         ("style-src", style),

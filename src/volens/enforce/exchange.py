@@ -7,10 +7,10 @@ through in bounded memory under a policy of what is already known of the site.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import re
 import threading
@@ -21,13 +21,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from volens.enforce import csp, guard, headers
-from volens.enforce.coding import CodingError, Decoder, Encoder, decoded
+from volens.enforce import charset, csp, guard, headers
+from volens.enforce.coding import PIECE, CodingError, Decoder, Encoder, decoded
 from volens.enforce.headers import Pairs, get, get_all, without
 from volens.enforce.hosts import PASSIVE, Hosts
 from volens.enforce.html import BACK, Frame, Rewriter, Seen, escape
 from volens.enforce.storage import Storage
 from volens.enforce.url import Target, resolve
+
+log = logging.getLogger("volens")
 
 WHOLE = 1 << 20
 """Largest body that is looked at as a whole, in bytes."""
@@ -42,14 +44,10 @@ _FRAMED = frozenset({"iframe", "embed", "object", "fencedframe"})
 _WORKERS = frozenset({"worker", "sharedworker"})
 _HTML = re.compile(r"\s*(text/html|application/xhtml\+xml)\s*(;|\Z)", re.IGNORECASE)
 _ACTIVE = re.compile(r"\s*(image/svg\+xml|text/xml|application/xml|application/[\w.-]+\+xml)\s*(;|\Z)", re.IGNORECASE)
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-_META_CHARSET = re.compile(rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _SNIFFED = re.compile(
     rb"[\t\n\f\r ]*(?:<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[\t\n\f\r >]|<!--)", re.IGNORECASE
 )
 """What a browser takes for HTML where no type is named (MIME Sniffing §7.1)."""
-_WIDE = {"utf-16": "utf-16-le", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be", "iso-2022-jp": "iso2022_jp"}
-"""Encodings whose markup isn't ASCII bytes, and their codecs; every other one passes as one character a byte."""
 
 
 class Dressing(Protocol):
@@ -124,10 +122,11 @@ class Page:
     charset: str
     seen: Seen
     changed: bool
+    codec: str = "latin-1"
 
     def body(self, path: bytes) -> bytes:
-        """The bytes to send for a page at ``path``."""
-        return path.join(self.parts)
+        """The bytes to send for a page at ``path`` (ASCII)."""
+        return charset.Text(self.codec).encode(path.decode("ascii")).join(self.parts)
 
     @property
     def size(self) -> int:
@@ -230,12 +229,12 @@ class Exchange:
         self._rewriter: Rewriter | None = None
         self._decoder: Decoder | None = None
         self._encoder: Encoder | None = None
-        self._text: codecs.IncrementalDecoder | None = None
-        self._codec = "latin-1"
+        self._text: charset.Text | None = None
+        self._first = b""  # of a streamed page, until its byte order mark can be told
+        self._nonced = ""
+        self._failed = self._worker = self._wide = self._unreadable = False
         self._declared = ""
         self._started = False
-        self._broken = False
-        self._headers: Pairs = []
         self.streams = False
 
     # ---------------------------------------------------------------- the request
@@ -326,7 +325,8 @@ class Exchange:
     def _guard_text(self, xml: bool) -> str:
         return f"//<![CDATA[\n{self.state.code}\n//]]>" if xml else self.state.code
 
-    def _frame(self, nonce: str) -> Frame:
+    def _frame(self, nonce: str, named: str = "") -> Frame:
+        """``named``: the encoding that must be named in front of our script, for a browser looks for it in 1024 bytes."""
         state = self.state
         own = csp.own_sources(state.hosts, "")[1:]
         granted = [h for s in state.hosts.grant.notice.services if state.hosts.grant.decide(s).allowed for h in s.hosts if not h.startswith("/")]
@@ -334,6 +334,8 @@ class Exchange:
             state.hosts, state.storage, answer=state.answer, own=[*own, *(g for g in granted if g not in own)], posted=state.posted
         )
         script = guard.markup(state.code, told, nonce=nonce, xml=self._xml) if state.code else ""
+        if script and named and not self._xml:
+            script = f'<meta charset="{escape(named)}">{script}'
 
         def dress(language: str) -> str:
             markup = state.dress(language).encode("ascii", "xmlcharrefreplace").decode()
@@ -343,7 +345,7 @@ class Exchange:
         if state.code:
             needs = csp.Needs(csp.hash_source(self._guard_text(self._xml)), csp.hash_source(state.style), not state.hosts.open)
             widen = lambda content: csp.widen(content, needs, "", self._denied)
-        return Frame(state.hosts, state.page, state.hosts.site.prefix, script, dress if self._dressed else None, widen)
+        return Frame(state.hosts, state.page, state.hosts.site.prefix, script, dress if self._dressed else None, widen, self._xml)
 
     def _nonce(self, pairs: Pairs) -> str:
         policies = [p for value in get_all(pairs, b"content-security-policy") for p in value.decode("latin-1").split(",") if p.strip()]
@@ -374,7 +376,7 @@ class Exchange:
             try:
                 text = decoded(body, coding, UNPACKED)
             except CodingError:
-                return self.withheld(common, body)
+                return self.withheld(status, common, body)
             if text is None:
                 status, pairs = self.head(status, pairs)
                 return status, pairs, self.feed(body) + self.finish()
@@ -415,10 +417,22 @@ class Exchange:
     def _other(self, kind: str, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
         if kind in ("active", "worker"):
             pairs = self._with_policy(pairs)
-        if kind == "worker" and self._coding(pairs) == "identity":
-            body = self._prelude() + body
-            pairs = [*without(pairs, b"content-length", b"etag", b"last-modified"), (b"content-length", b"%d" % len(body))]
-        return status, pairs, body
+        coding = self._coding(pairs)
+        if kind == "worker" and coding != "unknown":
+            with contextlib.suppress(CodingError):  # what cannot be read does not run either
+                encoder = Encoder(coding)
+                parts = [encoder.add(self._prelude()), *map(encoder.add, Decoder(coding).pieces(body)), encoder.end()]
+                body = b"".join(parts)
+                pairs = [*without(pairs, b"content-length", b"etag", b"last-modified"), (b"content-length", b"%d" % len(body))]
+        return status, self._seen_otherwise(status, pairs), body
+
+    def _seen_otherwise(self, status: int, pairs: Pairs) -> Pairs:
+        """HTML that is not asked for as a document passes as it is; a cache must not show it as one."""
+        types = get_all(pairs, b"content-type")
+        if self.state.document or not types or not (_HTML.match(types[-1].decode("latin-1")) or _ACTIVE.match(types[-1].decode("latin-1"))):
+            return pairs
+        more = () if self.state.destination else ("Accept", "X-Requested-With")
+        return headers.vary(pairs, *LOOKED_AT, *more)
 
     def _with_policy(self, pairs: Pairs) -> Pairs:
         policy = csp.ours(self.state.hosts, Seen(), self.state.ports, self._learnt.passive(self.state.page.host))
@@ -430,34 +444,18 @@ class Exchange:
         return state.worker_code.replace("__CONFIG__", json.dumps(told, separators=(",", ":"))).encode() + b"\n"
 
     def _rewrite(self, data: bytes, coding: str, nonce: str) -> Page:
-        codec, mark, charset = self._read_charset(data)
-        text = data[mark:].decode(codec, "replace" if codec != "latin-1" else "strict")
+        codec, mark, named = charset.read(data, self._declared)
+        text = charset.Text(codec)
         rewriter = Rewriter(self._frame(nonce))
-        made = rewriter.feed(text) + rewriter.finish()
+        made = rewriter.feed(text.decode(data[mark:], True)) + rewriter.finish()
         seen = rewriter.seen
         framed = f"{self.state.hosts.site.prefix}embed/" in made if not self.state.hosts.open else False
         policy = csp.ours(self.state.hosts, seen, self.state.ports)
         if not seen.changed:
-            return Page((data,), policy, False, charset, seen, False)
-        encoded = data[:mark] + made.encode(codec, "xmlcharrefreplace")
-        parts = tuple(encoded.split(BACK.encode(codec)))
-        return Page(parts, policy, framed, charset, seen, True)
-
-    def _read_charset(self, data: bytes) -> tuple[str, int, str]:
-        """(codec, length of the byte order mark, charset to name in the header or empty): HTML Standard §13.2.3.2."""
-        for sign, codec in ((b"\xef\xbb\xbf", "latin-1"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
-            if data.startswith(sign):
-                return codec, len(sign), ""
-        declared = _CHARSET.search(self._declared)
-        if declared:
-            return _WIDE.get(declared[1].lower(), "latin-1"), 0, ""
-        named = _META_CHARSET.search(data[:1024])
-        if named:
-            name = named[1].decode("ascii").lower()
-            if name.startswith("utf-16"):  # a meta that can be read is not UTF-16 (§13.2.3.3)
-                name = "utf-8"
-            return _WIDE.get(name, "latin-1"), 0, name if re.fullmatch(r"[\w.:-]{2,40}", name) else ""
-        return "latin-1", 0, ""
+            return Page((data,), policy, False, named, seen, False)
+        encoded = data[:mark] + text.encode(made)
+        parts = tuple(encoded.split(text.encode(BACK)))
+        return Page(parts, policy, framed, named, seen, True, codec)
 
     # ---------------------------------------------------------------- a streamed body
 
@@ -469,56 +467,78 @@ class Exchange:
         kind = self._kind(status, pairs, None)
         self._declared = (get(pairs, b"content-type") or b"").decode("latin-1")
         if kind == "worker":
-            self._headers = self._with_policy(without(common, b"content-length", b"etag"))
-            self.streams, self._encoder = True, None
-            return status, self._headers
+            coding = self._coding(pairs)
+            if coding == "unknown":
+                return status, self._with_policy(common)
+            self.streams = self._worker = True
+            self._decoder, self._encoder = Decoder(coding), Encoder(coding)
+            return status, self._with_policy(without(common, b"content-length", b"etag", b"last-modified"))
         if kind != "page":
-            return status, self._with_policy(common) if kind == "active" else common
+            return status, self._with_policy(common) if kind == "active" else self._seen_otherwise(status, common)
         coding = self._coding(pairs)
         nonce = self._nonce(pairs)
-        if coding == "unknown":
-            return status, self._page_head(self._text_only(common), None, nonce)
+        if coding == "unknown":  # not asked for, and nobody could read it: nothing of it is sent
+            self.streams, self._unreadable = True, True
+            return 502, [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
         self.streams = True
         self._decoder, self._encoder = Decoder(coding), Encoder(coding)
-        self._rewriter = Rewriter(self._frame(nonce))
+        self._nonced = nonce
         return status, self._page_head(common, None, nonce)
 
     def feed(self, chunk: bytes) -> bytes:
         """The next bytes of the body, rewritten."""
         if not self.streams:
             return chunk
-        if self._rewriter is None:  # a worker's script
-            if self._started:
-                return chunk
-            self._started = True
-            return self._prelude() + chunk
+        if self._unreadable:
+            return b""
         assert self._decoder is not None and self._encoder is not None
         out = []
         try:
             for piece in self._decoder.pieces(chunk):
                 out.append(self._encoder.add(self._pass(piece, False)))
         except CodingError:
-            self._broken = True  # what cannot be read is not sent
+            pass  # what cannot be read is not sent
         out.append(self._encoder.flush())
         return b"".join(out)
 
     def _pass(self, piece: bytes, last: bool) -> bytes:
-        assert self._rewriter is not None
+        if self._worker:
+            before, self._started = (b"" if self._started else self._prelude()), True
+            return before + piece
         before = b""
         if self._text is None:
-            codec, mark, _ = self._read_charset(piece)
+            piece, self._first = self._first + piece, b""
+            if len(piece) < 3 and not last:
+                self._first = piece
+                return b""
+            codec, mark, named = charset.read(piece, self._declared)
             before, piece = piece[:mark], piece[mark:]
-            self._codec = codec
-            self._text = codecs.getincrementaldecoder(codec)("replace")
-        made = self._rewriter.feed(self._text.decode(piece, last))
-        if last:
-            made += self._rewriter.finish()
-        return before + made.replace(BACK, self._path.decode()).encode(self._codec, "xmlcharrefreplace")
+            self._text = charset.Text(codec)
+            self._wide = codec in (charset.WIDE_LITTLE, charset.WIDE_BIG)
+            self._rewriter = Rewriter(self._frame(self._nonced, named))
+        if not self._failed:
+            assert self._rewriter is not None
+            try:
+                made = self._rewriter.feed(self._text.decode(piece, last))
+                if last:
+                    made += self._rewriter.finish()
+                return before + self._text.encode(made.replace(BACK, self._path.decode()))
+            except Exception:
+                log.exception("a page could not be rewritten; the rest of its text is served with third parties withheld")
+                self._failed = True
+        # A tag may lie across two pieces: what follows the last "<" waits for the next one.
+        piece, self._first = self._first + (b"" if self._wide else piece), b""
+        cut = piece.rfind(b"<")
+        if not last and cut >= max(0, len(piece) - PIECE):
+            piece, self._first = piece[:cut], piece[cut:]
+        return before + text_only(piece)
 
     def finish(self) -> bytes:
         """The rest of the body."""
-        if not self.streams or self._rewriter is None:
+        if not self.streams:
             return b""
+        if self._unreadable:
+            return UNREADABLE
         assert self._encoder is not None
         return self._encoder.add(self._pass(b"", True)) + self._encoder.end()
 
@@ -527,18 +547,26 @@ class Exchange:
     def _text_only(self, pairs: Pairs) -> Pairs:
         return [*without(pairs, b"link", b"refresh"), (b"content-security-policy", TEXT_ONLY.encode())]
 
-    def withheld(self, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
+    def withheld(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
         """The text with everything third-party withheld: what is served where we cannot do better, never the raw page."""
-        for key, value in pairs:
-            if key.lower() == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-                return 502, [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")], b"The page could not be read.\n"
-        made = text_only(body)
+        content_type = (get(pairs, b"content-type") or b"").decode("latin-1")
+        if content_type.strip() and not _HTML.match(content_type) and not _ACTIVE.match(content_type):
+            return status, pairs, body
+        if self._coding(pairs) != "identity":
+            return 502, [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")], UNREADABLE
+        codec, mark, _ = charset.read(body, content_type)
+        text = charset.Text(codec)
+        made = body[:mark] + text.encode(text_only(text.decode(body[mark:], True).encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass"))
         kept = without(self._text_only(pairs), b"content-length", b"etag", b"last-modified")
-        return 200, [*kept, (b"cache-control", b"no-store"), (b"content-length", b"%d" % len(made))], made
+        return status, [*kept, (b"cache-control", b"no-store"), (b"content-length", b"%d" % len(made))], made
 
 
+UNREADABLE = b"The page could not be read.\n"
 TEXT_ONLY = "default-src 'self' data:; script-src 'none'; style-src 'self' 'unsafe-inline'; object-src 'none'; frame-src 'none'"
-_ACTS = re.compile(rb"<(/?)(script|link|meta|iframe|frame|object|embed|form|base)(?=[\s/>])", re.IGNORECASE)
+_ACTS = re.compile(rb"<(/?)(script|link|meta|iframe|frame|object|embed|form|base|portal|fencedframe)(?=[\s/>]|\Z)", re.IGNORECASE)
+_NAMES_CHARSET = re.compile(
+    rb"(?:\s+http-equiv=[\"']?content-type[\"']?\s+content=[\"'][\w/;= .:-]*[\"']|\s+charset=[\"']?[\w.:-]+[\"']?)\s*/?>", re.IGNORECASE
+)
 
 
 def text_only(body: bytes) -> bytes:
@@ -548,8 +576,8 @@ def text_only(body: bytes) -> bytes:
         name = found[2].lower()
         if name == b"script":
             return found[0] if found[1] else b'<script type="text/plain"'
-        if name == b"meta":
-            return found[0] if not re.match(rb"[^>]*http-equiv", body[found.end() : found.end() + 2000], re.IGNORECASE) else b"<volens-meta"
+        if name == b"meta" and _NAMES_CHARSET.match(body, found.end()):
+            return found[0]
         return b"<" + found[1] + b"volens-" + name
 
     return _ACTS.sub(one, body)

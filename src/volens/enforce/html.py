@@ -93,7 +93,16 @@ _DATA_MARKUP = re.compile(r"data:\s*(?:text/html|image/svg|application/xhtml|[a-
 _DATA_ACTS = re.compile(r"<(?:script|link|meta|iframe|form|base)|script%|%3c(?:script|link|meta|iframe|form|base)|;base64", re.IGNORECASE)
 _SET_URL = re.compile(r"[\s,]*(\S+)")
 _SET_REST = re.compile(r"(?:[^,(]|\([^)]*(?:\)|\Z))*")
-_NULL = "\ue000"
+_NULL, _EMPTY, _EMPTY_HELD = "\ue000", "</>", "</\ue001>"
+RENEWAL = 1 << 20
+"""Characters after which a new tokenizer goes on: the old one keeps all it was ever given."""
+_OPENING = re.compile(r"<[a-zA-Z/!?]")
+_COMMENT = "<!--x"
+"""Makes a new tokenizer go on inside a comment."""
+_EXPANDED = re.compile(
+    r"<(script|style|title|textarea|iframe|noscript|xmp|noembed|noframes|plaintext)((?:\s+[^\s=/>]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*)\s*/>", re.IGNORECASE
+)
+_WHOLE_TAG = re.compile(r"<(?:\"[^\"]*\"|'[^']*'|[^<>\"'])*>")
 _CLOSE_ALL = '"\'>--></title></textarea></style></script></xmp></iframe></noembed></noframes>'
 """Ends whatever a noscript element may have left open for a browser that runs no scripts."""
 
@@ -210,7 +219,11 @@ class Rewriter:
         self._select = self._frameset = False
         self._cdata = False  # in foreign text that the tokenizer takes for markup
         self._unclosed = False
-        self._returns = self._nulls = False
+        self._returns = self._nulls = self._empties = False
+        self._held = ""  # the beginning of what may be one thing
+        self._recent: list[str] = []  # what this tokenizer was given, and how much of it came out as tokens
+        self._fed = self._taken = self._drop = 0
+        self._room = RENEWAL
         self._templates: list[str] = []  # what each open template holds: "", "table", or "column"
         self._guarded = fragment or not frame.guard
         self._opened = fragment or frame.dress is None
@@ -249,23 +262,77 @@ class Rewriter:
         if "\0" in text and self._nest == 0:
             self._nulls = True  # the tokenizer would write U+FFFD, which the page's encoding may not have
             text = text.replace("\0", _NULL)
-        return self._as_it_came(self._walk(self._tokenizer.feed(text)))
+        text = self._held + text
+        cut = len(text) - 2 if text.endswith("</") else len(text) - text.endswith("<")
+        if self._frame.xml and self._nest == 0:
+            last = text.rfind("<")
+            cut = last if last >= 0 and not _WHOLE_TAG.match(text, last) and len(text) - last < RENEWAL else cut
+        self._held, text = text[cut:], text[:cut]
+        if self._frame.xml and self._nest == 0 and "/>" in text:
+            text = _EXPANDED.sub(r"<\1\2></\1>", text)  # an HTML tokenizer would take all that follows for its text
+        return self._as_it_came(self._tokens(text))
+
+    def _tokens(self, text: str) -> str:
+        if _EMPTY in text and self._nest == 0:
+            self._empties = True  # the tokenizer, as a browser, makes nothing of it; here it must be seen to pass
+            text = text.replace(_EMPTY, _EMPTY_HELD)
+        self._recent.append(text)
+        self._fed += len(text)
+        made = self._walk(self._tokenizer.feed(text))
+        return made + self._renew() if self._fed > self._room else made
+
+    def _renew(self) -> str:
+        """Go on with a new tokenizer in the same state, and let out what is text for certain: memory stays bounded by the longest
+        tag, not by what has passed or what has no tags at all."""
+        pending = self._fed - self._taken
+        tail = "".join(self._recent)[-pending:] if pending else ""
+        before, settled = "", len(tail)
+        if self._raw:
+            before = f"<{self._raw}>"
+            settled = 0 if self._raw == "script" and "<!--" in tail else tail.rfind("<") if "<" in tail else settled
+        elif self._drop or (tail.startswith("<!--") and len(tail) > 64):
+            before, settled = _COMMENT, settled - 3
+        elif opening := _OPENING.search(tail):
+            settled = opening.start()
+        reference = tail.rfind("&", max(0, settled - 40), settled)
+        settled = max(0, reference if reference >= 0 else settled)
+        if not (self._opened and self._guarded) or self._cdata:
+            settled = 0
+        if before == _COMMENT:
+            if settled or self._drop:
+                self._drop = len(_COMMENT)
+            else:
+                before = ""
+        made, rest = tail[:settled], tail[settled:]
+        self._tokenizer = Tokenizer(resolve_references=False, capture_source=True)
+        for _ in self._tokenizer.feed(before):
+            pass
+        self._recent, self._fed, self._taken, self._room = [rest], len(rest), 0, max(RENEWAL, 2 * len(rest))
+        if made and self._raw:
+            made = self._in_raw(made)
+        return made + self._walk(self._tokenizer.feed(rest))
 
     def _as_it_came(self, made: str) -> str:
+        if self._empties:
+            made = made.replace(_EMPTY_HELD, _EMPTY)
         if self._returns:
             made = made.replace("\f", "\r")
         return made.replace(_NULL, "\0") if self._nulls else made
 
     def finish(self) -> str:
         """The rest, and the notice where no token opened a body."""
+        early = ""
+        if self._held:
+            self._held, text = "", self._held
+            early = self._tokens(text)
         rest = list(self._tokenizer.close())
         self._unclosed = bool(self._raw) or any(t.type is COMMENT and not (t.source or "").endswith(">") for t in rest)
-        out = self._walk(iter(rest))
+        out = early + self._walk(iter(rest))
         self._unclosed = self._unclosed or bool(self._raw)
         out += self._leave_raw()
-        if not self._guarded:
+        if not self._guarded and not self._frame.xml:
             out += self._guard()
-        if not self._opened:
+        if not self._opened and not self._frame.xml:
             out += self._dress()
         return self._as_it_came(out)
 
@@ -279,12 +346,18 @@ class Rewriter:
         look_up, is_open = self._handlers.get, self._frame.hosts.open
         if is_open:  # everything may be contacted: only raw text and the page's language matter
             look_up = self._open_handlers.get
+        taken = 0
         for token in tokens:
             source = token.source
             if source is None:  # text
                 text: str = token.data  # type: ignore[assignment]
+                taken += len(text)
                 append(self._in_raw(text) if self._raw else text)
-            elif (tag := token.tag) is None:  # a character reference, a comment, a doctype
+                continue
+            taken += len(source)
+            if (tag := token.tag) is None:  # a character reference, a comment, a doctype
+                if self._drop:
+                    source, taken, self._drop = source[self._drop :], taken - self._drop, 0
                 append(self._in_raw(source) if self._raw else source)
                 if self._foreign and source.startswith("<![CDATA[") and not source.endswith("]]>"):
                     self._cdata = True
@@ -309,12 +382,14 @@ class Rewriter:
                 append(self._end(token))
             else:
                 append(source)
+        self._taken += taken
         return "".join(out)
 
     def _prologue(self, tokens: Iterator[Token], append: Callable[[str], None]) -> None:
         """Until body is open: where the guard and the notice go in. Leaves ``tokens`` where the walk goes on."""
         for token in tokens:
             kind, source, tag = token.type, token.source, token.tag or ""
+            self._taken += len(token.data or "" if source is None else source)
             if kind is TEXT or kind is REFERENCE:
                 text: str = token.data if source is None else source  # type: ignore[assignment]
                 if self._raw:
@@ -661,6 +736,7 @@ class Rewriter:
         add = ""
         srcdoc, src = token.attr("srcdoc"), token.attr("src")
         if srcdoc is not None:
+            srcdoc = srcdoc.replace(_EMPTY_HELD, _EMPTY)
             if self._depth >= MAX_DEPTH:
                 rename["srcdoc"] = WITHHELD + "srcdoc"
             else:

@@ -322,7 +322,7 @@ class Visit:
             return self._exchange.whole(status, pairs, body)
         except Exception:
             log.exception("a page could not be rewritten; its text is served with third parties withheld")
-            return self._exchange.withheld(_safe_headers(pairs), body)
+            return self._exchange.withheld(status, _safe_headers(pairs), body)
 
     def head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
         """Status and headers before the body."""
