@@ -57,13 +57,13 @@ class AsgiFace:
             await self._app({**scope, "headers": visit.forward, "consent": visit.grant}, receive, send)
             return
         if visit.own:
-            await self._own(visit, receive, send)
+            await self._own(visit, receive, send, scope.get("method", "GET") == "HEAD")
             return
         extensions = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in _UNSEEN}
         inner = {**scope, "headers": visit.forward, "extensions": extensions, "consent": visit.grant}
         await self._app(inner, receive, _Answer(visit, send, scope.get("method", "GET")))
 
-    async def _own(self, visit: Visit, receive: Receive, send: Send) -> None:
+    async def _own(self, visit: Visit, receive: Receive, send: Send, bodyless: bool) -> None:
         body = bytearray()
         while True:
             message = await receive()
@@ -81,13 +81,13 @@ class AsgiFace:
             await asyncio.wait([waiting])  # not awaited itself: a visitor who leaves must not take the record back
             result: Any = waiting.exception() or waiting.result()
             answer = answer.then(result)
-        await _reply(send, answer)
+        await _reply(send, answer, bodyless)
 
 
-async def _reply(send: Send, reply: Reply) -> None:
+async def _reply(send: Send, reply: Reply, bodyless: bool = False) -> None:
     pairs = [*reply.pairs, (b"content-length", b"%d" % len(reply.body))]
     await send({"type": "http.response.start", "status": reply.status, "headers": pairs})
-    await send({"type": "http.response.body", "body": reply.body})
+    await send({"type": "http.response.body", "body": b"" if bodyless else reply.body})
 
 
 class _Answer:

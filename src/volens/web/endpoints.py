@@ -28,7 +28,7 @@ from volens.enforce.csp import hash_source
 from volens.enforce.headers import cookies, expiries, get, get_all
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
-from volens.errors import ChoiceError, StoreBusy, StoreError
+from volens.errors import ChoiceError, StoreError
 from volens.ledger.record import Count, Record, new_id
 from volens.notice import Service
 from volens.policy import Decision, Grant, Reason, grant
@@ -273,6 +273,17 @@ class Endpoints:
         decision = hosts.decide(target.host, "frame") if target.host else Decision(False, Reason.UNKNOWN)
         return target, asked.site.notice.service.get(decision.service), decision
 
+    def _once(self, asked: Asked, fields: Fields, hour: int | None = None) -> str:
+        """What a placeholder's own *Just this one* carries: markup that names the address by itself shows the placeholder first."""
+        hour = int(self._gateway.now().timestamp() // 3600) if hour is None else hour
+        message = f"once {asked.request.scheme}://{asked.request.host} {hour} {fields.get('u')}".encode("utf-8", "replace")
+        return hmac.new(self._gateway.token_key, message, hashlib.sha256).hexdigest()[:32]
+
+    def _once_holds(self, asked: Asked, fields: Fields) -> bool:
+        token, hour = fields.get("once").encode("utf-8", "replace"), int(self._gateway.now().timestamp() // 3600)
+        known = any([hmac.compare_digest(token, self._once(asked, fields, h).encode()) for h in (hour, hour - 1)])
+        return known and self._same_origin(asked) is not False
+
     def _frame(self, asked: Asked) -> Reply:
         fields = self._query(asked)
         target, service, decision = self._embedded(asked, fields)
@@ -280,16 +291,17 @@ class Endpoints:
             return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
         screens = self._screens(asked)
         url = text_of(target)
-        if decision.allowed or (fields.get("once") == "1" and self._same_origin(asked)):
+        if decision.allowed or self._once_holds(asked, fields):
             behaviour = [(n, v) for n, v in fields.pairs if n in ("allow", "sandbox", "referrerpolicy", "title", "name", "allowfullscreen")]
             sources = " ".join(_frame_sources(target, service))
             reply = self.page(asked.site, 200, screens.playing(url, behaviour), frame=sources)
             # players ask which site shows them, and refuse to play where nobody says
             pairs = [(k, b"strict-origin-when-cross-origin" if k == b"referrer-policy" else v) for k, v in reply.pairs]
             return Reply(200, pairs, reply.body)
-        own = asked.site.prefix + "embed/frame?" + asked.request.target.partition(b"?")[2].decode("latin-1")
+        own = asked.site.prefix + "embed/frame?" + _without_once(asked)
         entry = service or self._gateway.catalog.host(target.host)
-        return self.page(asked.site, 200, screens.frame(entry, url, self._language(asked, fields), own))
+        once = f"{own}&once={self._once(asked, fields)}"
+        return self.page(asked.site, 200, screens.frame(entry, url, self._language(asked, fields), own, once=once))
 
     def _script(self, asked: Asked) -> Reply:
         """The document that stands where a script showed something: the placeholder, then the script alone under its own policy."""
@@ -306,10 +318,10 @@ class Endpoints:
             # It works on the page around it: allowing it means making that page again.
             entry = service or self._gateway.catalog.host(target.host)
             text = self._screens(asked).frame(
-                entry, url, self._language(asked, fields), local(page_path.removesuffix("&once=1")), whole_page=True
+                entry, url, self._language(asked, fields), local(page_path), whole_page=True
             )
             return self.page(asked.site, 200, text)
-        if decision.allowed or (fields.get("once") == "1" and self._same_origin(asked)):
+        if decision.allowed or self._once_holds(asked, fields):
             data = "".join(
                 f' {name}="{_attribute(value)}"'
                 for name, value in fields.pairs
@@ -331,9 +343,10 @@ class Endpoints:
                 *_SECURITY,
             ]
             return Reply(200, pairs, text.encode("ascii", "xmlcharrefreplace"))
-        own = asked.site.prefix + "embed/script?" + asked.request.target.partition(b"?")[2].decode("latin-1")
+        own = asked.site.prefix + "embed/script?" + _without_once(asked)
         entry = service or self._gateway.catalog.host(target.host)
-        return self.page(asked.site, 200, self._screens(asked).frame(entry, url, self._language(asked, fields), own))
+        once = f"{own}&once={self._once(asked, fields)}"
+        return self.page(asked.site, 200, self._screens(asked).frame(entry, url, self._language(asked, fields), own, once=once))
 
     def _out(self, asked: Asked) -> Reply:
         """A form of the site's page that leads to a host not allowed: said plainly, and sent only by the visitor's own press."""
@@ -388,7 +401,10 @@ class Endpoints:
 
     def _came_from(self, asked: Asked) -> str:
         """The page the visitor came from, for a plain link back only: never for a redirect."""
-        referrer = urlsplit((get(asked.request.pairs, b"referer") or b"").decode("latin-1"))
+        try:
+            referrer = urlsplit((get(asked.request.pairs, b"referer") or b"").decode("latin-1"))
+        except ValueError:
+            return "/"
         if referrer.netloc.lower() == asked.request.host:
             return local(referrer.path + (f"?{referrer.query}" if referrer.query else ""))
         return "/"
@@ -503,7 +519,10 @@ class Endpoints:
             return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body)
 
         if choice.refuses_all and not held:
-            self._gateway.store.count(Count(site.name, now.date(), notice.digest, surface, language, asked.grant.gpc))
+            try:
+                self._gateway.store.count(Count(site.name, now.date(), notice.digest, surface, language, asked.grant.gpc))
+            except StoreError as error:  # a refusal takes effect whatever becomes of its count
+                log.error("a refusal took effect but could not be counted: %s", error)
             return reply(None)
         granted = grant(notice, choice, _NO_SIGNALS, now.date())
         record = Record(
@@ -523,7 +542,7 @@ class Endpoints:
         )
         try:
             future: Future[Any] = self._gateway.store.append(record, notice)
-        except StoreBusy as error:
+        except StoreError as error:
             future = Future()
             future.set_exception(error)
         if choice.refuses_all:
@@ -597,13 +616,19 @@ _NO_SIGNALS = Signals()
 
 def local(path: str) -> str:
     """A path of this site and nothing else: no scheme, no host, no control character; ``/`` in doubt."""
-    if not path.startswith("/") or len(path) > 4096 or re.match(r"/[/\\\t\n\r]", path) or re.search(r"[\x00-\x20\x7f\\]", path):
+    if not path.startswith("/") or len(path) > 4096 or re.match(r"/[/\\\t\n\r]", path) or re.search(r"[\x00-\x20\x7f\\\ud800-\udfff]", path):
         return "/"
     return path
 
 
 def _attribute(value: str) -> str:
     return value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _without_once(asked: Asked) -> str:
+    """The query of a placeholder's own address."""
+    query = asked.request.target.partition(b"?")[2].decode("latin-1")
+    return "&".join(part for part in query.split("&") if not part.startswith("once="))
 
 
 def _frame_sources(target: Target, service: Service | None) -> list[str]:

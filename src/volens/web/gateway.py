@@ -224,14 +224,14 @@ class Visit:
         self._gateway, self.site, self._request = gateway, site, request
         self.grant, self._choice, self._record, self._host = granted, choice, record, host
         path = request.target.partition(b"?")[0]
-        self.left = gateway.bypassed or any(_glob(pattern).fullmatch(path.decode("latin-1")) for pattern in site.leave)
+        self.left = gateway.bypassed or _left_alone(site, request.target)
         self.own = path.startswith(site.prefix.encode()) or path == site.prefix.rstrip("/").encode()
         self._gate: tuple[Gate, Decision] | None = None
         self._refused_path = False
-        if not self.own and not self.left:
+        if not self.own and not gateway.bypassed:
             self._gate = gates.closed(site.gates, request.method, request.target, granted, request.pairs)
             self.own = self._gate is not None
-            self._refused_path = not self.own and self._collects()
+            self._refused_path = not self.own and not self.left and self._collects()
             self.own = self.own or self._refused_path
         self.forward: Pairs = []
         if not self.own:
@@ -340,6 +340,15 @@ class Visit:
     def finish(self) -> bytes:
         """Its end."""
         return b"" if self.left else self._exchange.finish()
+
+
+def _left_alone(site: Site, target: bytes) -> bool:
+    """Whether the operator leaves this path alone, however an application may spell it: in doubt it is enforced."""
+    patterns = [_glob(pattern) for pattern in site.leave]
+    return bool(patterns) and all(
+        any(pattern.fullmatch(path) or pattern.fullmatch(path.rstrip("/")) or pattern.fullmatch(path.rstrip("/") + "/") for pattern in patterns)
+        for path in gates.spellings(target)
+    )
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from volens.enforce.exchange import WHOLE
 from volens.web.gateway import Gateway, Visit
@@ -29,8 +29,9 @@ def _pairs(environ: Environ) -> Pairs:
 def request_of(environ: Environ) -> Request:
     """The request of an environ. The raw path is the server's where it tells (REQUEST_URI, RAW_URI), else made again."""
     raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
-    if not raw:
-        path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
+    path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
+    if not raw or (raw.startswith("/") and unquote_to_bytes(raw.partition("?")[0]) != path.encode("latin-1", "replace")):
+        # What the application reads is what is judged, where a server has rewritten the path.
         raw = quote(path.encode("latin-1"), safe="/%:;,+@!$&'()*~=-._")
         if environ.get("QUERY_STRING"):
             raw += "?" + environ["QUERY_STRING"]
@@ -96,15 +97,16 @@ class WsgiFace:
                 answer = answer.then(result)
             reply = answer
         start_response(_status(reply.status), [*_headers(reply.pairs), ("content-length", str(len(reply.body)))])
-        return [reply.body]
+        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [reply.body]
 
 
 def _answer(app: Application, environ: Environ, start_response: StartResponse, visit: Visit) -> Iterable[bytes]:
     started: list[Any] = []
     written: list[bytes] = []
+    sent: list[bool] = []
 
     def start(status: str, head: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-        if exc_info and started and started[-1] is None:  # headers are out: PEP 3333 asks to raise again
+        if exc_info and sent:  # headers are out: PEP 3333 asks to raise again
             raise exc_info[1].with_traceback(exc_info[2])
         started[:] = [status, head, exc_info]
         return written.append
@@ -113,6 +115,7 @@ def _answer(app: Application, environ: Environ, start_response: StartResponse, v
     parts = iter(made)
 
     def send(pairs: Pairs, code: int, status: str) -> None:
+        sent.append(True)
         line = status if status[:3] == str(code) else _status(code)
         start_response(line, _headers(pairs), *([started[2]] if started[2] else []))
 
@@ -139,8 +142,8 @@ def _answer(app: Application, environ: Environ, start_response: StartResponse, v
             send(pairs, code, status)
             yield visit.feed(data)
             for part in parts:
-                if sent := visit.feed(b"".join(written) + part):
-                    yield sent
+                if fed := visit.feed(b"".join(written) + part):
+                    yield fed
                 written.clear()
             yield visit.finish()
         finally:

@@ -1,0 +1,149 @@
+"""A gateway over a real ledger, and a visitor's browser reduced to what it sends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.enforce.making import CATALOG, HOST, NOTICE, NOW, SITE
+from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag
+from volens.errors import StoreUnavailable
+from volens.ledger.record import Count, Record
+from volens.ledger.sqlite import SqliteStore
+from volens.notice import Notice
+from volens.site import Site
+from volens.web.gateway import Gateway
+from volens.web.messages import Pairs, Reply, Request, Waiting
+
+KEYS = (b"k" * 32, b"o" * 32)
+ORIGIN = f"https://{HOST}"
+SAME = [(b"sec-fetch-site", b"same-origin")]
+FORM = b"application/x-www-form-urlencoded"
+
+
+class Clock:
+    """The time, moved by hand."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Down(SqliteStore):
+    """A ledger whose disk is gone: every call that needs it fails, at once or through its future."""
+
+    at_once = False
+
+    def append(self, record: Record, notice: Notice) -> Future[Record]:
+        if self.at_once:
+            raise StoreUnavailable("the disk is gone")
+        future: Future[Record] = Future()
+        future.set_exception(StoreUnavailable("the disk is gone"))
+        return future
+
+    def count(self, refusal: Count) -> None:
+        raise StoreUnavailable("the disk is gone")
+
+
+class Held(SqliteStore):
+    """A ledger that makes nothing durable until it is told to."""
+
+    waiting: list[tuple[Future[Record], Record, Notice]]
+
+    def append(self, record: Record, notice: Notice) -> Future[Record]:
+        future: Future[Record] = Future()
+        self.__dict__.setdefault("waiting", []).append((future, record, notice))
+        return future
+
+
+def gateway(
+    folder: Path, store: type[SqliteStore] = SqliteStore, site: Site | None = SITE, keys: tuple[bytes, ...] = KEYS, **more: Any
+) -> Gateway:
+    clock = more.pop("now", Clock())
+    return Gateway(site, CATALOG, store(folder / "ledger.db"), keys, now=clock, **more)
+
+
+def request(
+    method: str, target: str | bytes, pairs: Pairs = [], *, host: str = HOST, scheme: str = "https", client: str = "192.0.2.1"
+) -> Request:  # noqa: B006
+    raw = target.encode("latin-1") if isinstance(target, str) else target
+    return Request(method, raw, [(b"host", host.encode()), *pairs], scheme, host, client)
+
+
+def settle(answer: Reply | Waiting) -> Reply:
+    """As a face does."""
+    if isinstance(answer, Reply):
+        return answer
+    try:
+        result: Any = answer.future.result(10)
+    except Exception as error:
+        result = error
+    return answer.then(result)
+
+
+def send(made: Gateway, method: str, target: str | bytes, pairs: Pairs = [], body: bytes = b"", **more: Any) -> Reply:  # noqa: B006
+    """One of our own pages."""
+    visit = made.visit(request(method, target, pairs, **more))
+    assert visit.own, target
+    return settle(visit.answer(body))
+
+
+def header(reply: Reply, name: str) -> list[str]:
+    return [value.decode("latin-1") for key, value in reply.pairs if key.lower() == name.encode()]
+
+
+def cookies_of(reply: Reply) -> dict[str, str]:
+    """What a browser would hold after it; expired ones are ''."""
+    found = {}
+    for line in header(reply, "set-cookie"):
+        name, _, value = line.partition(";")[0].partition("=")
+        found[name] = value
+    return found
+
+
+class Visitor:
+    """Holds cookies, answers notices."""
+
+    def __init__(self, made: Gateway, **more: Any) -> None:
+        self.gateway, self.more = made, more
+        self.jar: dict[str, str] = {}
+
+    def cookie(self) -> Pairs:
+        return [(b"cookie", "; ".join(f"{n}={v}" for n, v in self.jar.items()).encode())] if self.jar else []
+
+    def send(self, method: str, target: str | bytes, pairs: Pairs = [], body: bytes = b"") -> Reply:  # noqa: B006
+        reply = send(self.gateway, method, target, [*self.cookie(), *pairs], body, **self.more)
+        for name, value in cookies_of(reply).items():
+            if value:
+                self.jar[name] = value
+            else:
+                self.jar.pop(name, None)
+        return reply
+
+    def choose(self, fields: str, pairs: Pairs = SAME, *, target: str = "/_volens/choice", kind: bytes = FORM) -> Reply:
+        body = fields if kind != FORM else f"notice={NOTICE.short}&back=%2Fa&{fields}"
+        return self.send("POST", target, [(b"content-type", kind), *pairs], body.encode())
+
+    def granted(self) -> set[str]:
+        """What is permitted now, by what the application is told."""
+        visit = self.gateway.visit(request("GET", "/a", self.cookie(), **self.more))
+        told = dict(visit.forward)[b"volens-consent"].decode()
+        return {word for word in re.split(r",\s*", told) if "=?0" not in word} - {"technique"}
+
+
+def forged(choice: Choice, keys: tuple[bytes, ...] = KEYS, site: str = HOST, record: str = "0" * 26) -> Pairs:
+    """Cookies for any choice, made with any key."""
+    tag = RecordTag.sign(keys, site, record, choice)
+    return [(b"cookie", f"{COOKIE}={choice.text()}; {RECORD_COOKIE}={tag.text()}".encode())]
+
+
+Make = Callable[..., Gateway]
