@@ -68,7 +68,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       const { hostname, pathname, search } = address(url);
       return (
         hostname &&
-        (hostname == at.hostname ? paths.test(pathname + search) && 2 : denied(hostname) ? 2 : !hosts(hostname))
+        (denied(hostname) || paths.test(pathname + search) ? 2 : hostname != at.hostname && !hosts(hostname))
       );
     });
 
@@ -127,6 +127,19 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     const refuse: Patch = async () => {
       throw refusal();
     };
+
+    // What a choice refused goes, with the means the page is about to lose.
+    if (config.c && doc)
+      attempt(() => {
+        const { indexedDB: bases, caches } = realm;
+        const drop = (object: Any, method: string, all: Promise<Any[]>): void => {
+          const old = object[method];
+          all.then((names) => each(names, (x) => items((x = x.name ?? x)) || apply(old, object, [x])));
+        };
+        each([realm.localStorage, realm.sessionStorage], (area) => each(Object.keys(area), (x) => items(x) || area.removeItem(x)));
+        drop(bases, "deleteDatabase", bases.databases());
+        drop(caches, "delete", caches.keys());
+      });
 
     wrap(proto("Document"), "cookie", (_me, _args, go) =>
       [...go().split("; ").filter((text: string) => text && cookies(named(text))), ...Array.from(jar.values(), (text) => text.split(";")[0]!.trim())].join("; "), "get");
@@ -239,8 +252,8 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     if (!realm.document) return;
     // --- Windows: what script inserts, and the realms it makes by inserting.
     const all = (node: Any): Any[] => [node, ...node.querySelectorAll(judged)];
-    const meet = (el: Any): void => el.contentDocument;
-    const touch = (node: Any): void => each(all(node), meet);
+    // Our own placeholders carry their own policy and no script of the page's.
+    const meet = (el: Any): void => (el.src + "").startsWith(at + "embed") || el.contentDocument;
     const set = proto("Element").setAttribute;
     const scan = (el: Any): void =>
       each(el.attributes, ({ name, value }) => {
@@ -248,7 +261,11 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
         if (now != value) apply(set, el, [name, now]);
       });
     // The load of a blank frame is heard while it is inserted, by the parser too; document.open forgets who listens.
-    const observer = new MutationObserver((records) => each(records, (record) => each(record.addedNodes, touch)));
+    let frames = 0;
+    const observer = new MutationObserver(() => {
+      if (frames != realm.length) each(realm.document.querySelectorAll("iframe,frame,object,embed"), meet);
+      frames = realm.length;
+    });
     const heard = (event: Event): void => meet(event.target);
     const watch = (): void => {
       const { document } = realm;
@@ -291,7 +308,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       each(nodes, scan);
       if (html) watch();
       const out = go();
-      if (html && /frame|object/i.test(args as Any)) each([realm.document, me], touch);
+      if (html && /frame|object/i.test(args as Any)) each([realm.document, me], (x) => x.querySelectorAll && each(all(x), meet));
       each(nodes, meet);
       return out;
     };
@@ -347,6 +364,13 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     found.disconnect();
     inside.host = host;
     doc.body.before(host);
+    // The page's end and what has the focus can be scrolled out from under the first layer.
+    attempt(() => {
+      const room = new CSSStyleSheet();
+      const shown = "html:has(>volens-notice[data-ask]:not([data-answered]))";
+      room.replaceSync(`${shown}{scroll-padding-bottom:38vh}${shown}:after{content:"";display:block;height:38vh}`);
+      doc.adoptedStyleSheets.push(room);
+    });
     // The answer's code is on its way before the press is over.
     when(host, "pointerover", () => late(() => 0));
     const root = host.shadowRoot || host;

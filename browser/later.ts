@@ -86,7 +86,7 @@ async function band({ config, host }: Inside): Promise<void> {
   if (!root) return;
   const page = await new Promise<Document>((done, fail) => {
     const request = new XMLHttpRequest();
-    request.open("GET", `${new URL(config.p!, document.baseURI).origin}${config.p}band?language=${host.lang}&back=${encodeURIComponent(location.pathname + location.search)}`);
+    request.open("GET", `${self.origin}${config.p}band?language=${host.lang}&back=${encodeURIComponent(location.pathname + location.search)}`);
     request.responseType = "document"; // not text: pages with Trusted Types may not parse any
     request.onload = () => (request.response ? done(request.response as Document) : fail(request));
     request.onerror = fail;
@@ -135,7 +135,7 @@ export async function follow(inside: Inside, answer?: Answer): Promise<void> {
   location.reload();
 }
 
-const at = (inside: Inside): string => new URL(inside.config.p, document.baseURI).origin + inside.config.p;
+const at = (inside: Inside): string => self.origin + inside.config.p;
 
 function hooks(inside: Inside): Hooks {
   return {

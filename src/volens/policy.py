@@ -118,8 +118,9 @@ class Grant:
 
     @cached_property
     def open_chain(self) -> bool:
-        """Whether a granted service loads from hosts that cannot be listed, and all it may serve is granted."""
-        return any(s.chain and s.id in self.services and all(self.allows(p) for p in s.purposes) for s in self.notice.services)
+        """Whether a service loads from hosts that cannot be listed, and every purpose that such a host might serve is granted:
+        a page open to any host is open to those of every other purpose too, so that is all of them (DESIGN §3)."""
+        return self.everything and any(s.chain for s in self.notice.services)
 
     @cached_property
     def storage_share(self) -> tuple[int, int]:

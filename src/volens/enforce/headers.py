@@ -13,6 +13,7 @@ from volens.enforce.hosts import Hosts
 from volens.enforce.html import HINTS, LOADS, candidates
 from volens.enforce.storage import Storage, is_own
 from volens.enforce.url import DOUBT, NETWORK, Target, refresh_address, resolve
+from volens.notice import StorageKey
 from volens.policy import Grant, Reason
 
 Pairs = list[tuple[bytes, bytes]]
@@ -159,19 +160,23 @@ def filter_set_cookies(pairs: Pairs, storage: Storage, learn: Callable[[str], No
     return out
 
 
-def expiries(names: Iterable[str], host: str, path: str, storage: Storage, catalog: Catalog) -> Pairs:
+def expiries(
+    names: Iterable[str], host: str, path: str, storage: Storage, catalog: Catalog, declared: Iterable[StorageKey] = ()
+) -> Pairs:
     """Set-Cookie headers that expire refused cookies wherever a browser may hold them, at most MAX_EXPIRY bytes.
 
     A request doesn't say where a cookie was set: the declared domain and path come first, then the site's domains
-    and the paths above this one.
+    and the paths above this one. ``declared``: keys to expire at their declared place although the request did not show them.
     """
     bare = host.partition(":")[0]
     site = catalog.site(bare)
     labels = bare.split(".")
-    domains = [""] + [d for i in range(len(labels)) if (d := ".".join(labels[i:])) == site or d.endswith("." + site)]
+    parents = [".".join(labels[i:]) for i in range(max(0, len(labels) - 1))]
+    # Below a suffix nobody lists, a browser lets a cookie be set for any parent but the last label.
+    domains = ["", *(d for d in parents if site == bare or d == site or d.endswith("." + site))]
     steps = [step for step in path.split("?")[0].split("/")[1:-1] if step][:3]
     paths = ["/"] + ["/" + "/".join(steps[: i + 1]) for i in range(len(steps))]
-    places: list[tuple[str, str, str]] = []
+    places = [(key.name, key.domain.lstrip("."), key.path) for key in declared]
     for name in dict.fromkeys(names):
         if re.search(r"[\x00-\x20;,\"=]", name) or not name.isascii():
             continue

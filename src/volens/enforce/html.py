@@ -442,8 +442,18 @@ class Rewriter:
         self._opened = True
         assert self._frame.dress is not None
         markup = self._frame.dress(self.seen.language)
+        if self._home:  # a <base> of another origin must not lead our own addresses there
+            markup = markup.replace(f'"{self._frame.prefix}', f'"{self._home}{self._frame.prefix}')
         self.seen.changed = self.seen.changed or bool(markup)
         return markup
+
+    @property
+    def _home(self) -> str:
+        """The page's own origin, where a <base> makes relative addresses lead elsewhere; else empty."""
+        page = self._frame.page
+        if (self._base.scheme, self._base.host, self._base.port) == (page.scheme, page.host, page.port):
+            return ""
+        return escape(f"{page.scheme}://{page.host}{':' + page.port if page.port else ''}")
 
     # ---------------------------------------------------------------- raw text
 
@@ -665,7 +675,7 @@ class Rewriter:
         return source
 
     def _out(self, reference: str) -> str:
-        return f"{self._frame.prefix}out?u={_quote(text_of(resolve(reference, self._base)))}"
+        return f"{self._home}{self._frame.prefix}out?u={_quote(text_of(resolve(reference, self._base)))}"
 
     def _html(self, token: Token, source: str) -> str:
         if not self.seen.language:
@@ -722,7 +732,7 @@ class Rewriter:
                 return ""
             self._placed.add(url)
         query = "&".join([f"u={_quote(url)}", *(f"{_quote(n)}={_quote(v)}" for n, v in data)])
-        address = escape(f"{self._frame.prefix}embed/script?{query}&back=") + BACK
+        address = escape(f"{self._home}{self._frame.prefix}embed/script?{query}&back=") + BACK
         height = 240 if data else 200
         return f'<iframe src="{address}" width="100%" height="{height}" loading="lazy" title="{escape(service)}"></iframe>'
 
@@ -754,7 +764,7 @@ class Rewriter:
                 if target.host and not self._unseen(token):
                     told = [(n, v) for n, v in token.attrs or () if n in FRAME_ATTRIBUTES]
                     query = "&".join([f"u={_quote(text_of(target))}", *(f"{n}={_quote(v)}" for n, v in told)])
-                    address = f"{self._frame.prefix}embed/frame?{query}"
+                    address = f"{self._home}{self._frame.prefix}embed/frame?{query}"
                     lazy = "" if token.attr("loading") else ' loading="lazy"'
                     add = f'src="{escape(address)}"{lazy if token.tag == "iframe" else ""}'
                     rename["sandbox"] = WITHHELD + "sandbox"

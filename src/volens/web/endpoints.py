@@ -584,7 +584,13 @@ class Endpoints:
             and not is_own(name)
             and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason in (Reason.REFUSED, Reason.UNNAMED)
         ]
-        pairs += expiries(refused, asked.host, back, storage, gateway.catalog)
+        # What was granted until now may lie at paths that this request does not show.
+        taken_back = [
+            key
+            for key in asked.site.storage_declared
+            if key.medium == "cookie" and key.party == "first" and "*" not in key.name and not granted.decide(key).allowed and asked.grant.decide(key).allowed
+        ]
+        pairs += expiries(refused, asked.host, back, storage, gateway.catalog, taken_back)
         pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
         if asks_json:
             first_refusal = choice.refuses_all and not asked.grant.answered

@@ -305,8 +305,8 @@ class Screens:
         months = {"months": notice.months, "scope": self._scope(say)}
         main = html(
             '<form method="post" action="{prefix}choice" data-volens-panel="">{hidden}'
-            '<header><h1 id="volens-panel-title">{title}</h1><a class="x" href="{back}" aria-label="{close}">'
-            '<span aria-hidden="true">✕</span></a></header>'
+            '<div class="top"><h1 id="volens-panel-title">{title}</h1><a class="x" href="{back}" aria-label="{close}">'
+            '<span aria-hidden="true">✕</span></a></div>'
             '<div class="body">{message}<p>{intro}</p>{gpc}<p>{yes} {no}</p>'
             '<h2 id="services">{purposes_title}</h2>{purposes}{exempt}{mine}<p>{valid} <a href="{policy}">{policy_text}</a></p></div>'
             '<div class="bar" role="group" aria-label="{bar}">'
@@ -492,8 +492,8 @@ class Screens:
         )
         lines = [(say("policy.contact"), link), (say("policy.address"), c.address), (say("policy.dpo"), c.dpo)]
         main = html(
-            '<header><h1>{title}</h1><a class="x" href="{back}" aria-label="{close}"><span aria-hidden="true">✕</span></a>'
-            '</header><div class="body">'
+            '<div class="top"><h1>{title}</h1><a class="x" href="{back}" aria-label="{close}"><span aria-hidden="true">✕</span></a>'
+            '</div><div class="body">'
             "<h2>{who}</h2><p>{who_text}</p><dl>{lines}</dl><h2>{why}</h2><p>{why_text}</p>{purposes}{exempt}"
             '<h2>{proof}</h2><p>{proof_text}</p>{mine}<p><a class="button" href="{prefix}panel?{query}">{change}</a></p>'
             "<h2>{rights}</h2><p>{rights_text}</p></div>",
@@ -651,7 +651,7 @@ class Screens:
         ]
         named = self._text(gate.title, say.language)
         main = html(
-            '<header><h1>{title}</h1></header><div class="body"><p>{text}</p><p>{sentence}</p>{services}'
+            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p><p>{sentence}</p>{services}'
             '<form method="post" action="{prefix}choice?{query}">{kept}<div class="ways">{buttons}'
             '<a class="button" href="{prefix}panel?{panel}">{settings}</a><a class="button" href="{back}">{back_text}</a></div>'
             "</form></div>",
@@ -688,7 +688,7 @@ class Screens:
         say = self._say(language)
         host = urlsplit(url).hostname or url
         main = html(
-            '<header><h1>{title}</h1></header><div class="body"><p>{text}</p>{kept}'
+            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{kept}'
             '<form method="{method}" action="{url}">{hidden}<div class="ways"><button>{send}</button></div></form><p>'
             '<a href="{back}">{back_text}</a></p></div>',
             title=say("leaving.title", host=host),
@@ -724,7 +724,7 @@ class Screens:
             text=say("problem.confirm.button"),
         )
         main = html(
-            '<header><h1>{title}</h1></header><div class="body"><p>{text}</p>{form}{back}</div>',
+            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{form}{back}</div>',
             title=say(f"problem.{kind}.title"),
             text=say(f"problem.{kind}.text"),
             form=form if kind == "confirm" else None,
@@ -949,7 +949,7 @@ body{margin:0;background:var(--s)}
 .v em{display:inline-block;padding:0 .5em;border:1px solid var(--l);border-radius:1em;color:var(--m);font:.75em/1.6 var(--f)}
 .v :focus-visible{outline:3px solid var(--a);outline-offset:2px}
 .v .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-.v header{position:sticky;top:0;z-index:2;display:flex;align-items:center;justify-content:space-between;gap:1em;padding:.75em 1.25em;
+.v .top{position:sticky;top:0;z-index:2;display:flex;align-items:center;justify-content:space-between;gap:1em;padding:.75em 1.25em;
 border-bottom:1px solid var(--l);background:var(--b)}
 .v .x{flex:none;display:grid;place-items:center;width:44px;height:44px;margin-inline-end:-.5em;border-radius:var(--r);color:var(--t);
 font-size:1.125em;text-decoration:none}
@@ -1011,8 +1011,8 @@ background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
 @media(max-height:14em){.frame.v .why{display:none}}
 @media(max-height:7em){.frame.v h1{position:absolute;clip-path:inset(50%)}}
 @media(min-width:46em){html.panel body,html.plain body{padding:2em 0}.panel.v,.plain.v{border:1px solid var(--l);border-radius:16px}
-.v header{border-radius:16px 16px 0 0}.v .bar{border-radius:0 0 16px 16px}.v header,.v .body,.v .bar{padding-inline:2em}}
-@media(max-height:24em){.v header,.v .bar{position:static}}
+.v .top{border-radius:16px 16px 0 0}.v .bar{border-radius:0 0 16px 16px}.v .top,.v .body,.v .bar{padding-inline:2em}}
+@media(max-height:24em){.v .top,.v .bar{position:static}}
 @media(prefers-reduced-motion:reduce){.v [role=switch]{transition:none}}
 @media(forced-colors:active){.v [role=switch]{appearance:auto;width:24px;height:24px}.v [role=switch]:before{content:none!important}}
 @media print{.v .bar,.v .x{display:none}}
