@@ -342,10 +342,13 @@ new Image().src='@pixel@/sync?part=regie&uid='+uid+'&u='+u;
 
 @route("enchere", "encherir", "écran, langue, fuseau horaire")
 async def _auction(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
-    await request.read()
-    return web.json_response({"price": "0.42", "w": 300, "h": 250, "creative": parties.url("velos-aubin", "/annonce")})
+    """The front page's slot goes to the régie's own house creative, the others to an advertiser on a host that no list knows."""
+    slot = json.loads(await request.read() or b"{}").get("slot", "")
+    creative = parties.url("regie-pub", "/creation") if slot == "pub-une" else parties.url("velos-aubin", "/annonce")
+    return web.json_response({"price": "0.42", "w": 300, "h": 250, "creative": creative})
 
 
+@route("regie-pub", "creation", "annonce affichée")
 @route("velos-aubin", "annonce", "annonce affichée")
 async def _creative(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
     return _html(
@@ -356,6 +359,7 @@ background:#f3c64e url(/velo.svg) no-repeat 50% 24px/220px;color:#1d1a10}}p{{mar
 
 
 @route("velos-aubin", "velo.svg")
+@route("regie-pub", "velo.svg")
 async def _bicycle(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
     svg = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 220 130" fill="none" stroke="#1d1a10" stroke-width="7" stroke-linecap="round" stroke-linejoin="round">
 <circle cx="45" cy="88" r="36"/><circle cx="175" cy="88" r="36"/><path d="M45 88 80 38h68L108 88H45M108 88 76 26M62 26h28M175 88 144 18h22"/></svg>"""

@@ -4,8 +4,8 @@ Each row: data kind → purpose → the layer that enforces it → what shows it
 
 | kind | purpose | layer | shown by |
 |---|---|---|---|
-| (a) IP addresses | every one | markup, Content-Security-Policy | the third parties' own logs: who is never reached never has an address |
-| (b) browsing data | personnalisation, publicite, reseaux-sociaux, video | markup, Content-Security-Policy | the page's address in those logs |
+| (a) IP addresses | every one | markup, Content-Security-Policy | the third parties' logs: who isn't reached has no address |
+| (b) browsing data | all but geolocalisation | markup, Content-Security-Policy | the page's address in those logs |
 | (c) usage data | personnalisation | guard, Content-Security-Policy | scrolling told to Mesure+ |
 | (d) geolocation | geolocalisation | Permissions-Policy, gate | the weather where the visitor is |
 | (e) interactions with social networks | reseaux-sociaux | markup, Content-Security-Policy | posts shown, told to Télépost and XPost |
@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from visitor import ARTICLE, PARTIES, Visitor, until
+from visitor import ARTICLE, PARTIES, UNLISTED, Visitor, until
 
 
 def reached(visitor: Visitor) -> bool:
-    wanted = set().union(*PARTIES.values())
+    wanted = {UNLISTED}.union(*PARTIES.values())
     return bool(visitor.received()) if not visitor.agreed else bool(until(lambda: wanted <= set(visitor.received())))
 
 
@@ -35,7 +35,8 @@ def usage(visitor: Visitor) -> bool:
 
 
 def geolocation(visitor: Visitor) -> bool:
-    script = """() => new Promise(done => navigator.geolocation.getCurrentPosition(p => done(p.coords.latitude), () => done(null), {timeout: 4000}))"""
+    script = """() => new Promise(done => navigator.geolocation.getCurrentPosition(
+        p => done(p.coords.latitude), () => done(null), {timeout: 4000}))"""
     position = visitor.page.evaluate(script)
     status = visitor.page.evaluate("fetch('/meteo/ici?position=44,3', {headers: {accept: 'application/json'}}).then(a => a.status)")
     assert (position is not None) == (status == 200), f"browser and server disagree: position {position}, status {status}"

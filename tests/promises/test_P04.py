@@ -20,7 +20,8 @@ def test_a_comment_is_not_published_after_a_refusal_and_nothing_typed_is_lost(vi
 
 def test_a_script_cannot_publish_either(visitor: Visitor) -> None:
     visitor.open().refuse()
-    script = """() => fetch('/commentaires', {method: 'POST', body: new URLSearchParams({article: 'rex', nom: 'x', texte: 'par un script'})}).then(a => a.status)"""
+    script = """() => fetch('/commentaires', {method: 'POST',
+        body: new URLSearchParams({article: 'rex', nom: 'x', texte: 'par un script'})}).then(a => a.status)"""
     assert visitor.page.evaluate(script) == 403
     assert not visitor.published("par un script")
 

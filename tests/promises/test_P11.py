@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from visitor import NOTICE, PURPOSES, Visitor
+
 from volens.catalog import Catalog
 from volens.config import load
 

@@ -9,7 +9,8 @@ from visitor import NOTICE, Visitor
 
 NAMES = ("Tout accepter", "Tout refuser", "Paramétrer vos choix")
 LOOK = """button => { const s = getComputedStyle(button), r = button.getBoundingClientRect();
-  return {tag: button.tagName, w: Math.round(r.width), h: Math.round(r.height), y: Math.round(r.y), colour: s.color, back: s.backgroundColor, size: s.fontSize, weight: s.fontWeight, border: s.border}; }"""
+  return {tag: button.tagName, w: Math.round(r.width), h: Math.round(r.height), colour: s.color, back: s.backgroundColor,
+  size: s.fontSize, weight: s.fontWeight, border: s.border}; }"""
 
 
 @pytest.mark.parametrize("size", [(360, 740), (1280, 800), (320, 640), (1920, 1080)], ids=str)

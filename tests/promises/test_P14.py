@@ -17,7 +17,8 @@ ORDER = (
     ".follow:last-of-type, .follow ~ .follow",
     ".closing",
 )
-TEXT = """() => [...document.querySelectorAll('article h1, article h2, article > p, article figcaption')].map(e => e.textContent.replace(/\\s+/g, ' ').trim()).join('\\n')"""
+TEXT = """() => [...document.querySelectorAll('article h1, article h2, article > p, article figcaption')]
+  .map(e => e.textContent.replace(/\\s+/g, ' ').trim()).join('\\n')"""
 STATES = ("none", "refused", "video", "reseaux-sociaux", "accepted")
 
 
@@ -36,14 +37,16 @@ def into(visitor: Visitor, state: str) -> Visitor:
 def test_everything_stands_there_in_order(visitor: Visitor, state: str) -> None:
     into(visitor, state)
     places = visitor.page.evaluate(
-        """order => order.map(sel => { const all = [...document.querySelectorAll('article ' + sel.split(', ').join(', article '))]; const e = all[all.length - 1] === undefined ? null : sel.includes('~') ? all[all.length - 1] : all[0];
-           return e && e.checkVisibility() && e.textContent.trim().length + e.querySelectorAll('img').length > 0 ? e.getBoundingClientRect().top + scrollY : null; })""",
+        """order => order.map(sel => { const all = [...document.querySelectorAll('article ' + sel.split(', ').join(', article '))];
+           const e = all[all.length - 1] === undefined ? null : sel.includes('~') ? all[all.length - 1] : all[0];
+           return e && e.checkVisibility()
+             && e.textContent.trim().length + e.querySelectorAll('img').length > 0 ? e.getBoundingClientRect().top + scrollY : null; })""",
         list(ORDER),
     )
     assert None not in places, dict(zip(ORDER, places, strict=True))
     assert places == sorted(places), dict(zip(ORDER, places, strict=True))
     assert visitor.page.evaluate(
-        "(() => { const i = document.querySelector('article figure img'); return i.complete && i.naturalWidth > 0 && i.alt.length > 20; })()"
+        "(i => i.complete && i.naturalWidth > 0 && i.alt.length > 20)(document.querySelector('article figure img'))"
     )
     words = visitor.page.locator("article").inner_text()
     for part in ("Agence des Vallées (ADV)", "Photo Hélène Marsac", "Fermé depuis la crue", "À 10 heures précises", "Ville · Montvière"):
@@ -79,7 +82,9 @@ def test_nothing_moves_when_the_visitor_refuses(visitor: Visitor) -> None:
     visitor.open()
     visitor.page.get_by_label("Votre commentaire").fill("à moitié écr")
     visitor.page.evaluate(
-        "window.__same = true; window.__shift = 0; new PerformanceObserver(l => l.getEntries().forEach(e => window.__shift += e.hadRecentInput ? 0 : e.value)).observe({type: 'layout-shift', buffered: true})"
+        """window.__same = true; window.__shift = 0;
+        new PerformanceObserver(l => l.getEntries().forEach(e => window.__shift += e.hadRecentInput ? 0 : e.value))
+          .observe({type: 'layout-shift', buffered: true})"""
     )
     tops = visitor.page.evaluate(
         "[...document.querySelectorAll('article > *')].map(e => Math.round(e.getBoundingClientRect().top + scrollY))"

@@ -19,7 +19,9 @@ def _works(visitor: Visitor, purpose: str) -> None:
         visitor.comment(f"Seul but : {purpose}")
         assert visitor.published(f"Seul but : {purpose}")
     elif purpose == "publicite":
-        assert until(lambda: page.locator("[data-filled] iframe").count()), "the slot fills"
+        visitor.open("/")
+        page.locator("[data-filled]").scroll_into_view_if_needed()
+        page.frame_locator("[data-filled] iframe").get_by_text("Le vélo d’appoint").wait_for()
         assert until(lambda: PARTIES["publicite"] <= set(visitor.received())), visitor.received()
     elif purpose == "personnalisation":
         assert until(lambda: visitor.received()["mesure"] >= 2)

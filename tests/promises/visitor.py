@@ -20,11 +20,13 @@ PURPOSES = {
 PARTIES = {
     "reseaux-sociaux": {"telepost", "xpost"},
     "video": {"videotube"},
-    "publicite": {"regie-pub", "enchere", "velos-aubin", "pixel"},
+    "publicite": {"regie-pub", "enchere", "pixel"},
     "personnalisation": {"mesure"},
     "geolocalisation": set(),
 }
 """The third parties that each purpose opens, and no other."""
+UNLISTED = "velos-aubin"
+"""The advertiser at the end of the chain: on a host nobody can list, reached only when everything is granted."""
 ON_SITE = {
     "reseaux-sociaux": {"telepost-appareil"},
     "video": set(),
@@ -138,7 +140,8 @@ class Visitor:
     def field(self, which: str) -> dict[str, Any]:
         """One field of the band, ``storage`` or ``profiles``: its words, its sign, its colour, and the green share where it is divided."""
         script = """field => { const part = field.querySelector('svg path'), shown = part && part.checkVisibility();
-            return {text: field.innerText.replace(/\\s+/g, ' ').trim(), sign: getComputedStyle(field.querySelector('b'), '::before').content,
+            return {text: field.innerText.replace(/\\s+/g, ' ').trim(),
+                    sign: getComputedStyle(field.querySelector('b'), '::before').content,
                     colour: getComputedStyle(field).backgroundColor, fill: shown ? getComputedStyle(part).fill : '',
                     share: shown ? part.getBoundingClientRect().width / field.getBoundingClientRect().width : null}; }"""
         return dict(self.band().locator("#s" if which == "storage" else "#p").evaluate(script))
