@@ -23,6 +23,8 @@ _NEEDLES = ("url(", "src(", "@import", "image-set(")
 WITHHELD = "about:invalid#volens"
 """What a withheld reference becomes."""
 _LOOK_BACK = 300
+_NAME_REACH = 140
+"""Characters that the longest of these names can take when every letter is escaped at its longest."""
 
 
 def unescape(text: str) -> str:
@@ -40,6 +42,25 @@ def unescape(text: str) -> str:
 def _plain_name(found: re.Match[str]) -> str:
     name = unescape(found[0]) if "\\" in found[0] else ""
     return name if name.lower() in _NAMES else found[0]
+
+
+def _plain_names(text: str) -> str:
+    """The text with escaped letters of these names made plain; looked for only around the few escapes that may be one."""
+    out: list[str] = []
+    done = 0
+    for found in _LETTER_ESCAPE.finditer(text):
+        if found.start() < done:
+            continue
+        start, stop = max(done, found.start() - _NAME_REACH), found.end() + _NAME_REACH
+        # A window ends where no name can go on, so that none is cut in two.
+        while stop < len(text) and text[stop] not in "({;}":
+            stop += 1
+        out += [text[done:start], _ESCAPED_NAME.sub(_plain_name, text[start : stop + 1])]
+        done = stop + 1
+    if not out:
+        return text
+    out.append(text[done:])
+    return "".join(out)
 
 
 def _strings(source: str, at: int) -> tuple[list[re.Match[str]], int]:
@@ -89,7 +110,7 @@ def withhold(text: str, allowed: Callable[[str, str], bool]) -> str:
     ``kind`` is ``style`` for imports, ``font`` inside @font-face, else ``image``. Where nothing is withheld the very
     text that came is returned.
     """
-    source = _ESCAPED_NAME.sub(_plain_name, text) if "\\" in text and _LETTER_ESCAPE.search(text) else text
+    source = _plain_names(text) if "\\" in text else text
     lowered = source.lower()
     if "(" not in lowered and "@" not in lowered:
         return text
