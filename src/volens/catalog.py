@@ -195,6 +195,10 @@ class Catalog:
             host = page = ""
         return self._target(host, target[:_LONGEST_TARGET], page)
 
+    def may_collect(self, target: str) -> bool:
+        """Whether ``path`` may know this path of an own host: a quick no for nearly all."""
+        return self._path.search(target, 0, _LONGEST_TARGET) is not None or ("http" in target and _TUNNEL.search(target) is not None)
+
     def storage(self, name: str, medium: str = "cookie") -> Known | None:
         """What ``name`` is: its own row, else that of the longest pattern it begins with."""
         return self._storage(name, medium) if name and len(name) <= _LONGEST_NAME else None
@@ -458,7 +462,8 @@ def describe_text(query: str, catalog: Catalog) -> str:
             lines.append(f"  said      {known['description']}")
         lines.append(f"  from      {', '.join(known['sources'])}")
     if not lines:
-        return f"{query}: not in the catalog. An unknown host is denied for scripts, frames and connections; an unknown key, when a script writes it."
+        denied = "An unknown host is denied for scripts, frames and connections; an unknown key, when a script writes it."
+        return f"{query}: not in the catalog. {denied}"
     for name, source in found["sources"].items():
         lines.append(f"{name}: {source.get('file', '')}, {source.get('version', '')}, {source.get('licence', '')}")
     return "\n".join(lines)

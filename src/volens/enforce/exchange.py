@@ -45,7 +45,8 @@ _WORKERS = frozenset({"worker", "sharedworker"})
 _HTML = re.compile(r"\s*(text/html|application/xhtml\+xml)\s*(;|\Z)", re.IGNORECASE)
 _ACTIVE = re.compile(r"\s*(image/svg\+xml|text/xml|application/xml|application/[\w.-]+\+xml)\s*(;|\Z)", re.IGNORECASE)
 _SNIFFED = re.compile(
-    rb"[\t\n\f\r ]*(?:<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[\t\n\f\r >]|<!--)", re.IGNORECASE
+    rb"[\t\n\f\r ]*(?:<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[\t\n\f\r >]|<!--)",
+    re.IGNORECASE,
 )
 """What a browser takes for HTML where no type is named (MIME Sniffing §7.1)."""
 
@@ -295,7 +296,16 @@ class Exchange:
         )
         for key, value in pairs:
             name = key.lower()
-            if name in (b"content-length", b"last-modified", b"accept-ranges", b"content-md5", b"digest", b"repr-digest", b"content-digest", b"etag"):
+            if name in (
+                b"content-length",
+                b"last-modified",
+                b"accept-ranges",
+                b"content-md5",
+                b"digest",
+                b"repr-digest",
+                b"content-digest",
+                b"etag",
+            ):
                 if name == b"etag":
                     out.append((key, headers.marked(value, state.key)))
                 continue
@@ -329,7 +339,9 @@ class Exchange:
         """``named``: the encoding that must be named in front of our script, for a browser looks for it in 1024 bytes."""
         state = self.state
         own = csp.own_sources(state.hosts, "")[1:]
-        granted = [h for s in state.hosts.grant.notice.services if state.hosts.grant.decide(s).allowed for h in s.hosts if not h.startswith("/")]
+        granted = [
+            h for s in state.hosts.grant.notice.services if state.hosts.grant.decide(s).allowed for h in s.hosts if not h.startswith("/")
+        ]
         told = guard.config(
             state.hosts, state.storage, answer=state.answer, own=[*own, *(g for g in granted if g not in own)], posted=state.posted
         )
@@ -399,9 +411,7 @@ class Exchange:
             return pairs
         if status == 304:
             out = without(pairs, b"content-security-policy", b"last-modified", b"content-type", b"content-length")
-            return headers.vary(
-                [(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], *LOOKED_AT
-            )
+            return headers.vary([(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], *LOOKED_AT)
         if self.state.method == "HEAD" and self._kind(status, pairs, b"") == "page":
             self._declared = (get(pairs, b"content-type") or b"").decode("latin-1")
             return self._page_head(pairs, None, self._nonce(pairs))
@@ -556,7 +566,9 @@ class Exchange:
             return 502, [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")], UNREADABLE
         codec, mark, _ = charset.read(body, content_type)
         text = charset.Text(codec)
-        made = body[:mark] + text.encode(text_only(text.decode(body[mark:], True).encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass"))
+        made = body[:mark] + text.encode(
+            text_only(text.decode(body[mark:], True).encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        )
         kept = without(self._text_only(pairs), b"content-length", b"etag", b"last-modified")
         return status, [*kept, (b"cache-control", b"no-store"), (b"content-length", b"%d" % len(made))], made
 

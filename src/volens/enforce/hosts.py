@@ -145,7 +145,7 @@ class Hosts:
 
     def collection(self, host: str, target: str) -> bool:
         """Whether a path and query of an own host is a collection end point that is not granted."""
-        if self.open:
+        if self.open or (host == self.page and not self.catalog.may_collect(target)):
             return False
         entry = self.catalog.path(host, target, self.page)
         if entry is None or any(pattern.fullmatch(target) for pattern in self._granted_paths):

@@ -42,7 +42,11 @@ MAX_DEPTH = 4
 MAX_NEST = 40
 """Raw texts inside raw texts that may be markup; what lies deeper is dropped."""
 
-IN_HEAD = frozenset(["html", "head", "base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style", "script", "template"])
+_BY_HOST = frozenset({Reason.OWN, Reason.PASSIVE, Reason.DELIVERY})
+"""Reasons that speak for a host and say nothing of its paths."""
+IN_HEAD = frozenset(
+    ["html", "head", "base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style", "script", "template"]
+)
 RAW = frozenset(["style", "script", "title", "textarea", "xmp", "noembed", "noframes", "iframe", "noscript", "plaintext"])
 ENDS = frozenset(["svg", "math", "select", "template"])
 HINTS = frozenset(["preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload", "compression-dictionary"])
@@ -62,7 +66,13 @@ FRAME_ATTRIBUTES = frozenset({"allow", "allowfullscreen", "referrerpolicy", "san
 URL, SET, LIST, STEPS = "url", "set", "list", "steps"
 """One address; those of a srcset; words; the values of an animation."""
 REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
-    "img": {"src": ("image", URL), "srcset": ("image", SET), "href": ("image", URL), "xlink:href": ("image", URL), "lowsrc": ("image", URL)},
+    "img": {
+        "src": ("image", URL),
+        "srcset": ("image", SET),
+        "href": ("image", URL),
+        "xlink:href": ("image", URL),
+        "lowsrc": ("image", URL),
+    },
     "image": {"src": ("image", URL), "srcset": ("image", SET), "href": ("image", URL), "xlink:href": ("image", URL)},
     "source": {"src": ("media", URL), "srcset": ("image", SET)},
     "input": {"src": ("image", URL), "formaction": ("navigate", URL)},
@@ -100,10 +110,11 @@ _OPENING = re.compile(r"<[a-zA-Z/!?]")
 _COMMENT = "<!--x"
 """Makes a new tokenizer go on inside a comment."""
 _EXPANDED = re.compile(
-    r"<(script|style|title|textarea|iframe|noscript|xmp|noembed|noframes|plaintext)((?:\s+[^\s=/>]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*)\s*/>", re.IGNORECASE
+    r"<(script|style|title|textarea|iframe|noscript|xmp|noembed|noframes|plaintext)((?:\s+[^\s=/>]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*)\s*/>",
+    re.IGNORECASE,
 )
 _WHOLE_TAG = re.compile(r"<(?:\"[^\"]*\"|'[^']*'|[^<>\"'])*>")
-_CLOSE_ALL = '"\'>--></title></textarea></style></script></xmp></iframe></noembed></noframes>'
+_CLOSE_ALL = "\"'>--></title></textarea></style></script></xmp></iframe></noembed></noframes>"
 """Ends whatever a noscript element may have left open for a browser that runs no scripts."""
 
 
@@ -227,7 +238,7 @@ class Rewriter:
         self._templates: list[str] = []  # what each open template holds: "", "table", or "column"
         self._guarded = fragment or not frame.guard
         self._opened = fragment or frame.dress is None
-        self._handlers: dict[str, Callable[[Token, str], str]] = {tag: self._references for tag in REFERENCES}
+        self._handlers: dict[str, Callable[[Token, str], str]] = dict.fromkeys(REFERENCES, self._references)
         for tag in ("a", "area", "button", "td", "tr", "th", "table", "tbody", "thead", "tfoot"):
             self._handlers[tag] = self._seldom
         self._handlers |= {
@@ -248,7 +259,7 @@ class Rewriter:
             "math": self._enter_foreign,
         } | {tag: self._enter_raw for tag in RAW if tag not in ("script", "iframe")}
 
-        self._open_handlers: dict[str, Callable[[Token, str], str]] = {tag: self._enter_plain for tag in RAW}
+        self._open_handlers: dict[str, Callable[[Token, str], str]] = dict.fromkeys(RAW, self._enter_plain)
         self._open_handlers |= {"html": self._html, "meta": self._meta, "template": self._template}
 
     # ---------------------------------------------------------------- the walk
@@ -370,9 +381,9 @@ class Rewriter:
                     not is_open
                     and "=" in source
                     and (
-                    "style" in (lower := source.lower())
-                    or "attributionsrc" in lower
-                    or (self._foreign and ("url(" in lower or "&" in lower or "\\" in lower))
+                        "style" in (lower := source.lower())
+                        or "attributionsrc" in lower
+                        or (self._foreign and ("url(" in lower or "&" in lower or "\\" in lower))
                     )
                 ):
                     append(self._references(token, source))
@@ -578,9 +589,9 @@ class Rewriter:
 
     def _allowed(self, reference: str, kind: str) -> bool:
         """Whether a reference may be followed for ``kind``; notes the host as used or withheld."""
-        return self._may(resolve(reference, self._base), kind) and (
-            not self._bases or all(self._may(resolve(reference, base), kind) for base in self._bases)
-        )
+        if not self._may(resolve(reference, self._base), kind):
+            return False
+        return not self._bases or all(self._may(resolve(reference, base), kind) for base in self._bases)
 
     def _may(self, target: Target, kind: str) -> bool:
         host = target.host
@@ -588,10 +599,10 @@ class Rewriter:
             inert = target.scheme != "data" or kind not in ("frame", "script", "style")
             return target is not DOUBT and (inert or not self._acts(target.path, kind))
         decision = self._frame.hosts.decide(host, kind)
-        if kind == "navigate" and decision.reason is Reason.UNKNOWN:
-            return True
-        listed = decision.reason in (Reason.OWN, Reason.PASSIVE, Reason.DELIVERY)
-        if listed and kind != "navigate" and self._frame.hosts.collection(host, target.path):
+        if kind == "navigate":
+            if decision.reason is Reason.UNKNOWN:
+                return True
+        elif decision.reason in _BY_HOST and self._frame.hosts.collection(host, target.path):
             self.seen.withheld.setdefault((host, kind), Decision(False, Reason.UNDECIDED))
             return False
         if host == self._frame.page.host:
@@ -648,7 +659,14 @@ class Rewriter:
         """Frequent elements that rarely carry a reference: looked at only where their text hints at one."""
         if "=" in source:
             lower = source.lower()
-            if "style" in lower or "ping" in lower or "background" in lower or "formaction" in lower or "url(" in lower or "attributionsrc" in lower:
+            if (
+                "style" in lower
+                or "ping" in lower
+                or "background" in lower
+                or "formaction" in lower
+                or "url(" in lower
+                or "attributionsrc" in lower
+            ):
                 return self._references(token, source)
         return source
 
@@ -777,7 +795,9 @@ class Rewriter:
     @staticmethod
     def _unseen(token: Token) -> bool:
         """A frame that shows nothing: no placeholder for it."""
-        if token.attr("hidden") is not None or any((token.attr(name) or "").strip().removesuffix("px") in ("0", "1") for name in ("width", "height")):
+        if token.attr("hidden") is not None or any(
+            (token.attr(name) or "").strip().removesuffix("px") in ("0", "1") for name in ("width", "height")
+        ):
             return True
         style = re.sub(r"\s", "", token.attr("style") or "").lower()
         return "display:none" in style or "visibility:hidden" in style

@@ -17,6 +17,8 @@ _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9_-][a-z0-9._-]*|[0-9a-f:.]+")
 """Hosts that may stand in a policy. The URL Standard allows more: ``*``, ``;``, ``,`` and ``'`` mean something there."""
 _REFRESH = re.compile(r"\s*[^;,\s]*(?=[;,\s])\s*[;,]?\s*(?:url\s*=\s*)?([\"']?)(.*)", re.IGNORECASE | re.DOTALL)
+_CONTROLS = "".join(map(chr, range(0x21)))
+"""What a browser cuts off both ends of an address: C0 controls and the space."""
 NETWORK = frozenset({"http", "https", "ws", "wss", "ftp"})
 MAX_LENGTH = 1 << 16
 """References longer than this lead nowhere we would let them."""
@@ -45,7 +47,7 @@ def resolve(reference: str, base: Target) -> Target:
 
     ``scheme`` is in NETWORK for what contacts ``host``; ``javascript``, ``data``, ``blob``, ``about`` … otherwise.
     """
-    text = reference.strip("\x00\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f ")
+    text = reference.strip(_CONTROLS)
     if not text:
         return NOWHERE
     found = _CLEAN.match(text)

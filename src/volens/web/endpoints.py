@@ -317,9 +317,7 @@ class Endpoints:
         if not in_place:
             # It works on the page around it: allowing it means making that page again.
             entry = service or self._gateway.catalog.host(target.host)
-            text = self._screens(asked).frame(
-                entry, url, self._language(asked, fields), local(page_path), whole_page=True
-            )
+            text = self._screens(asked).frame(entry, url, self._language(asked, fields), local(page_path), whole_page=True)
             return self.page(asked.site, 200, text)
         if decision.allowed or self._once_holds(asked, fields):
             data = "".join(
@@ -588,7 +586,11 @@ class Endpoints:
         taken_back = [
             key
             for key in asked.site.storage_declared
-            if key.medium == "cookie" and key.party == "first" and "*" not in key.name and not granted.decide(key).allowed and asked.grant.decide(key).allowed
+            if key.medium == "cookie"
+            and key.party == "first"
+            and "*" not in key.name
+            and not granted.decide(key).allowed
+            and asked.grant.decide(key).allowed
         ]
         pairs += expiries(refused, asked.host, back, storage, gateway.catalog, taken_back)
         pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
@@ -622,7 +624,12 @@ _NO_SIGNALS = Signals()
 
 def local(path: str) -> str:
     """A path of this site and nothing else: no scheme, no host, no control character; ``/`` in doubt."""
-    if not path.startswith("/") or len(path) > 4096 or re.match(r"/[/\\\t\n\r]", path) or re.search(r"[\x00-\x20\x7f\\\ud800-\udfff]", path):
+    if (
+        not path.startswith("/")
+        or len(path) > 4096
+        or re.match(r"/[/\\\t\n\r]", path)
+        or re.search(r"[\x00-\x20\x7f\\\ud800-\udfff]", path)
+    ):
         return "/"
     return path
 

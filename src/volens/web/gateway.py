@@ -346,7 +346,10 @@ def _left_alone(site: Site, target: bytes) -> bool:
     """Whether the operator leaves this path alone, however an application may spell it: in doubt it is enforced."""
     patterns = [_glob(pattern) for pattern in site.leave]
     return bool(patterns) and all(
-        any(pattern.fullmatch(path) or pattern.fullmatch(path.rstrip("/")) or pattern.fullmatch(path.rstrip("/") + "/") for pattern in patterns)
+        any(
+            pattern.fullmatch(path) or pattern.fullmatch(path.rstrip("/")) or pattern.fullmatch(path.rstrip("/") + "/")
+            for pattern in patterns
+        )
         for path in gates.spellings(target)
     )
 
