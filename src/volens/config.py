@@ -358,7 +358,7 @@ class _Reading:
         self.withheld(services, gates, {purpose.id for purpose in purposes if not purpose.exempt})
         site_texts = self.texts(top.get("texts", {}))
         theme = self.theme(top.get("theme", {}))
-        mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce", "observe"))
+        mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce",))
         prefix = top.get("prefix", "/_volens/")
         if not _PREFIX.fullmatch(prefix):
             self.wrong(("prefix",), f"{prefix!r} cannot be a reserved path.", 'Write a path that begins and ends with "/": "/_volens/".')

@@ -60,7 +60,7 @@ class Site:
     gates: tuple[Gate, ...] = ()
     theme: Theme = Theme()
     mode: str = "enforce"
-    """``enforce`` or ``observe``."""
+    """``enforce``; another mode is a later version's."""
     prefix: str = "/_volens/"
     leave: tuple[str, ...] = ()
     """Paths left alone; ``*`` for any characters."""

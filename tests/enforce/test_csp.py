@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.enforce.making import ACCEPTED, HOST, NOTICE, OPEN, OPEN_SITE, REFUSED, SITE, exchange, granted, header, hosts
 
+from tests.enforce.making import ACCEPTED, HOST, NOTICE, OPEN, OPEN_SITE, REFUSED, SITE, exchange, granted, header, hosts
 from volens.enforce import csp
 from volens.enforce.csp import Needs, hash_source, nonce_of, ours, parse, serialize, widen
 from volens.enforce.headers import Pairs

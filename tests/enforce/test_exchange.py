@@ -227,7 +227,8 @@ NAMED += [(n, w, "meta") for n, w in LEGACY if not n.startswith("utf-16")] + [(n
 @pytest.mark.parametrize(("name", "words", "where"), NAMED)
 def test_bytes_outside_our_insertions_are_unchanged_in_every_encoding(name: str, words: str, where: str) -> None:
     meta = f'<meta charset="{name}">' if where == "meta" else ""
-    page = f"<!DOCTYPE html><html><head>{meta}<title>{words}</title></head><body title='{words}'><p>{words}</p><img src='{GA}/x'></body></html>"
+    head = f"<!DOCTYPE html><html><head>{meta}<title>{words}</title></head>"
+    page = f"{head}<body title='{words}'><p>{words}</p><img src='{GA}/x'></body></html>"
     mark = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(name, b"") if where == "bom" else b""
     body = mark + page.encode(name)
     pairs: Pairs = [
@@ -241,7 +242,7 @@ def test_bytes_outside_our_insertions_are_unchanged_in_every_encoding(name: str,
     assert ours_out(made[len(mark) :].decode(name).encode()).decode().replace("data-volens-src", "src") == page
     if where == "meta":
         assert f"charset={name}" in header(out, b"content-type")[0].decode()
-    pieces, flow = streamed(body, pairs, 5 if where != "meta" else 4096)
+    _, flow = streamed(body, pairs, 5 if where != "meta" else 4096)
     assert ours_out(flow.removeprefix(mark).decode(name).encode()).decode().replace("data-volens-src", "src") == page
     if where == "meta":
         assert f'<meta charset="{name}"><script data-volens='.encode() in flow, "named where a browser looks for it"

@@ -276,8 +276,9 @@ names = st.sampled_from(
     "imagesrcset as media fill to values attributeName width hidden attributionsrc sandbox lowsrc".split()
 )
 tags = st.sampled_from(
-    "img image script iframe frame link meta base form button input video audio source track embed object svg math use feImage style title textarea "
-    "noscript template plaintext xmp noembed noframes a area div p td table tr select option frameset body head html set animate rect foreignObject "
+    "img image script iframe frame link meta base form button input video audio source track embed object svg math use feImage style title "
+    "textarea noscript template plaintext xmp noembed noframes a area div p td table tr select option frameset body head html set animate "
+    "rect foreignObject "
     "mtext annotation-xml desc picture portal br b col colgroup li unknown-tag".split()
 )
 hosts = st.sampled_from([*TRACKERS, "www.site.example", "cdn.site.example", "unknown.example", "video.example"])

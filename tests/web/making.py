@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,8 +73,8 @@ def gateway(
 
 
 def request(
-    method: str, target: str | bytes, pairs: Pairs = [], *, host: str = HOST, scheme: str = "https", client: str = "192.0.2.1"
-) -> Request:  # noqa: B006
+    method: str, target: str | bytes, pairs: Sequence[tuple[bytes, bytes]] = (), *, host: str = HOST, scheme: str = "https", client: str = "192.0.2.1"
+) -> Request:
     raw = target.encode("latin-1") if isinstance(target, str) else target
     return Request(method, raw, [(b"host", host.encode()), *pairs], scheme, host, client)
 
@@ -90,7 +90,7 @@ def settle(answer: Reply | Waiting) -> Reply:
     return answer.then(result)
 
 
-def send(made: Gateway, method: str, target: str | bytes, pairs: Pairs = [], body: bytes = b"", **more: Any) -> Reply:  # noqa: B006
+def send(made: Gateway, method: str, target: str | bytes, pairs: Sequence[tuple[bytes, bytes]] = (), body: bytes = b"", **more: Any) -> Reply:
     """One of our own pages."""
     visit = made.visit(request(method, target, pairs, **more))
     assert visit.own, target
@@ -120,7 +120,7 @@ class Visitor:
     def cookie(self) -> Pairs:
         return [(b"cookie", "; ".join(f"{n}={v}" for n, v in self.jar.items()).encode())] if self.jar else []
 
-    def send(self, method: str, target: str | bytes, pairs: Pairs = [], body: bytes = b"") -> Reply:  # noqa: B006
+    def send(self, method: str, target: str | bytes, pairs: Sequence[tuple[bytes, bytes]] = (), body: bytes = b"") -> Reply:
         reply = send(self.gateway, method, target, [*self.cookie(), *pairs], body, **self.more)
         for name, value in cookies_of(reply).items():
             if value:

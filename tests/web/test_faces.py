@@ -235,7 +235,8 @@ def test_wsgi_is_wsgi(made: Gateway) -> None:
     from wsgiref.util import setup_testing_defaults
 
     for path in ("/page", "/pieces", "/json", "/_volens/panel", "/big"):
-        environ: dict[str, Any] = {"SCRIPT_NAME": "", "PATH_INFO": path, "HTTP_HOST": HOST, "HTTP_SEC_FETCH_DEST": "document", "QUERY_STRING": ""}
+        environ: dict[str, Any] = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": ""}
+        environ |= {"HTTP_HOST": HOST, "HTTP_SEC_FETCH_DEST": "document"}
         setup_testing_defaults(environ)
         made_answer = validator(WsgiFace(wsgi_app, lambda: made))(environ, lambda *a: lambda data: None)
         assert b"".join(made_answer)

@@ -188,7 +188,7 @@ def test_no_request_however_odd_raises(made: Gateway, method: str, target: bytes
     if visit.own:
         visit.answer(b"x=1")
     else:
-        status, out, body = visit.whole(200, [(b"content-type", b"text/html")], PAGE)
+        status, out, _ = visit.whole(200, [(b"content-type", b"text/html")], PAGE)
         assert status == 200 and not any(b"\r" in value or b"\n" in value for _, value in out)
     visit.failed("down")
     for prefix in (b"/_volens/panel?", b"/_volens/embed/frame?u=", b"/_volens/out?u=", b"/_volens/choice?surface=gate&"):
