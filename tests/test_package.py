@@ -142,7 +142,6 @@ def test_the_built_package_runs_alone(wheel: Path, tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="volens_demo looks for volens.toml beside its package, not in it: it runs from the source tree only")
 def test_the_demonstration_finds_its_configuration_in_the_wheel(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(tmp_path)

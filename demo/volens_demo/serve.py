@@ -17,7 +17,7 @@ from volens_demo.parties import BEFORE, RAW, Memory, ThirdParties
 from volens_demo.site import Newspaper
 
 NAME = "courrier.localhost"
-CONFIG = Path(__file__).parent.parent / "volens.toml"
+CONFIG = next(path for folder in (0, 1) if (path := Path(__file__).parents[folder] / "volens.toml").exists())
 
 
 @dataclass
