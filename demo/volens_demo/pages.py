@@ -132,9 +132,12 @@ def ad(slot: str) -> str:
 
 def tags(view: View, mark: str = "") -> str:
     """What the newspaper's own tag plan puts at the end of every page, as the vendors' instructions say."""
+    source = view.url("mesure", "/mesure.js")
+    loader = f"(function(d,s){{var j=d.createElement(s);j.async=true;j.src='{source}';d.head.appendChild(j)}})(document,'script');"
+    measure = f'<script async src="{source}"{mark}></script>' if mark else f"<script>{loader}</script>"  # Trusted Types refuse a loader
     return f"""<script{mark}>window.regie=window.regie||[];window.regie.push({{site:'courrier',page:location.pathname}});</script>
 <script async src="{view.url("regie-pub", "/tag.js")}"{mark}></script>
-<script{mark}>(function(d,s){{var j=d.createElement(s);j.async=true;j.src='{view.url("mesure", "/mesure.js")}';d.head.appendChild(j)}})(document,'script');</script>
+{measure}
 """
 
 
