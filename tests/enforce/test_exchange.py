@@ -309,6 +309,18 @@ def test_a_page_without_a_type_is_a_page_where_a_browser_takes_it_for_one() -> N
     assert exchange().whole(200, [(b"x-content-type-options", b"nosniff")], PAGE)[2] == PAGE
 
 
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_a_streamed_answer_without_a_type_is_judged_by_its_first_bytes(size: int) -> None:
+    """A picture or a text that somebody uploaded must not become a page by our doing."""
+    for body in (b"\x89PNG\r\n\x1a\n" + bytes(90) + b"<script>x</script>", b"plain text <script>x</script>", b"", b"x"):
+        out, made = streamed(body, [], size)
+        assert made == body and header(out, b"content-type") == []
+    out, made = streamed(b" \n" + PAGE, [], size)
+    assert all(made.count(mark) == 1 for mark in MARKS) and header(out, b"content-type") == []
+    out, made = streamed(gzip.compress(PAGE), [(b"content-encoding", b"gzip")], size)
+    assert b"volens-notice" in gzip.decompress(made)
+
+
 def test_xhtml_is_rewritten_as_xml() -> None:
     page = (
         b'<?xml version="1.0"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml"><head><script src="/a.js"/><script src="/b.js"/>'

@@ -442,7 +442,7 @@ def test_a_tokenizer_renewed_at_any_moment_gives_the_same_page(page: str, room: 
 @given(documents)
 @nasty
 def test_with_everything_open_the_page_is_the_very_same(page: str) -> None:
-    text = latin(page).replace("speculationrules", "")
+    text = latin(page) + "'\">-->"  # a tag that never ends would be dropped
     made = rewritten(text, OPEN, site=OPEN_SITE, bare=True)
     if "javascript:" not in page:
         assert made == text

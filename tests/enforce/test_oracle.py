@@ -80,7 +80,7 @@ TRACKERS = {
     "formaction": f'<form><button formaction="{T}"></button></form>',
     "speculation": f'<script type=speculationrules>{{"prefetch":[{{"urls":["{T}"]}}]}}</script>',
     "shadow root": f'<div><template shadowrootmode=open><img src="{T}"></template></div>',
-    "nested shadow": f"<div><template shadowrootmode=open><p><template shadowrootmode=open><style>@import '{T}'</style></template></template>",
+    "nested shadow": f"<div><template shadowrootmode=open><template shadowrootmode=open><style>@import '{T}'</style></template></template>",
     "table template": f'<template><tr><td background="{T}"></template>',
     "frameset swallows style": f"<frameset><style><frame src={T}></frameset>",
     "template column": f"<template><col><style></template><img src={T}></style>",

@@ -73,7 +73,13 @@ def gateway(
 
 
 def request(
-    method: str, target: str | bytes, pairs: Sequence[tuple[bytes, bytes]] = (), *, host: str = HOST, scheme: str = "https", client: str = "192.0.2.1"
+    method: str,
+    target: str | bytes,
+    pairs: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    host: str = HOST,
+    scheme: str = "https",
+    client: str = "192.0.2.1",
 ) -> Request:
     raw = target.encode("latin-1") if isinstance(target, str) else target
     return Request(method, raw, [(b"host", host.encode()), *pairs], scheme, host, client)
@@ -90,7 +96,9 @@ def settle(answer: Reply | Waiting) -> Reply:
     return answer.then(result)
 
 
-def send(made: Gateway, method: str, target: str | bytes, pairs: Sequence[tuple[bytes, bytes]] = (), body: bytes = b"", **more: Any) -> Reply:
+def send(
+    made: Gateway, method: str, target: str | bytes, pairs: Sequence[tuple[bytes, bytes]] = (), body: bytes = b"", **more: Any
+) -> Reply:
     """One of our own pages."""
     visit = made.visit(request(method, target, pairs, **more))
     assert visit.own, target

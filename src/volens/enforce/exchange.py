@@ -233,7 +233,7 @@ class Exchange:
         self._text: charset.Text | None = None
         self._first = b""  # of a streamed page, until its byte order mark can be told
         self._nonced = ""
-        self._failed = self._worker = self._wide = self._unreadable = False
+        self._failed = self._worker = self._wide = self._unreadable = self._passes = False
         self._declared = ""
         self._started = False
         self.streams = False
@@ -317,7 +317,7 @@ class Exchange:
             elif name == b"content-type" and page is not None and page.charset and b"charset" not in value.lower():
                 value = value.strip().rstrip(b";") + b"; charset=" + page.charset.encode()
             out.append((key, value))
-        if not get(out, b"content-type"):
+        if page is not None and not get(out, b"content-type"):
             out.append((b"content-type", b"text/html"))
         policy = page.policy if page is not None else csp.ours(state.hosts, Seen(), state.ports, self._learnt.passive(state.page.host))
         if policy:
@@ -515,12 +515,18 @@ class Exchange:
         if self._worker:
             before, self._started = (b"" if self._started else self._prelude()), True
             return before + piece
+        if self._passes:
+            return piece
         before = b""
         if self._text is None:
             piece, self._first = self._first + piece, b""
-            if len(piece) < 3 and not last:
+            untyped = not self._declared.strip()
+            if not last and (len(piece) < 3 or (untyped and len(piece.lstrip()) < 20)):
                 self._first = piece
                 return b""
+            if untyped and not _SNIFFED.match(piece):
+                self._passes = True  # a browser takes it for no page either
+                return piece
             codec, mark, named = charset.read(piece, self._declared)
             before, piece = piece[:mark], piece[mark:]
             self._text = charset.Text(codec)
