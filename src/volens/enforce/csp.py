@@ -146,6 +146,9 @@ def own_sources(hosts: Hosts, port: str) -> list[str]:
     own = [pattern for pattern in hosts.site.hosts if not pattern.startswith("/")]
     if "." in site and not site.replace(".", "").isdigit():
         own = [site, "*." + site, *(o for o in own if o != site and not o.endswith("." + site))]
+    entry = hosts.catalog.host(hosts.page)
+    if entry is not None and not entry.shared:  # the same entity's other domains, which a streamed page cannot be searched for
+        own += [host for host in entry.hosts[:24] if not _covers(own, host.removeprefix("*."))]
     return ["'self'", *_with_ports(own, port)]
 
 

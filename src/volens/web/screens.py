@@ -357,7 +357,7 @@ class Screens:
         return html(
             '<section class="purpose"><label class="row"><span><b>{title}</b>{new}{profiles}</span>'
             '<input type="checkbox" role="switch" name="purposes" value="{id}" aria-label="{switch}"{on}></label>'
-            "<p>{sentence}</p>{kinds}{none}<ul>{own}{others}</ul>{all}</section>",
+            "<p>{sentence}</p>{kinds}{none}{keys}<ul>{own}{others}</ul>{all}</section>",
             title=title,
             new=_tag(say("panel.new")) if purpose.id in grant.new else None,
             profiles=_tag(say("panel.profiles")) if purpose.profiles else None,
@@ -366,6 +366,7 @@ class Screens:
             on=_flag(purpose.id in grant.purposes, "checked"),
             sentence=self._text(purpose.sentence, language),
             kinds=self._data(purpose, say),
+            keys=self._keys(self._own_keys(purpose), say),
             none=None if own or others else html('<p class="kinds">{x}</p>', x=say("panel.no.services", controller=notice.controller.name)),
             own=[self._service(s, grant, say, purpose) for s in own],
             others=[
@@ -521,12 +522,17 @@ class Screens:
     def _described(self, purpose: Purpose, say: Words) -> Html:
         services = [s for s in self.notice.services_asked if purpose.id in s.purposes]
         return html(
-            '<section class="purpose"><p><b>{title}</b></p><p>{sentence}</p>{kinds}<ul>{services}</ul></section>',
+            '<section class="purpose"><p><b>{title}</b></p><p>{sentence}</p>{kinds}{keys}<ul>{services}</ul></section>',
             title=self._title(purpose, say.language),
             sentence=self._text(purpose.sentence, say.language),
             kinds=self._data(purpose, say),
             services=[self._service(s, None, say, None) for s in services],
+            keys=self._keys(self._own_keys(purpose), say),
         )
+
+    def _own_keys(self, purpose: Purpose) -> list[StorageKey]:
+        """What the site itself keeps for a purpose, without a service."""
+        return [key for key in self.site.storage if key.purpose == purpose.id and not key.service]
 
     # Placeholder
 
