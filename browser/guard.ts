@@ -348,14 +348,16 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
 
   // --- Asking.
   const text = (): string => /(^| )volens=([^;]*)/.exec(doc.cookie)?.[2] || "";
+  /** Without the day: a choice that means the same. */
+  const bare = (choice: string): string => choice.replace(/\.\d+\./, "..");
   const compare = (): void => {
-    if (text() != inside.choice) late((m) => m.follow(inside)).catch(() => location.reload());
+    if (bare(text()) != bare(inside.choice)) late((m) => m.follow(inside)).catch(() => location.reload());
   };
   const open = (): Promise<unknown> => late((m) => m.open(inside));
   const when = (target: Any, type: string, f: Any): void => target.addEventListener(type, f);
-  inside.choice = text();
+  inside.choice = config.c || ""; // what the server saw: to ask the cookies themselves takes a wait at every page
   attempt(() => ((inside.channel = new BroadcastChannel("volens")).onmessage = compare));
-  when(home, "pageshow", compare);
+  when(home, "pageshow", (event: Any) => event.persisted && compare());
   when(doc, "visibilitychange", compare);
   const found = new MutationObserver(() => {
     // Its fallback form stands behind the template: the shadow root is there by then, also where the page comes in pieces.
