@@ -392,6 +392,6 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     });
   });
   found.observe(doc, { childList: true, subtree: true });
-  home.volens ??= Object.freeze({ get choice() { return text(); }, grant: config.k, on: (f: (choice: string) => void) => void inside.on.push(f), open });
+  home.volens ??= Object.freeze({ get choice() { return text(); }, grant: config.k || "", on: (f: (choice: string) => void) => void inside.on.push(f), open });
   attempt(() => performance.navigation.type == 1 && home.sessionStorage["volens-keep"] && late((m) => m.arrive()));
 }

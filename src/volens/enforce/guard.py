@@ -8,7 +8,7 @@ from typing import Any
 from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage
 
-COLLECTION = r"/(collect\?|piwik|matomo|b/ss/|ivw|cdn-cgi/rum|pixel\.)"
+COLLECTION = r"/(collect\?|piwik|matomo|b/ss/|ivw|pixel\.)"
 """The commonest first-party collection paths: those the page need not even ask for. The server refuses all the catalog
 knows (``Catalog.path``); to say them all here would cost every page a kilobyte."""
 
@@ -16,7 +16,8 @@ knows (``Catalog.path``); to say them all here would cost every page a kilobyte.
 def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], posted: bool = False) -> dict[str, Any]:
     """What the guard is told (short keys: it stands in every page; ``browser/guard.ts`` says what each means)."""
     site, grant = hosts.site, hosts.grant
-    told: dict[str, Any] = {"p": site.prefix, "n": grant.notice.short, "k": grant.key, "c": answer}
+    told: dict[str, Any] = {"p": site.prefix, "n": grant.notice.short}
+    told |= {name: value for name, value in (("k", grant.key), ("c", answer)) if value}
     if posted:
         told["m"] = 1
     if hosts.open and storage.open:
