@@ -316,7 +316,8 @@ def main() -> None:
     flagged = harness.flagged()
     result: dict[str, Any] = {"format": "volens-benchmark-leaks/1", **bench.facts(browser=True), "limit": options.limit, "corpora": corpora}
     if options.out.exists():  # the parts that are not done now stay as they were
-        result = {**{k: v for k, v in json.loads(options.out.read_text("utf-8")).items() if k in ("main", "own", "purposes")}, **result}
+        done = json.loads(options.out.read_text("utf-8"))
+        result = {**{k: v for k, v in done.items() if k in ("main", "own", "purposes", "figures")}, **result}
 
     before = [(corpus, harness.run("none", corpus, {"volens": [], "passing": ["passing"]}, "none")) for corpus in corpora]
     if options.part in ("all", "main"):
@@ -330,6 +331,7 @@ def main() -> None:
         for page in rows:
             per_page.setdefault(page["corpus"], {}).setdefault(f"{page['candidate']} {page['state']}", []).append(short(page))
         result["main"] = {"figures": told, "lists": lists, "pages": per_page}
+        result["figures"] = {label: {**row, **lists.get(label, {})} for label, row in told.items()}
     if options.part in ("all", "own"):
         declared = harness.neutral(load([file for corpus, file in before if corpus in pages_only]))
         hosts = options.work / "own-hosts.json"

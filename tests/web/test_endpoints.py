@@ -126,6 +126,15 @@ def test_json_says_what_is_granted(visitor: Visitor) -> None:
     assert header(reply, "content-type") == ["application/json"]
 
 
+@pytest.mark.parametrize("page", ["choice.json", "panel", "policy"])
+def test_a_script_that_fetches_is_not_told_the_records_id(visitor: Visitor, page: str) -> None:
+    visitor.choose("answer=accept")
+    record = RecordTag.parse(visitor.jar["volens-record"]).record
+    opened = visitor.send("GET", f"/_volens/{page}", [(b"sec-fetch-mode", b"navigate")])
+    fetched = visitor.send("GET", f"/_volens/{page}", [(b"sec-fetch-mode", b"cors")])
+    assert record.encode() in opened.body and record.encode() not in fetched.body
+
+
 def test_the_cookies_attributes(made: Gateway, visitor: Visitor) -> None:
     lines = {line.partition("=")[0]: line for line in header(visitor.choose("answer=accept"), "set-cookie")}
     for name, hidden in (("volens", False), ("volens-record", True)):

@@ -140,14 +140,14 @@ def _with_ports(hosts: Iterable[str], port: str) -> list[str]:
     return [host if not port or ":" in host else host + ":*" for host in hosts]
 
 
-def own_sources(hosts: Hosts, port: str) -> list[str]:
-    """The page's own host and all that belongs to it."""
+def own_sources(hosts: Hosts, port: str, *, entity: bool = False) -> list[str]:
+    """The page's own host and all that belongs to its domain; with ``entity``, the same entity's other domains too."""
     site = hosts.catalog.site(hosts.page)
     own = [pattern for pattern in hosts.site.hosts if not pattern.startswith("/")]
     if "." in site and not site.replace(".", "").isdigit():
         own = [site, "*." + site, *(o for o in own if o != site and not o.endswith("." + site))]
     entry = hosts.catalog.host(hosts.page)
-    if entry is not None and not entry.shared:  # the same entity's other domains, which a streamed page cannot be searched for
+    if entity and entry is not None and not entry.shared:  # the same entity's other domains, which a streamed page cannot be searched for
         own += [host for host in entry.hosts[:24] if not _covers(own, host.removeprefix("*."))]
     return ["'self'", *_with_ports(own, port)]
 
@@ -156,7 +156,8 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
     """Our policy for a page: empty where everything may be contacted."""
     if hosts.chain:
         return ""
-    own = own_sources(hosts, port)
+    own = own_sources(hosts, port, entity=True)
+    framed = own_sources(hosts, port)
     granted = _with_ports(
         (p for s in hosts.grant.notice.services if s.hosts and hosts.grant.decide(s).allowed for p in s.hosts if not p.startswith("/")),
         port,
@@ -164,6 +165,7 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
     active: set[str] = set()
     for kind in ("script", "frame", "connect", "hint", "manifest"):
         active |= seen.used.get(kind, set())
+    frames = seen.used.get("frame", set())
     image, style, font, media = (set(seen.used.get(kind, ())) for kind in ("image", "style", "font", "media"))
     lists: list[tuple[str, set[str]]] = [
         ("img-src", image | style | set(learnt)),
@@ -183,6 +185,8 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
 
         default = " ".join(dict.fromkeys([*base, *sorted(active)])) + " " + _ANY
         parts = [f"default-src {default}"]
+        if len(framed) < len(own) or active - frames:
+            parts.append(f"frame-src {' '.join(dict.fromkeys([*framed, *granted, *sorted(frames)]))} data: blob:")
         parts += [f"{name} {sources(extra)} {_ANY if name == 'style-src' else 'data: blob:'}" for name, extra in lists if extra - active]
         return "; ".join(parts)
 

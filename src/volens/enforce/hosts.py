@@ -60,7 +60,7 @@ class Hosts:
 
     def __init__(self, site: Site, grant: Grant, catalog: Catalog, page: str) -> None:
         self.site, self.grant, self.catalog, self.page = site, grant, catalog, page
-        self._memory: dict[tuple[str, bool], Decision] = {}
+        self._memory: dict[tuple[str, str], Decision] = {}
 
     @cached_property
     def open(self) -> bool:
@@ -75,11 +75,11 @@ class Hosts:
 
     def decide(self, host: str, kind: str) -> Decision:
         """Whether ``host`` may be contacted for ``kind`` (script, style, image, font, media, frame, connect, hint …)."""
-        passive = kind in PASSIVE
-        key = (host, passive)
+        use = "passive" if kind in PASSIVE else "frame" if kind == "frame" else "active"
+        key = (host, use)
         found = self._memory.get(key)
         if found is None:
-            found = self._decide(host, passive)
+            found = self._decide(host, use)
             if len(self._memory) < MAX_HOSTS:
                 self._memory[key] = found
         return found
@@ -95,7 +95,7 @@ class Hosts:
             ]
         )
 
-    def _decide(self, host: str, passive: bool) -> Decision:
+    def _decide(self, host: str, use: str) -> Decision:
         declared = self._declared.find(host)
         if isinstance(declared, Decision):
             return declared
@@ -103,7 +103,8 @@ class Hosts:
             return Decision(True, Reason.OWN)
         if self.open:
             return Decision(True, Reason.UNCONFIGURED)
-        if self.catalog.same_party(host, self.page):
+        # What a frame of another domain loads no policy of ours reaches: the same entity is not enough for it.
+        if self.catalog.same_party(host, self.page) and (use != "frame" or self.catalog.site(host) == self.catalog.site(self.page)):
             cloak = self.catalog.path(host, "/", self.page) or self._other_trade(host)
             if cloak is None:
                 return Decision(True, Reason.OWN)
@@ -115,7 +116,7 @@ class Hosts:
             return self._purposes(entry.purposes, entry.id)
         if entry is not None and entry.kind == "delivery":
             return Decision(True, Reason.DELIVERY, "technique", entry.id)
-        if passive and self.site.passive:
+        if use == "passive" and self.site.passive:
             return Decision(True, Reason.PASSIVE)
         return Decision(False, Reason.UNKNOWN)
 

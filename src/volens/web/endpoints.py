@@ -229,7 +229,7 @@ class Endpoints:
             self._language(asked, fields),
             local(fields.get("back")),
             choice_text=asked.choice.text() if asked.choice else "",
-            record_id=asked.record or "",
+            record_id=_shown(asked),
             part=fields.get("part") == "1",
         )
         return self.page(asked.site, 200, text, connect=True)
@@ -247,7 +247,7 @@ class Endpoints:
             self._language(asked, fields),
             local(fields.get("back")),
             choice_text=asked.choice.text() if asked.choice else "",
-            record_id=asked.record or "",
+            record_id=_shown(asked),
         )
         return self.page(asked.site, 200, text)
 
@@ -256,7 +256,7 @@ class Endpoints:
             "site": asked.site.name,
             "choice": asked.choice.text() if asked.choice else None,
             "notice": asked.site.notice.digest,
-            "record": asked.record,
+            "record": _shown(asked) or None,
             "purposes": {p: asked.grant.allows(p) for p in asked.site.notice.askable},
             "services": {s.id: s.id in asked.grant.services for s in asked.site.notice.services_asked},
         }
@@ -474,7 +474,7 @@ class Endpoints:
                 language,
                 back,
                 choice_text=asked.choice.text() if asked.choice else "",
-                record_id=asked.record or "",
+                record_id=_shown(asked),
                 message="stale",
             )
             return self.page(asked.site, 409, text, connect=True)
@@ -620,6 +620,12 @@ def _note(done: Future[Any], record: Record) -> None:
 
 
 _NO_SIGNALS = Signals()
+
+
+def _shown(asked: Asked) -> str:
+    """The record's id, for a page the visitor opens. A script that fetches it would have an identifier that no cookie gives it."""
+    mode = get(asked.request.pairs, b"sec-fetch-mode")
+    return (asked.record or "") if mode in (None, b"navigate") else ""
 
 
 def local(path: str) -> str:
