@@ -31,7 +31,7 @@ from tests.web.making import (
     request,
     settle,
 )
-from volens.choice import Choice
+from volens.choice import Choice, RecordTag
 from volens.web.endpoints import BURST, CHOICE_BODY, Fields, local
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Waiting
