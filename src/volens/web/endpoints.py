@@ -197,7 +197,10 @@ class Endpoints:
     def page(self, site: Site, status: int, text: str, *, frame: str = "", connect: bool = False) -> Reply:
         """One of our own pages: nothing runs in it but our file, nothing frames it but the site itself."""
         style = hash_source(self._gateway.screens(site).page_style)
-        policy = f"default-src 'none'; style-src {style}; script-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
+        embed = hash_source(self._gateway.assets.embed)
+        policy = (
+            f"default-src 'none'; style-src {style}; script-src 'self' {embed}; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
+        )
         if connect:
             policy += "; connect-src 'self'"
         if frame:

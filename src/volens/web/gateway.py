@@ -74,6 +74,7 @@ class Assets:
 
     guard: str
     worker: str
+    embed: str
     files: Mapping[str, tuple[bytes, str]]
     names: Mapping[str, str]
 
@@ -97,7 +98,7 @@ class Assets:
         lowered = code.lower()
         if not code.isascii() or "</script" in lowered or "<!--" in lowered or "]]>" in code:
             raise ValueError("static/guard.js cannot stand inline: it holds '</script', '<!--', ']]>' or a character beyond ASCII.")
-        return cls(code, texts.get("guard-worker.js", ""), found, names)
+        return cls(code, texts.get("guard-worker.js", ""), texts.get("embed.js", "").strip(), found, names)
 
 
 class Gateway:
@@ -142,7 +143,8 @@ class Gateway:
         """The screens of a site."""
 
         def make() -> Screens:
-            return Screens(site, {stem: site.prefix + name for stem, name in self.assets.names.items()})
+            static = {stem: site.prefix + name for stem, name in self.assets.names.items()}
+            return Screens(site, {**static, "embed-text": self.assets.embed})
 
         return self._screens.get((site.name, site.notice.digest), make)
 

@@ -742,6 +742,12 @@ class Screens:
         )
         return self._page(say, say(f"problem.{kind}.title"), main)
 
+    def _script(self, name: str) -> Html | None:
+        """A file of ours, or its text where it is given as ``<name>-text``: a placeholder asks for nothing more than itself."""
+        if f"{name}-text" in self._static:
+            return Html(f"<script type=\"module\">{self._static[f'{name}-text']}</script>")
+        return html('<script src="{u}" defer></script>', u=self._static[name]) if name in self._static else None
+
     def _page(self, say: Words, title: Html, main: Html, *, script: str = "", kind: str = "plain", part: bool = False) -> str:
         return html(
             '<!DOCTYPE html><html lang="{language}" dir="{dir}" class="{kind}"><head><meta charset="utf-8">'
@@ -752,7 +758,7 @@ class Screens:
             kind=kind,
             title=title,
             style=html("<template><style>{x}</style></template>" if part else "<style>{x}</style>", x=Html(self.page_style)),
-            script=html('<script src="{u}" defer></script>', u=self._static[script]) if script in self._static else None,
+            script=self._script(script),
             main=main,
         )
 
