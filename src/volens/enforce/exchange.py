@@ -15,7 +15,6 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -599,12 +598,3 @@ def text_only(body: bytes) -> bytes:
         return b"<" + found[1] + b"volens-" + name
 
     return _ACTS.sub(one, body)
-
-
-def iterate(exchange: Exchange, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Chunks through ``feed`` and ``finish``, empty ones left out."""
-    for chunk in chunks:
-        if made := exchange.feed(chunk):
-            yield made
-    if rest := exchange.finish():
-        yield rest

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from volens.catalog import Catalog
-from volens.config import Loaded, load
+from volens.config import Loaded
 from volens.errors import ConfigError, Mistake
 from volens.ledger.sqlite import SqliteStore
 from volens.web.gateway import Gateway, new_key
@@ -49,11 +49,6 @@ def open_gateway(loaded: Loaded) -> Gateway:
     except FileExistsError:  # another worker made it in this moment
         keys = read_keys(Path(loaded.keys))
     return Gateway(loaded.site, Catalog.packaged(), SqliteStore(Path(loaded.ledger)), keys, names=Path(loaded.keys).with_suffix(".names"))
-
-
-def open_configured(path: Path) -> Gateway:
-    """The gateway of the site that ``path`` (volens.toml) declares; raises ConfigError."""
-    return open_gateway(load(path, Catalog.packaged()))
 
 
 def open_unconfigured(folder: Path | None = None) -> Gateway:
