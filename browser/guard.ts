@@ -4,7 +4,7 @@
  * One function, because its own source travels: the page's first script calls it, blob workers get it prepended as
  * text, and about:blank realms are patched from the realm that made them. So it may use nothing outside itself.
  * It is not a security boundary (the Content-Security-Policy is); every patch stands in its own narrow try. What can
- * wait for a promise is in later.ts and storage.ts: this stands in every page, at most 3.6 KiB of brotli.
+ * wait for a promise is in later.ts and storage.ts: this stands in every page (its limit: tools/build_browser.mjs).
  */
 import type { Config, Inside } from "./contract";
 

@@ -128,8 +128,8 @@ class Service:
     country: str = ""
     profiles: bool = False
     chain: bool = False
-    """Loads from hosts that cannot be listed: opens the page to any host, and only when every purpose
-    it may serve is granted (DESIGN §3, *A partial grant*)."""
+    """Loads from hosts that cannot be listed: opens the page to any host, and only when everything is granted,
+    since such a host may serve any purpose (DESIGN §3, *A partial grant*)."""
     embed: str = ""
     """How it stands in a page: ``frame``, ``script``, or empty where it shows nothing."""
 
