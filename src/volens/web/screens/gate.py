@@ -1,0 +1,119 @@
+"""Where the visitor is stopped before something leaves: a gate, and a form that leads to a host not allowed (P4–P6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from volens.policy import Decision, Grant
+from volens.site import Gate
+from volens.web.screens.page import Page
+from volens.web.screens.words import Html, Words, commas, hidden, html, query_of
+
+SECRET = re.compile(r"pass|pwd|secret|token|csrf|nonce|card|cvc|iban|^_", re.IGNORECASE)
+
+
+class GateScreen(Page):
+    """What was typed is shown, kept, and sent by the visitor's press only."""
+
+    def gate(
+        self,
+        gate: Gate,
+        decision: Decision,
+        language: str,
+        method: str,
+        target: str,
+        fields: Sequence[tuple[str, str]] = (),
+        *,
+        grant: Grant | None = None,
+        back: str = "/",
+        token: str = "",
+        files_lost: bool = False,
+    ) -> str:
+        """403: what to allow and why, and what was typed, to be sent once allowed (P4–P6).
+
+        What was typed is the form's body, nothing else; the answer stands in the query of each button's address. So a
+        307 from ``choice`` to ``target`` makes the browser send the very same body again, now with the grant's cookies.
+        A GET has no body: its buttons are ordinary answers that come back to ``target``.
+        """
+        say = self._say(language)
+        purpose = self.notice.purpose.get(decision.purpose) or self.notice.purpose[gate.purpose]
+        title = self._title(purpose, say.language)
+        sends = method not in ("GET", "HEAD")
+        services = [s for s in self.notice.services_asked if s.id in gate.services] or [
+            s for s in self.notice.services_asked if purpose.id in s.purposes
+        ]
+        purposes = (grant.purposes if grant else frozenset()) | {purpose.id}
+        allowed = {
+            s.id
+            for s in self.notice.services_asked
+            if (grant and s.id in grant.services) or purposes.issuperset(set(s.purposes).intersection(self.notice.askable))
+        }
+        common = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), ("back", target)] + (
+            [("token", token)] if token else []
+        )
+        just = [("answer", "switches"), *(("purposes", p) for p in sorted(purposes)), *(("services", s) for s in sorted(allowed))]
+        buttons = [
+            html(
+                '<button formaction="{prefix}choice?{query}">{text}</button>',
+                prefix=self.site.prefix,
+                query=query_of(common + pairs),
+                text=text,
+            )
+            for pairs, text in (
+                (just, say("gate.allow.send" if sends else "gate.allow", purpose=title)),
+                ([("answer", "accept")], say("gate.accept.send" if sends else "accept")),
+            )
+        ]
+        named = self._text(gate.title, say.language)
+        main = html(
+            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p><p>{sentence}</p>{services}'
+            '<form method="post" action="{prefix}choice?{query}">{kept}<div class="ways">{buttons}'
+            '<a class="button" href="{prefix}panel?{panel}">{settings}</a><a class="button" href="{back}">{back_text}</a></div>'
+            "</form></div>",
+            title=say("gate.title"),
+            text=say("gate.named", title=named, purpose=title) if named else say("gate.text", purpose=title),
+            sentence=self._text(purpose.sentence, say.language),
+            services=html("<p>{x}</p>", x=say("gate.services", services=commas([s.name for s in services]))) if services else None,
+            prefix=self.site.prefix,
+            query=query_of(common + just),
+            kept=self._kept(fields, say, files_lost) if sends else None,
+            buttons=buttons,
+            panel=query_of([("language", say.language), ("back", back if sends else target)]),
+            settings=say("settings"),
+            back=back,
+            back_text=say("gate.back"),
+        )
+        return self._page(say, say("gate.title"), main)
+
+    def _kept(self, fields: Sequence[tuple[str, str]], say: Words, files_lost: bool) -> Html:
+        """What was typed, to be read and to be sent. Long or short, it is shown; names that look like secrets are not."""
+        shown = [(n, v) for n, v in fields if v.strip() and not SECRET.search(n)]
+        return html(
+            "<p>{text}</p>{shown}{files}{hidden}",
+            text=say("gate.kept") if fields else None,
+            shown=[html("<blockquote>{v}</blockquote>", v=v) for _, v in shown],
+            files=html('<p class="message">{x}</p>', x=say("gate.files")) if files_lost else None,
+            hidden=[hidden(n, v) for n, v in fields],
+        )
+
+    def leaving(self, url: str, language: str, method: str, fields: Sequence[tuple[str, str]], back: str) -> str:
+        """A form of the site's page that would send to a host not allowed: whom it reaches, and sent by the visitor's press only."""
+        say = self._say(language)
+        host = urlsplit(url).hostname or url
+        main = html(
+            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{kept}'
+            '<form method="{method}" action="{url}">{hidden}<div class="ways"><button>{send}</button></div></form><p>'
+            '<a href="{back}">{back_text}</a></p></div>',
+            title=say("leaving.title", host=host),
+            text=say("leaving.text", host=host),
+            kept=[html("<blockquote>{v}</blockquote>", v=v) for n, v in fields if v.strip() and not SECRET.search(n)],
+            method=method,
+            url=url,
+            hidden=[hidden(n, v) for n, v in fields],
+            send=say("leaving.send", host=host),
+            back=back,
+            back_text=say("problem.back"),
+        )
+        return self._page(say, say("leaving.title", host=host), main)

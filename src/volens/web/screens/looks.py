@@ -1,0 +1,206 @@
+"""What the screens look like: a dozen custom properties, the style of the notice and the style of our own pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from volens.errors import NoticeError
+from volens.site import Theme
+
+_VALUE = re.compile(r"[\w\s#%(),.'\"/-]+")
+
+
+def styles(theme: Theme) -> tuple[str, str]:
+    """The style of what stands in the site's pages, and of our own pages."""
+    colours = _colours(theme)
+    inside = _ascii(_squeeze(colours.replace(":root", ":host") + _NOTICE + (_TOP if theme.position == "top" else "")))
+    return inside, _squeeze(colours + (_PAGE if "prefers-color-scheme" in colours else _PAGE.replace("light dark", "light")))
+
+
+def _colours(theme: Theme) -> str:
+    """The dozen custom properties that make the looks, light and dark. A theme that sets colours is the same in both."""
+    light = {
+        "b": "#fff",  # background
+        "t": "#1b2030",  # text
+        "m": "#545c6e",  # quiet text
+        "l": "#d8dce5",  # lines
+        "s": "#f4f5f8",  # soft background
+        "k": "#27365c",  # buttons
+        "j": "#fff",  # on buttons
+        "a": "#2a4fa8",  # links, focus, switches
+        "g": "#17663f",  # yes
+        "d": "#a5272d",  # no
+        "r": "10px",
+        "f": '-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif',
+    }
+    dark = {"b": "#171a21", "t": "#eef0f5", "m": "#a9b0c0", "l": "#3a404e", "s": "#20242d", "k": "#d9e2fb", "j": "#171a21", "a": "#9dbaff"}
+    set_ = {"b": theme.background, "t": theme.text, "k": theme.accent, "a": theme.accent, "r": theme.radius, "f": theme.font}
+    set_ = {name: value for name, value in set_.items() if value}
+    for value in set_.values():
+        if not _VALUE.fullmatch(value):
+            raise NoticeError(f"[theme] {value!r}: not a plain CSS value. Use a colour, a length or font names.")
+    if theme.accent:
+        set_["j"] = _on(theme.accent)
+    if theme.text:
+        set_["m"] = theme.text
+    coloured = bool(theme.background or theme.text or theme.accent)
+    text = _rule(light | set_)
+    return text if coloured else text + "@media(prefers-color-scheme:dark){" + _rule(dark) + "}"
+
+
+def _rule(values: Mapping[str, str]) -> str:
+    return ":root{" + ";".join(f"--{n}:{v}" for n, v in values.items()) + "}"
+
+
+def _on(colour: str) -> str:
+    """Black or white, whichever reads better on a hexadecimal colour (WCAG 2.2, relative luminance)."""
+    digits = colour.lstrip("#")
+    if len(digits) == 3:
+        digits = "".join(d * 2 for d in digits)
+    if not re.fullmatch(r"[0-9a-fA-F]{6}", digits):
+        return "#fff"
+    r, g, b = ((v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4) for v in (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)))
+    light = 0.2126 * r + 0.7152 * g + 0.0722 * b
+    return "#fff" if 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 else "#000"
+
+
+def _ascii(css: str) -> str:
+    """CSS escapes for what isn't ASCII: the text goes into pages of any encoding, and its hash must not depend on it."""
+    return "".join(c if c.isascii() else f"\\{ord(c):x} " for c in css)
+
+
+def _squeeze(css: str) -> str:
+    """Without the spaces that only readers need."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    css = re.sub(r"\s+", " ", css)
+    return re.sub(r";\}", "}", re.sub(r" ?([{};,>]) ?", r"\1", css)).strip()
+
+
+_NOTICE = """
+:host{all:initial!important;position:fixed!important;inset:auto 0 0!important;z-index:2147483647!important;display:block!important;
+pointer-events:none!important}
+form{display:flex;flex-direction:column;max-height:85vh;font:1em/1.4 var(--f);color:var(--t)}
+form>*,dialog{pointer-events:auto}
+:focus-visible{outline:3px solid var(--a);outline-offset:2px}
+[hidden]{display:none!important}
+#volens-band{align-self:start;display:flex;margin:8px;padding:0;min-height:44px;border:2px solid var(--b);border-radius:var(--r);
+overflow:hidden;
+background:none;color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:pointer}
+#s,#p{position:relative;isolation:isolate;padding:.5em .9em;background:var(--d)}
+#p{border-inline-start:2px solid var(--b)}
+#volens-band b{display:block}
+#volens-band b:before{content:"✕ "}
+#volens-band .n{display:none}
+#volens-band svg{position:absolute;inset:0;z-index:-1;width:100%;height:100%;fill:var(--g)}
+:host([data-storage=yes]) #s,:host([data-profiles=yes]) #p{background:var(--g)}
+:host([data-storage=yes]) #s b:before,:host([data-profiles=yes]) #p b:before{content:"✓ "}
+:host([data-storage=part]) #s b:before,:host([data-profiles=part]) #p b:before{content:"◐ "}
+:host([data-storage=no]) #s>:not(:only-child,.n),:host([data-profiles=no]) #p>:not(:only-child,.n){display:none}
+:host([data-storage=no]) #s>.n,:host([data-profiles=no]) #p>.n{display:block}
+#volens-ask{box-sizing:border-box;width:100%;max-width:46em;margin:0 auto;min-height:0;display:flex;flex-direction:column;gap:8px;
+padding:12px 16px;
+background:var(--b);border:1px solid var(--l);border-radius:var(--r) var(--r) 0 0;box-shadow:0 0 40px #0003}
+#x{overflow:auto;font-size:.8125em;line-height:1.35}
+p{margin:0}
+a{color:var(--a)}
+summary{min-height:2em;padding-top:.6em;cursor:pointer}
+details p{padding:.4em 0}
+#y{display:grid;grid-template-columns:repeat(auto-fit,minmax(5.6em,1fr));gap:8px}
+#y button{min-height:44px;padding:4px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);
+font:600 .875em/1.25 var(--f);cursor:pointer}
+@media(min-width:48em){#volens-ask{margin-bottom:16px;padding:20px 24px;border-radius:var(--r)}
+#x,#y button{font-size:1em}:host([data-ask]:not([data-answered])) form{max-width:46em;margin:auto}}
+@media(max-width:30em)and (max-height:30em){:host([data-ask]){position:static!important}form{max-height:none}}
+@media(forced-colors:active){svg{display:none}}
+@media print{:host{display:none!important}}
+"""
+_TOP = """
+:host{inset:0 0 auto!important}
+form{flex-direction:column-reverse}
+#volens-ask{border-radius:0 0 var(--r) var(--r)}
+@media(min-width:48em){#volens-ask{margin:16px auto 0;border-radius:var(--r)}}
+"""
+_PAGE = """
+:root{color-scheme:light dark}
+body{margin:0;background:var(--s)}
+.v,.v *{box-sizing:border-box}
+.v{max-width:44em;margin:0 auto;background:var(--b);color:var(--t);font:1em/1.55 var(--f);overflow-wrap:break-word}
+.v h1{margin:0;font-size:1.375em;line-height:1.25;letter-spacing:-.01em;text-wrap:balance}
+.v h2{margin:2em 0 .5em;font-size:1.125em;line-height:1.3;scroll-margin-top:5em}
+.v p{margin:.6em 0}
+.v a{color:var(--a);text-underline-offset:.15em}
+.v small,.v .kinds,.v dt{color:var(--m);font-size:.875em}
+.v .kinds b{font-weight:600}
+.v code{font:.875em/1.4 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+.v em{display:inline-block;padding:0 .5em;border:1px solid var(--l);border-radius:1em;color:var(--m);font:.75em/1.6 var(--f)}
+.v :focus-visible{outline:3px solid var(--a);outline-offset:2px}
+.v .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+.v .top{position:sticky;top:0;z-index:2;display:flex;align-items:center;justify-content:space-between;gap:1em;padding:.75em 1.25em;
+border-bottom:1px solid var(--l);background:var(--b)}
+.v .x{flex:none;display:grid;place-items:center;width:44px;height:44px;margin-inline-end:-.5em;border-radius:var(--r);color:var(--t);
+font-size:1.125em;text-decoration:none}
+.v .x:hover{background:var(--s)}
+.v .body{padding:.5em 1.25em 2em}
+.v .message{padding:.75em 1em;border-inline-start:4px solid var(--a);border-radius:4px;background:var(--s)}
+.v .purpose{margin:.75em 0;padding:.75em 1em;border:1px solid var(--l);border-radius:var(--r)}
+.v .row{display:flex;align-items:center;justify-content:space-between;gap:1em;min-height:44px}
+.v .row>span{min-width:0;overflow-wrap:anywhere}
+.v label.row{cursor:pointer}
+.v .purpose>.row b{font-size:1.0625em}
+.v .row small{display:block}
+.v ul{margin:.75em 0 0;padding:0;list-style:none}
+.v li{padding:.35em 0;border-top:1px solid var(--l)}
+.v li p{margin:.1em 0}
+.v li a,.v summary{font-size:.875em}
+.v summary{min-height:44px;padding:.7em 0;cursor:pointer;color:var(--a)}
+.v table{width:100%;border-collapse:collapse;font-size:.875em;text-align:start}
+.v th,.v td{padding:.4em .75em .4em 0;border-top:1px solid var(--l);text-align:start;vertical-align:top;overflow-wrap:anywhere}
+.v th{font-weight:600;color:var(--m)}
+.v .all{display:none;color:var(--m);font-size:.875em}
+.v .purpose:has(.row>[name=purposes]:checked):not(:has([name=services]:checked)) .all{display:block}
+.v [role=switch]{appearance:none;flex:none;position:relative;width:52px;height:32px;margin:0;border:2px solid var(--m);border-radius:16px;
+background:var(--b);cursor:pointer;transition:background .15s}
+.v [role=switch]:before{content:"✕";position:absolute;inset-block:3px;inset-inline-start:3px;width:22px;border-radius:50%;
+background:var(--m);
+color:var(--b);font:700 12px/22px var(--f);text-align:center}
+.v [role=switch]:checked{border-color:var(--a);background:var(--a)}
+.v [role=switch]:checked:before{content:"✓";inset-inline:auto 3px;background:var(--b);color:var(--a)}
+.v .bar,.v .ways{display:grid;grid-template-columns:repeat(auto-fit,minmax(5.8em,1fr));gap:8px}
+.v .bar{position:sticky;bottom:0;z-index:2;padding:.75em 1.25em max(.75em,env(safe-area-inset-bottom));border-top:1px solid var(--l);
+background:var(--b)}
+.v button,.v .button{display:grid;place-items:center;min-height:48px;padding:.4em .75em;border:1px solid var(--k);
+border-radius:var(--r);background:var(--k);
+color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-decoration:none;cursor:pointer}
+.v .ways{grid-template-columns:repeat(auto-fit,minmax(min(100%,13em),1fr));margin:1.25em 0}
+.v blockquote{margin:.75em 0;padding:.75em 1em;border:1px solid var(--l);border-radius:var(--r);background:var(--s);white-space:pre-wrap}
+.v dl div{margin:.5em 0}
+.v dd{margin:0}
+html.frame,html.frame body,.frame.v,html.playing,html.playing body,.playing.v{height:100%}
+.frame.v{display:flex;flex-direction:column;justify-content:safe center;max-width:none;padding:.75em 1em;overflow:auto;
+border:1px solid var(--l);background:var(--s);
+font-size:.9375em;text-align:center}
+.frame.v h1{font-size:1.125em}
+.frame.v .why{max-width:34em;margin:.5em auto;color:var(--m);font-size:.9375em}
+.frame.v .ways{display:flex;flex-wrap:wrap;align-items:center;justify-content:center;gap:.5em 1em;margin:.5em 0}
+.frame.v button,.frame.v .button{min-height:44px;padding:.3em 1em;font-size:.9375em}
+.frame.v .ways>a:last-child{padding:.7em 0}
+#volens-panel{width:44em;max-width:100%;max-height:90vh;padding:0;border:1px solid var(--l);border-radius:16px;overflow:auto;
+overscroll-behavior:contain;
+background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
+#volens-panel::backdrop{background:#0009}
+@media(max-width:46em){#volens-panel{width:100%;height:100%;max-height:none;border:0;border-radius:0}}
+#volens-panel .v{border:0}
+.playing.v{max-width:none;overflow:hidden}
+.playing iframe{display:block;width:100%;height:100%;border:0}
+@media(max-height:16em),(max-width:20em){.frame.v{padding:.25em .5em;font-size:.875em}.frame.v .why{font-size:.875em}
+.frame.v .ways{gap:.25em .6em;margin:.25em 0}.frame.v button,.frame.v .button{padding:.2em .7em;font-size:.9375em}}
+@media(max-height:14em){.frame.v .why{display:none}}
+@media(max-height:7em){.frame.v h1{position:absolute;clip-path:inset(50%)}}
+@media(min-width:46em){html.panel body,html.plain body{padding:2em 0}.panel.v,.plain.v{border:1px solid var(--l);border-radius:16px}
+.v .top{border-radius:16px 16px 0 0}.v .bar{border-radius:0 0 16px 16px}.v .top,.v .body,.v .bar{padding-inline:2em}}
+@media(max-height:24em){.v .top,.v .bar{position:static}}
+@media(prefers-reduced-motion:reduce){.v [role=switch]{transition:none}}
+@media(forced-colors:active){.v [role=switch]{appearance:auto;width:24px;height:24px}.v [role=switch]:before{content:none!important}}
+@media print{.v .bar,.v .x{display:none}}
+"""

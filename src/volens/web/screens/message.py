@@ -1,0 +1,43 @@
+"""Messages: why a page or an answer could not be given, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from volens.web.screens.page import Page
+from volens.web.screens.words import hidden, html
+
+
+class MessageScreen(Page):
+    """One page for every problem."""
+
+    def problem(
+        self,
+        kind: str,
+        language: str,
+        *,
+        back: str = "",
+        token: str = "",
+        fields: Sequence[tuple[str, str]] = (),
+    ) -> str:
+        """``down``, ``slow``, ``broken`` (upstream), ``record`` (not durable, so not granted), ``confirm`` (``fields`` again, with
+        a ``token``), ``stale``."""
+        say = self._say(language)
+        form = html(
+            '<form method="post" action="{prefix}choice">{hidden}<div class="ways"><button>{text}</button></div></form>',
+            prefix=self.site.prefix,
+            hidden=[hidden(n, v) for n, v in [*fields, *([("token", token)] if token else [])]],
+            text=say("problem.confirm.button"),
+        )
+        main = html(
+            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{form}{back}</div>',
+            title=say(f"problem.{kind}.title"),
+            text=say(f"problem.{kind}.text"),
+            form=form if kind == "confirm" else None,
+            back=html(
+                '<p><a href="{u}">{x}</a></p>', u=back, x=say("problem.again" if kind in ("down", "slow", "broken") else "problem.back")
+            )
+            if back
+            else None,
+        )
+        return self._page(say, say(f"problem.{kind}.title"), main)

@@ -1,0 +1,146 @@
+"""Notice and band: what goes into the site's own pages (DESIGN §2), made once per language and grant and then looked up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from volens.policy import Grant
+from volens.site import Site
+from volens.web.screens.page import Page
+from volens.web.screens.words import RTL, Html, Words, commas, flag, hidden, html
+
+BACK = "__volens_back__"
+"""Stands in ``Dress.body`` where the page's own path goes, escaped for a double-quoted attribute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """What is put into a page: the host element with its shadow root, and the same in plain markup below it."""
+
+    body: str
+
+
+class NoticeScreen(Page):
+    """The first layer and the band."""
+
+    def __init__(self, site: Site, static: Mapping[str, str]) -> None:
+        """``static``: as ``Page`` has it."""
+        super().__init__(site, static)
+        self._to_panel = html(' formaction="{prefix}panel" formmethod="get"', prefix=site.prefix)
+        self._dresses: dict[tuple[object, ...], Dress] = {}
+
+    def dress(self, grant: Grant, language: str, *, framed: bool = False) -> Dress:
+        """Notice and band for a page under ``grant``. ``framed``: inside another site's frame, where nobody can know who asks:
+        only a way to open the panel in a tab of its own (DESIGN §8)."""
+        key = (language, grant.key, grant.asked, grant.new, grant.gpc, grant.answered, framed)
+        found = self._dresses.get(key)
+        if found is None:
+            if len(self._dresses) >= 4096:
+                self._dresses.clear()
+            found = self._dresses[key] = self._dress(grant, self._say(language), framed)
+        return found
+
+    def _dress(self, grant: Grant, say: Words, framed: bool) -> Dress:
+        body = html(
+            '<volens-notice lang="{language}" dir="{dir}" data-storage="{storage}" data-profiles="{profiles}"{panel}{ask}>'
+            '<template shadowrootmode="open"><style>{style}</style>{shadow}</template>{plain}</volens-notice>',
+            language=say.language,
+            dir="rtl" if say.language in RTL else "ltr",
+            storage=_state(grant.storage_share),
+            profiles=_state(grant.profiles_share),
+            panel=html(' data-panel="{u}"', u=self._static["panel"]) if "panel" in self._static and not framed else None,
+            ask=flag(grant.asked and not framed, "data-ask"),
+            style=Html(self.style),
+            shadow=self._form(grant, say, framed, plain=False),
+            plain=Html(re.sub(r' id="[^"]*"', "", self._form(grant, say, framed, plain=True))),
+        )
+        return Dress(body)
+
+    def _form(self, grant: Grant, say: Words, framed: bool, *, plain: bool) -> Html:
+        """``plain``: for where there is no shadow root, so without what only a style makes sense of."""
+        asked = grant.asked and not framed
+        return html(
+            '<form method="{method}" action="{prefix}{action}" aria-label="{label}"{target}>{hidden}'
+            '<button id="volens-band" name="answer" value="settings" title="{title}"{form}>{storage}{profiles}</button>{ask}</form>',
+            method="post" if asked else "get",
+            prefix=self.site.prefix,
+            action="choice" if asked else "panel",
+            label=say.attribute("choices"),
+            target=Html(' target="_blank"') if framed else None,
+            hidden=[
+                hidden("notice", self.notice.short) if asked else None,
+                hidden("back", Html(BACK)),
+                hidden("language", say.language),
+                hidden("surface", "notice" if asked else "band"),
+            ],
+            title=say.attribute("settings"),
+            form=self._to_panel if asked else None,
+            storage=_field("s", "band.storage", "band", grant.storage_share, say, plain),
+            profiles=_field("p", "band.profiles", "band.profiles", grant.profiles_share, say, plain),
+            ask=self._ask(grant, say) if asked else None,
+        )
+
+    def _ask(self, grant: Grant, say: Words) -> Html:
+        notice, language = self.notice, say.language
+        panel = html("{prefix}panel?language={language}", prefix=self.site.prefix, language=language)
+        services = html('<a href="{panel}#services">{text}</a>', panel=panel, text=say.count("services", len(notice.services_asked)))
+        asked = [notice.purpose[p] for p in notice.askable]
+        return html(
+            '<div id="volens-ask" role="region" aria-label="{label}"><div id="x"><p><b>{title}</b> '
+            '{text} {yes} {no} {change} {gpc}{new}<a href="{policy}">{policy_text}</a></p>'
+            "<details><summary>{why} {titles}</summary>{purposes}<p>{data}</p><p>{exempt}</p></details></div>"
+            '<div id="y">{buttons}</div></div>',
+            label=say.attribute("ask.label"),
+            title=say("ask.title"),
+            text=say("ask.text" if notice.services_asked else "ask.alone", controller=notice.controller.name, services=services),
+            yes=say("ask.yes", yes=html("<b>{x}</b>", x=say("yes"))),
+            no=say("ask.no", no=html("<b>{x}</b>", x=say("no"))),
+            change=say("ask.change", months=notice.months, scope=self._scope(say)),
+            gpc=html("{x} ", x=say("ask.gpc")) if grant.gpc else None,
+            new=html("{x} ", x=say("ask.new", new=commas(self._names(grant.new, language)))) if grant.new else None,
+            policy=self.policy_url,
+            policy_text=say("policy"),
+            why=say("ask.why"),
+            titles=" · ".join(self._title(p, language) for p in asked),
+            purposes=[html("<p><b>{t}</b> {s}</p>", t=self._title(p, language), s=self._text(p.sentence, language)) for p in asked],
+            data=say("ask.data", kinds=commas(self._kinds(asked, say))),
+            exempt=say("ask.exempt", exempt=commas([self._title(p, language) for p in notice.purposes if p.exempt])),
+            buttons=[
+                html(
+                    '<button name="answer" value="{value}"{form}>{text}</button>',
+                    value=value,
+                    form=self._to_panel if value == "settings" else None,
+                    text=say(value),
+                )
+                for value in ("refuse", "accept", "settings")
+            ],
+        )
+
+
+def _state(share: tuple[int, int]) -> str:
+    granted, total = share
+    return "no" if not granted else "yes" if granted == total else "part"
+
+
+def _field(id: str, label: str, state: str, share: tuple[int, int], say: Words, plain: bool) -> Html:
+    """One of the band's two fields: its colour, sign and words follow the host's attribute, so that the guard can turn it to *no*."""
+    now = _state(share)
+    no = None if now == "no" else html('<b class="n">{x}</b>', x=say(f"{state}.no"))
+    words = say("band.part", n=share[0], all=share[1]) if now == "part" else say(f"{state}.{now}")
+    bar = None
+    if now == "part":
+        bar = html(
+            '<svg viewBox="0 0 {all} 1" preserveAspectRatio="none" aria-hidden="true"><path d="M0 0h{n}v1H0z"/></svg>',
+            n=share[0],
+            all=share[1],
+        )
+    return html(
+        '<span id="{id}">{bar}{label} <b>{words}</b>{no}</span> ',
+        id=id,
+        bar=None if plain else bar,
+        label=say(label),
+        words=words,
+        no=None if plain else no,
+    )

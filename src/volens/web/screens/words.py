@@ -1,0 +1,122 @@
+"""Words and markup: the texts of one language, and ``html()``, through which every text becomes part of a screen.
+
+A template engine would be one more dependency for a handful of short pages.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from datetime import date
+
+RTL = frozenset({"ar", "fa", "he", "ur"})
+
+
+class Html(str):
+    """Markup. Every other string is escaped before it becomes part of one."""
+
+    __slots__ = ()
+
+
+def html(template: str, /, **values: object) -> Html:
+    """``template`` with each ``{name}`` replaced: ``Html`` as it is, lists of it joined, None as nothing, the rest escaped."""
+    return Html(template.format_map({name: safe(value) for name, value in values.items()}))
+
+
+def safe(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Html):
+        return value
+    if isinstance(value, (list, tuple)):
+        return "".join(safe(item) for item in value)
+    return escape(str(value))
+
+
+def flag(on: bool, name: str) -> Html:
+    """A boolean attribute, in the long form that XML knows too."""
+    return Html(f' {name}="{name}"' if on else "")
+
+
+@lru_cache
+def packaged_texts() -> Mapping[str, Mapping[str, str]]:
+    """Interface texts by language, as packaged in ``texts/*.json``."""
+    found = {}
+    for file in files("volens").joinpath("texts").iterdir():
+        if file.name.endswith(".json"):
+            value = json.loads(file.read_text("utf-8"))
+            found[value["language"]] = value["texts"]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The texts of one language, the site's own wording first."""
+
+    language: str
+    texts: Mapping[str, str]
+
+    def __call__(self, name: str, /, **values: object) -> Html:
+        """The text ``name`` as markup: escaped, then each ``{placeholder}`` replaced, so that a text can hold a link."""
+        return Html(re.sub(r"\{(\w+)\}", lambda m: safe(values[m[1]]) if m[1] in values else m[0], escape(self.texts[name], quote=False)))
+
+    def count(self, name: str, n: int, /, **values: object) -> Html:
+        """The plural form of ``name`` for ``n``: 1 is one; in French 0 too."""
+        one = n == 1 or (n == 0 and self.language == "fr")
+        return self(f"{name}.{'one' if one else 'other'}", n=n, **values)
+
+    def day(self, day: date) -> Html:
+        """A date as this language writes it."""
+        return self("date", day=day.day, month=self(f"month.{day.month}"), year=day.year)
+
+    def attribute(self, name: str, /, **values: str) -> Html:
+        """The text ``name`` for a double-quoted attribute."""
+        return Html(self(name, **values).replace('"', "&quot;"))
+
+
+def hidden(name: str, value: str) -> Html:
+    return html('<input type="hidden" name="{name}" value="{value}"/>', name=name, value=value)
+
+
+def tag(text: Html) -> Html:
+    return html(" <em>{x}</em>", x=text)
+
+
+def query_of(pairs: Iterable[tuple[str, str]]) -> str:
+    return urlencode(list(pairs), quote_via=quote)
+
+
+def commas(items: Iterable[str], last: str = ", ") -> Html:
+    """A list in a sentence."""
+    *most, end = [safe(item) for item in items] or [""]
+    return Html(f"{', '.join(most)}{last}{end}" if most else end)
+
+
+def preferred(accept_language: str) -> list[str]:
+    """Language tags by weight; those with weight 0 left out."""
+    weighted = []
+    for part in accept_language[:400].split(","):
+        tag, _, weight = part.partition(";")
+        found = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight) if weight else None
+        value = float(found[1]) if found else (0.0 if weight else 1.0)
+        if value > 0:
+            weighted.append((-value, tag))
+    return [tag for _, tag in sorted(weighted, key=lambda pair: pair[0])]
+
+
+def lifetime(days: int | None, say: Words) -> Html:
+    if days is None:
+        return say("days.unknown")
+    if days == 0:
+        return say("days.session")
+    text = say.count("days", days)
+    return html("{a} ({b})", a=text, b=say("days.months", n=round(days / 30.4))) if days >= 60 else text
