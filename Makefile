@@ -23,7 +23,7 @@ help:
 	@echo 'make bench             the benchmarks, raw figures into benchmarks/results/, told in README (BENCHMARKS="…" for some)'
 	@echo 'make clean             removes what these made'
 
-# A fresh environment, then what the product runs on. `demo` needs no more.
+# A fresh environment, then what the product runs on; `demo` adds the comment engine, and no more.
 $(VENV)/pip:
 	@test -n "$(PYTHON)" || { echo 'Volens needs Python 3.11 or later, and finds none. Name one: make PYTHON=/path/to/python3'; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo 'The venv module is missing. Debian and Ubuntu have it in the package python3-venv.'; exit 1; }
@@ -34,15 +34,20 @@ $(VENV)/run: $(VENV)/pip pyproject.toml requirements/run.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/dev: $(VENV)/run requirements/dev.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock
+# Isso comes as a source archive and is built with what run.lock holds. --no-deps: the lock is the whole list (pyproject.toml says what it leaves out).
+$(VENV)/demo: $(VENV)/run requirements/demo.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --require-hashes -r requirements/demo.lock
+	@touch $@
+
+$(VENV)/dev: $(VENV)/demo requirements/dev.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --require-hashes -r requirements/dev.lock
 	@touch $@
 
 # Installed, else Playwright's, else the distribution's where we may; says which.
 $(VENV)/chromium: $(VENV)/dev tools/find_chromium.py
 	@$(BIN)/python tools/find_chromium.py $@
 
-demo: $(VENV)/run
+demo: $(VENV)/demo
 	$(BIN)/volens demo --port $(PORT)
 
 test: $(VENV)/dev $(VENV)/chromium
@@ -85,6 +90,9 @@ lock:
 	printf '%s\n' "# What Volens runs on, and what installs it: every version pinned, every file by hash. Written by 'make lock'." > requirements/run.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		pyproject.toml --group install >> requirements/run.lock
+	printf '%s\n' "# The demonstration: what Volens runs on, and the comment engine Isso. Every version pinned, every file by hash. Written by 'make lock'." > requirements/demo.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		pyproject.toml --group install --extra demo >> requirements/demo.lock
 	printf '%s\n' "# Development and tests: every version pinned, every file by hash. Written by 'make lock'." > requirements/dev.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		pyproject.toml --group dev --all-extras >> requirements/dev.lock

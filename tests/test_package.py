@@ -94,7 +94,7 @@ def test_a_proxy_without_configuration_listens_on_loopback_only(
 
 
 def test_the_locks_pin_by_hash_and_hold_no_address() -> None:
-    for name in ("run.lock", "dev.lock"):
+    for name in ("run.lock", "demo.lock", "dev.lock"):
         text = (ROOT / "requirements" / name).read_text("utf-8")
         entries = re.split(r"\n(?=[a-z])", text)[1:]
         assert len(entries) > 20
