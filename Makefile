@@ -61,7 +61,8 @@ test: $(VENV)/dev $(VENV)/chromium
 	exit $$status
 
 soak: $(VENV)/dev $(VENV)/chromium
-	$(BROWSER) $(BIN)/python -m pytest $(TESTS) -q -m soak || [ $$? = 5 ]
+	VOLENS_SOAK=1 $(BIN)/python -m pytest tests/ledger/test_durability.py -q
+	$(BROWSER) $(BIN)/python -m pytest $(TESTS) -q -m soak
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check src demo tests tools benchmarks .ci
