@@ -76,12 +76,12 @@ class Grant:
     def _reason(self) -> Reason:
         return Reason.REFUSED if self.answered else Reason.UNDECIDED
 
-    def allows(self, purpose: str) -> bool:
-        """Whether ``purpose`` is exempt or granted; False for a purpose the notice doesn't know."""
-        return self.decide(purpose).allowed
+    def allows(self, id: str) -> bool:
+        """Whether the purpose, or else the service, of that id is exempt or granted; False for one the notice doesn't know."""
+        return self.decide(id).allowed
 
     def decide(self, x: str | Service | StorageKey) -> Decision:
-        """The decision about a purpose (by id), a service, or a storage key."""
+        """The decision about a purpose or a service (by id: no two share one), a service, or a storage key."""
         if isinstance(x, StorageKey):
             if not x.service:
                 return self.decide(x.purpose)
@@ -104,7 +104,8 @@ class Grant:
             return Decision(False, self._reason(), first, x.id)
         purpose = self.notice.purpose.get(x)
         if purpose is None:
-            return Decision(False, Reason.UNNAMED, x)
+            service = self.notice.service.get(x)
+            return self.decide(service) if service is not None else Decision(False, Reason.UNNAMED, x)
         if purpose.exempt:
             return Decision(True, Reason.EXEMPT, x)
         if x in self.purposes:

@@ -9,6 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from volens.notice import Notice, StorageKey
+from volens.policy import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Gate:
     """The services that justify asking (GDPR 7(4))."""
     title: Mapping[str, str] = field(default_factory=dict)
     """What is behind it, by language: «Commentaires»."""
+    withdrawn: str = ""
+    """Path or address where a visitor has erased what they left there; offered wherever the gate has been closed."""
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -31,6 +34,69 @@ class Gate:
         # Each part between stars is taken where it first occurs and not tried again: no path makes matching slow.
         source = first + "".join(f"(?>.*?{part})" for part in rest[:-1]) + "".join(f".*{part}" for part in rest[-1:])
         object.__setattr__(self, "pattern", re.compile(source, re.IGNORECASE | re.DOTALL))
+
+    def shuts(self, path: str) -> bool:
+        """Whether a visitor without the purpose can neither open this path nor send a form to it."""
+        return bool(self.pattern.fullmatch(path)) and (not self.methods or bool({"GET", "POST"} & self.methods))
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where the site is told of a grant, a change and a withdrawal, and by which key of its own it knows the visitor."""
+
+    url: str
+    visitor: str = ""
+    """A first-party cookie of the site; without one the site is not told whose choice it is."""
+    plain: bool = False
+    """Whether the cookie's value is sent as it is; else its SHA-256, in hexadecimal."""
+
+
+FULL, TRUNCATED, NONE = "full", "truncated", "none"
+ADDRESS_LEVELS = (NONE, TRUNCATED, FULL)
+"""How much of the visitor's IP address the application is told, least first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What the application is told of the visitor's IP address, by grant."""
+
+    granted: str = FULL
+    """Where one of ``purposes`` is granted."""
+    refused: str = TRUNCATED
+    """Otherwise, and in doubt."""
+    purposes: tuple[str, ...] = ("geolocalisation",)
+    security: Mapping[str, str] = field(default_factory=dict)
+    """Why the site needs it whole whatever the choice, by language; the policy page tells the visitor. Empty: it doesn't."""
+    place: str = "geolocalisation"
+    """The purpose that lets the application know where the visitor is."""
+    places: tuple[str, ...] = ()
+    """Request headers, lower-case, in which the site's own front writes where the visitor is."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "security", MappingProxyType(dict(self.security)))
+
+    def level(self, grant: Grant) -> str:
+        """``full``, ``truncated`` or ``none``, under this grant."""
+        if self.security:
+            return FULL
+        return self.granted if any(grant.allows(purpose) for purpose in self.purposes) else self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """How a site counts its page views (R25–R29)."""
+
+    months: int = 25
+    """How long counts are kept: 25 at most (R27)."""
+    paths: int = 2000
+    """Different paths kept a day."""
+    merge: tuple[str, ...] = ()
+    """Paths counted under one name, the pattern itself; ``*`` for any characters. For those that name a person."""
+    patterns: tuple[re.Pattern[str], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # What is matched is short (``view.LONGEST``), so several stars cost little.
+        object.__setattr__(self, "patterns", tuple(re.compile(".*".join(map(re.escape, m.split("*"))), re.DOTALL) for m in self.merge))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +125,8 @@ class Site:
     """First-party storage keys declared by the site, exempt or not."""
     gates: tuple[Gate, ...] = ()
     theme: Theme = Theme()
+    address: Address = field(default_factory=Address)
+    hook: Hook | None = None
     mode: str = "enforce"
     """``enforce``; another mode is a later version's."""
     prefix: str = "/_volens/"
@@ -71,12 +139,19 @@ class Site:
     """Whether images and styles of unknown hosts pass when they stand in the page's own markup."""
     deny: tuple[str, ...] = ()
     """Hosts never allowed, whatever the choice."""
+    audience: Audience | None = None
+    """How page views are counted; None: they aren't."""
+    policy_before: Mapping[str, str] = field(default_factory=dict)
+    """The site's own text before ours on the policy page, by language; headings, lists and links as ``prose`` reads them."""
+    policy_after: Mapping[str, str] = field(default_factory=dict)
+    """And after it."""
     unconfigured: bool = False
     earlier: Mapping[str, Notice] = field(default_factory=dict)
     """Earlier notices of this site by short digest, as kept by the store."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "earlier", MappingProxyType(dict(self.earlier)))
+        for name in ("earlier", "policy_before", "policy_after"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @cached_property
     def storage_declared(self) -> tuple[StorageKey, ...]:

@@ -145,7 +145,7 @@ class Visitor:
         """What is permitted now, by what the application is told."""
         visit = self.gateway.visit(request("GET", "/a", self.cookie(), **self.more))
         told = dict(visit.forward)[b"volens-consent"].decode()
-        return {word for word in re.split(r",\s*", told) if "=?0" not in word} - {"technique"}
+        return {word for word in re.split(r",\s*", told) if "=?0" not in word}.intersection(NOTICE.askable)
 
 
 def forged(choice: Choice, keys: tuple[bytes, ...] = KEYS, site: str = HOST, record: str = "0" * 26) -> Pairs:

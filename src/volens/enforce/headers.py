@@ -22,6 +22,8 @@ CODINGS = ("gzip", "br", "zstd", "deflate", "identity")
 """Content codings that can be undone (RFC 9110 §8.4; RFC 7932; RFC 8878)."""
 MAX_EXPIRY = 2048
 """Bytes of Set-Cookie spent an answer on expiring what is refused."""
+MAX_CONSENT = 4096
+"""Bytes of ``Volens-Consent``."""
 _CONSENT = b"volens-consent"
 _ADVERTISING_FEATURES = ("browsing-topics",)
 """Advertising features of the browser itself that current engines know by this name (others only fill the console)."""
@@ -92,8 +94,19 @@ def filter_cookies(pairs: Pairs, storage: Storage, http_only: Callable[[str], bo
 
 
 def consent_value(grant: Grant) -> bytes:
-    """The ``Volens-Consent`` header: an RFC 9651 dictionary, a Boolean for each purpose of the notice."""
-    return ", ".join(p.id if grant.allows(p.id) else f"{p.id}=?0" for p in grant.notice.purposes).encode()
+    """The ``Volens-Consent`` header: an RFC 9651 dictionary, a Boolean for each purpose of the notice and each service that may act.
+
+    No purpose and service share an id. What is absent is not granted: so are all services where they would make the header longer
+    than MAX_CONSENT, which servers in front of an application may refuse.
+    """
+    purposes = [p.id if grant.allows(p.id) else f"{p.id}=?0" for p in grant.notice.purposes]
+    whole = ", ".join([*purposes, *(s.id for s in grant.notice.services if s.id in grant.services)])
+    return (whole if len(whole) <= MAX_CONSENT else ", ".join(purposes)).encode()
+
+
+def with_consent(pairs: Pairs, grant: Grant) -> Pairs:
+    """The request with ``Volens-Consent`` as we say it, whatever the client sent under that name."""
+    return [*((k, v) for k, v in pairs if k.lower().replace(b"_", b"-") != _CONSENT), (_CONSENT, consent_value(grant))]
 
 
 def to_application(pairs: Pairs, grant: Grant, *, document: bool) -> Pairs:
@@ -101,8 +114,6 @@ def to_application(pairs: Pairs, grant: Grant, *, document: bool) -> Pairs:
     out: Pairs = []
     for key, value in pairs:
         name = key.lower()
-        if name.replace(b"_", b"-") == _CONSENT:
-            continue
         if name == b"accept-encoding":
             offered = [c for c in value.decode("latin-1").split(",") if c.split(";")[0].strip().lower() in CODINGS]
             value = ",".join(offered).strip().encode("latin-1") or b"identity"
@@ -113,8 +124,7 @@ def to_application(pairs: Pairs, grant: Grant, *, document: bool) -> Pairs:
         ):
             continue
         out.append((key, value))
-    out.append((_CONSENT, consent_value(grant)))
-    return out
+    return with_consent(out, grant)
 
 
 def unmark(pairs: Pairs, mark: str) -> Pairs:
