@@ -51,6 +51,9 @@ DELIVERY = "delivery"
 
 PROFILING = frozenset({"publicite", "personnalisation"})
 
+PATH_START = "^[^?#]*/"
+"""Where the pattern of a path begins: after any slash before the query."""
+
 _HOST = re.compile(r"(?:\*\.)?[^\s/?#@:\[\]]{1,253}")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 _ARCHIVED = re.compile(r"/web/\d{4,14}[a-z_]*/https?:")
@@ -132,9 +135,12 @@ class Catalog:
         self._lengths = sorted({len(name) for name in self._names if name.endswith("*")}, reverse=True)
 
         self._path = re.compile(_joined(row["pattern"] for row, _ in self._paths), re.ASCII)
-        self.cloak_pattern: str = "^(?:" + "|".join(row["pattern"] for row, _ in self._labels) + r")\."
-        """Source of a regular expression for a host name whose first label says that it collects (``metrics.``, ``smetrics.`` …)."""
-        self._cloak = re.compile(self.cloak_pattern, re.ASCII)
+        self.script_paths: tuple[tuple[tuple[str, ...], str], ...] = tuple(
+            (_service(row)["purposes"], row["script"]) for row, _ in self._paths if "script" in row
+        )
+        """(purposes, pattern) of the own paths that scripts of a page ask for by themselves, for the guard: some of what
+        ``path`` knows. A pattern begins as ``PATH_START`` says."""
+        self._cloak = re.compile("^(?:" + "|".join(row["pattern"] for row, _ in self._labels) + r")\.", re.ASCII)
         self.exempt_storage: tuple[str, ...] = self.exempt_in("")
         """Exempt names of well-known software that scripts read or write, any medium, for the guard. What only the
         server uses (HttpOnly session cookies) isn't among them; ``storage()`` knows those too."""
@@ -145,6 +151,7 @@ class Catalog:
         self._target = functools.lru_cache(8192)(self._find_path)
         self._storage = functools.lru_cache(8192)(self._find_storage)
         self._same = functools.lru_cache(8192)(self._find_same_party)
+        self._below = functools.lru_cache(2048)(self._find_below)
         self._entry = functools.lru_cache(4096)(self._make_entry)
 
     @staticmethod
@@ -183,6 +190,10 @@ class Catalog:
     def same_party(self, host: str, page: str) -> bool:
         """Whether both belong together: the same registrable domain, or the same known entity."""
         return len(host) + len(page) <= 2 * _LONGEST_HOST and self._same(host, page)
+
+    def trackers_below(self, site: str) -> tuple[str, ...]:
+        """Patterns of the trackers at names below a registrable domain (``stats.bbc.co.uk``), none where anybody may be."""
+        return self._below(site) if len(site) <= _LONGEST_HOST else ()
 
     def path(self, host: str, target: str, page: str = "") -> Entry | None:
         """The measuring or advertising end point at ``target`` (path and query) of an own or unknown host.
@@ -237,6 +248,15 @@ class Catalog:
             return True
         entity = self.entity(host)
         return bool(entity) and entity == self.entity(page)
+
+    def _find_below(self, site: str) -> tuple[str, ...]:
+        end = "." + _name(site)
+        ground = self.host("x" + end)
+        if ground is not None and ground.shared:
+            return ()
+        tables = (("", self._exact), ("*.", self._parents))
+        found = [(start + name, id) for start, table in tables for name, id in table.items() if name.endswith(end)]
+        return tuple(sorted(pattern for pattern, id in found if self._make_entry(id).kind == "tracker"))
 
     def _find_path(self, host: str, target: str, page: str) -> Entry | None:
         # A web archive's copy of an advertisement or a widget is a page of the past; measuring code still measures.
@@ -314,7 +334,7 @@ def _service(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _joined(patterns: Iterable[str]) -> str:
     """Each pattern begins after a slash of the path, and may reach into the query."""
-    return "^[^?#]*/(?:" + "|".join(patterns) + ")"
+    return PATH_START + "(?:" + "|".join(patterns) + ")"
 
 
 def _name(host: str) -> str:

@@ -7,10 +7,18 @@ The pages carry guard and CSP, as the server writes them; each way out is shown 
 from __future__ import annotations
 
 import itertools
+from datetime import date
 from pathlib import Path
 
 import pytest
 from guarded_site import SITE, STATIC, Answer, Site
+
+from volens.catalog import Catalog
+from volens.choice import Signals
+from volens.defaults import unconfigured
+from volens.enforce.guard import refused_paths
+from volens.enforce.hosts import Hosts
+from volens.policy import grant
 
 BATTERY = (Path(__file__).parent / "ways_out.js").read_text()
 PAGE = "<h1>Text of the page</h1><p>stays</p>"
@@ -136,7 +144,9 @@ def test_it_is_one_under_the_csp_alone(site: Site, name: str) -> None:
 
 
 def test_a_late_frame_becomes_the_placeholder(site: Site) -> None:
-    page = site.open("<div id=d></div><script>d.innerHTML = '<iframe class=v width=300 src=\"https://video.test/embed/1?a=b&amp;c\"></iframe>'</script>")
+    page = site.open(
+        "<div id=d></div><script>d.innerHTML = '<iframe class=v width=300 src=\"https://video.test/embed/1?a=b&amp;c\"></iframe>'</script>"
+    )
     page.wait_for_timeout(300)
     frame = page.locator("iframe.v")
     assert frame.get_attribute("src") == f"https://{SITE}/_volens/embed/frame?u=https%3A%2F%2Fvideo.test%2Fembed%2F1%3Fa%3Db%26c"
@@ -182,22 +192,25 @@ def test_images_of_unlisted_hosts_load_from_markup_and_lazily_but_not_as_beacons
 
 
 def test_first_party_collection_paths_are_refused_quietly(site: Site) -> None:
-    page = site.open(
-        "",
-        {"P": r"^/(g/)?collect\b|^/piwik\.php"},
-    )
+    """By the very expression that every page is told."""
+    demonstration = unconfigured(SITE)
+    hosts = Hosts(demonstration, grant(demonstration.notice, None, Signals(), date(2026, 11, 22)), Catalog.packaged(), SITE)
+    page = site.open("", {"P": refused_paths(hosts)})
     out = page.evaluate(
         """async () => {
-        const out = [(await fetch('/g/collect?v=2')).ok, navigator.sendBeacon('/collect', 'x'), (await fetch(new Request('/piwik.php?a'))).status];
-        const x = new XMLHttpRequest(); x.open('POST', '/collect?y'); x.send('b'); await new Promise(ok => x.onloadend = ok);
-        new Image().src = '/piwik.php?img'; document.body.appendChild(document.createElement('img')).src = 'https://site.test/g/collect?img';
-        const s = document.createElement('script'); s.src = '/collect?script'; document.head.append(s); await new Promise(ok => s.onload = s.onerror = ok);
-        return [...out, (await fetch('/collected-works')).ok];
+        const out = [(await fetch('/g/collect?v=2')).ok, navigator.sendBeacon('/collect?v=1', 'x'), (await fetch(new Request('/piwik.php?a'))).status];
+        const x = new XMLHttpRequest(); x.open('POST', '/collect?v=1&y'); x.send('b'); await new Promise(ok => x.onloadend = ok);
+        new Image().src = '/piwik.php?img'; document.body.appendChild(document.createElement('img')).src = 'https://site.test/g/collect?v=2&img';
+        const s = document.createElement('script'); s.src = '/mint/?js&collect'; document.head.append(s); await new Promise(ok => s.onload = s.onerror = ok);
+        return [...out, (await fetch('/collected-works')).ok, (await fetch('/login?next=/collect?v=1')).ok];
         }"""
     )
     site.settle()
-    assert out == [True, True, 200, True]
-    assert [seen.path for seen in site.net.requests if "collect" in seen.path or "piwik" in seen.path] == ["/collected-works"]
+    assert out == [True, True, 200, True, True]
+    assert [seen.path for seen in site.net.requests if "collect" in seen.path or "piwik" in seen.path] == [
+        "/collected-works",
+        "/login?next=/collect?v=1",
+    ]
 
 
 def test_a_visitor_s_own_form_goes_where_it_says(site: Site) -> None:
@@ -238,7 +251,9 @@ def test_it_costs_little_time(site: Site) -> None:
         site.serve("/", "", {"C": ["session*"] * 50, "S": ["theme"] * 50, "H": ["*.a.test"] * 20, "P": "^/collect"})
         answer = site.net.answers["/"]
         assert isinstance(answer, Answer) and isinstance(answer.body, str)
-        answer.body = answer.body.replace("<head>", "<head><script>t0 = performance.now()</script>").replace("<meta", "<script>t1 = performance.now()</script><meta")
+        answer.body = answer.body.replace("<head>", "<head><script>t0 = performance.now()</script>").replace(
+            "<meta", "<script>t1 = performance.now()</script><meta"
+        )
         site.page.goto(f"https://{SITE}/")
         times.append(site.page.evaluate("t1 - t0"))
     assert sorted(times)[2] < 12, times

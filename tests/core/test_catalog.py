@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from volens.catalog import DELIVERY, PROFILING, PURPOSES, Catalog, OperatorList, describe, describe_text
+from volens.catalog import DELIVERY, PATH_START, PROFILING, PURPOSES, Catalog, OperatorList, describe, describe_text
 from volens.errors import CatalogError
 from volens.notice import IDENTIFIER
 from volens.policy import Reason
@@ -181,8 +182,27 @@ COLLECTS = [
     "/img/pixel.gif?page=1",
     "/web/2016/https://ssl.google-analytics.com/ga.js",
     "/relay/https://stats.wp.com/e-201849.js",
+    "/mint/?js",
+    "/_/stat?event=pixel.load",
+    "/fonts/mtiFontTrackingCode.js",
+    "/x-kinja-static/assets/new-client/trackers.d0e941d9a281.js",
+    "/wp-content/plugins/ginger/addon/analytics/gingeranalytics.min.js",
+    "/?740002969&cb=1",
+    "/assets/ad-scripts--vendor.js",
+    "/hl/es6/hawklinks.js",
+    "/js/ga.js",
 ]
 ORDINARY = [
+    # sections of a site that a script fetches to show them
+    "/geo/",
+    "/mint/",
+    "/blog/matomo.html",
+    "/wp-json/wp/v2/posts?page=2",
+    "/wp-content/plugins/ginger/front/js/cookies-enabler.min.js",
+    "/x-kinja-static/assets/new-client/permalinkPage.1f.js",
+    "/fonts/mtiFonts.css",
+    "/img/pixel.gif",
+    "/delivery/address.js",
     # only named like a measuring or advertising script: what they would contact is stopped, what they store is virtual
     "/wp-content/plugins/google-analytics-for-wordpress/assets/js/frontend.min.js",
     "/js/ads.js",
@@ -229,6 +249,25 @@ def test_a_collection_end_point_is_known_by_its_path(target: str) -> None:
 @pytest.mark.parametrize("target", ORDINARY)
 def test_an_ordinary_path_is_not_taken_for_one(target: str) -> None:
     assert CATALOG.path("www.example.org", target, "www.example.org") is None
+
+
+def test_what_the_guard_is_told_is_some_of_what_the_server_knows() -> None:
+    told = [(purposes, re.compile(PATH_START + f"(?:{pattern})")) for purposes, pattern in CATALOG.script_paths]
+    assert len(told) >= 8 and all(purposes for purposes, _ in told)
+    hits = {pattern.pattern: [target for target in COLLECTS if pattern.search(target)] for _, pattern in told}
+    assert all(hits.values()), hits
+    assert not [target for target in ORDINARY for _, pattern in told if pattern.search(target)]
+    for purposes, pattern in told:
+        for target in hits[pattern.pattern]:
+            entry = CATALOG.path("www.example.org", target, "www.example.org")
+            assert entry is not None and entry.purposes == purposes, target
+
+
+def test_trackers_below_a_domain_are_known_by_name() -> None:
+    assert CATALOG.trackers_below("nytimes.com") == ("*.et.nytimes.com",)
+    assert CATALOG.trackers_below("bbc.co.uk") == ("a1.api.bbc.co.uk", "stats.bbc.co.uk")
+    assert CATALOG.trackers_below("times.com") == CATALOG.trackers_below("x" * 10_000) == CATALOG.trackers_below("") == ()
+    assert CATALOG.trackers_below("cloudfront.net") == ()  # rented: what a neighbour does says nothing
 
 
 def test_a_measuring_label_is_known_but_not_on_the_page_that_was_visited() -> None:

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage
 
-COLLECTION = r"/(collect\?|piwik|matomo|b/ss/|ivw|pixel\.)"
-"""The commonest first-party collection paths: those the page need not even ask for. The server refuses all the catalog
-knows (``Catalog.path``); to say them all here would cost every page a kilobyte."""
+
+def refused_paths(hosts: Hosts) -> str:
+    """Collection end points of own hosts that scripts ask for, as JavaScript's regular expression for path and query.
+
+    Those the page need not even ask for. The server refuses all the catalog knows (``Catalog.path``); to say them all here
+    would cost every page a kilobyte. Paths of granted services pass.
+    """
+    demonstrated = hosts.site.unconfigured
+    refused = [
+        pattern
+        for purposes, pattern in hosts.catalog.script_paths
+        if not (demonstrated and purposes and all(hosts.grant.allows(purpose) for purpose in purposes))
+    ]
+    if not refused:
+        return ""
+    services = hosts.grant.notice.services
+    granted = [path for s in services if hosts.grant.decide(s).allowed for path in s.hosts if path.startswith("/")]
+    passing = "|".join(".*".join(map(re.escape, path.split("*"))) for path in granted)
+    # As the catalog's, in fewer bytes: ``pathname + search`` has no fragment.
+    return (f"^(?!(?:{passing})$)" if passing else "^") + f"[^?]*/({'|'.join(refused)})".replace("(?:", "(")
+
+
+def refused_hosts(hosts: Hosts) -> list[str]:
+    """Hosts below the page's own domain that are known for something else: the policy header lets the domain pass whole."""
+    known = hosts.catalog.trackers_below(hosts.catalog.site(hosts.page))
+    named = [*hosts.site.deny, *(host for host in known if not hosts.decide(host.removeprefix("*."), "connect").allowed)]
+    return list(dict.fromkeys(form for host in named for form in ([host[2:], host] if host.startswith("*.") else [host])))
 
 
 def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], posted: bool = False) -> dict[str, Any]:
@@ -26,10 +51,9 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
     told["C"] = storage.names("cookie")
     told["S"] = storage.names("local", "session", "indexeddb", "cache", "opfs")
     told["H"] = ["*"] if hosts.chain else own
-    if not hosts.chain and not grant.everything:
-        told["P"] = COLLECTION
-    if site.deny:
-        told["D"] = list(site.deny)
+    if not hosts.chain:
+        refused: dict[str, Any] = {"P": "" if grant.everything else refused_paths(hosts), "D": refused_hosts(hosts)}
+        told |= {name: value for name, value in refused.items() if value}
     if grant.allows("geolocalisation") or "geolocalisation" not in grant.notice.purpose:
         told["g"] = 1
     if any(key.medium == "serviceworker" and grant.decide(key).allowed for key in site.storage):

@@ -1,0 +1,64 @@
+"""What the page's guard is told: which hosts and paths of the site's own domain its scripts may not ask for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from making import NOTICE, OPEN_SITE, REFUSED, SITE, granted, hosts
+
+from volens.enforce.guard import config, refused_hosts, refused_paths
+from volens.enforce.storage import Storage
+from volens.notice import Service
+
+HIT = "/matomo.php?idsite=1"
+AD = "/?740002969&cb=1"
+
+
+def refuses(source: str, target: str) -> bool:
+    return bool(source) and re.search(source, target) is not None
+
+
+def test_end_points_of_a_script_are_refused_and_pages_are_not() -> None:
+    source = refused_paths(hosts())
+    assert all(refuses(source, target) for target in (HIT, AD, "/x/g/collect?v=2&tid=G-1", "/b/ss/suite/1/JS", "/img/pixel.gif?a"))
+    assert not any(refuses(source, target) for target in ("/", "/login?next=/matomo.php", "/blog/matomo.html", "/img/pixel.gif"))
+
+
+def test_it_stands_in_every_page_and_is_short() -> None:
+    assert len(refused_paths(hosts())) < 200
+
+
+def test_the_path_of_a_granted_service_passes_and_only_it() -> None:
+    own = Service("mesure", "Mesure", ("audience",), ("/matomo.php*", "/x.js"))
+    site = replace(SITE, notice=replace(NOTICE, services=(own,)))
+    refused, allowed = (refused_paths(hosts(granted(*p, notice=site.notice), site)) for p in ((), ("audience",)))
+    assert refuses(refused, HIT) and refuses(refused, "/a/matomo.php")
+    assert not refuses(allowed, HIT) and refuses(allowed, "/a/matomo.php") and refuses(allowed, AD)
+
+
+def test_a_demonstration_lets_through_what_is_granted() -> None:
+    source = refused_paths(hosts(granted("publicite", notice=OPEN_SITE.notice), OPEN_SITE))
+    assert not refuses(source, AD) and refuses(source, HIT)
+
+
+@pytest.mark.parametrize(
+    ("page", "refused"),
+    [
+        ("www.nytimes.com", ["et.nytimes.com", "*.et.nytimes.com"]),
+        ("www.bbc.co.uk", ["a1.api.bbc.co.uk", "stats.bbc.co.uk"]),
+        ("d111111abcdef8.cloudfront.net", []),
+        ("www.site.example", []),
+    ],
+)
+def test_hosts_of_the_own_domain_that_are_known_to_collect(page: str, refused: list[str]) -> None:
+    assert refused_hosts(hosts(page=page, site=replace(SITE, hosts=(page,)))) == refused
+
+
+def test_a_declared_host_passes_and_a_denied_one_does_not() -> None:
+    site = replace(SITE, hosts=("www.bbc.co.uk", "stats.bbc.co.uk"), deny=("*.ads.example",))
+    judged = hosts(page="www.bbc.co.uk", site=site)
+    assert refused_hosts(judged) == ["ads.example", "*.ads.example", "a1.api.bbc.co.uk"]
+    told = config(judged, Storage(site, REFUSED, judged.catalog), answer="", own=[])
+    assert told["D"] == refused_hosts(judged) and told["P"] == refused_paths(judged)
