@@ -171,6 +171,7 @@ COLLECTS = [
     "/hit.xiti?s=1",
     "/event?s=123456&idclient=xyz",
     "/iomm/latest/manager/base/es6/bundle.js",
+    "/iomm/latest/bootstrap/loader.js",
     "/ivw-bin/ivw/CP/page",
     "/keys/example.org/p.js",
     "/ingest/e/?ip=1&ver=1.2",
@@ -273,6 +274,8 @@ def test_trackers_below_a_domain_are_known_by_name() -> None:
 def test_a_measuring_label_is_known_but_not_on_the_page_that_was_visited() -> None:
     entry = CATALOG.path("smetrics.example.org", "/anything", "www.example.org")
     assert entry is not None and entry.kind == "tracker"
+    assert CATALOG.path("data-2d3a3249cd.example.org", "/", "www.example.org") is not None
+    assert CATALOG.path("data-2024.example.org", "/", "www.example.org") is None
     assert CATALOG.path("stats.example.org", "/questions", "stats.example.org") is None
     assert CATALOG.path("stats.org", "/") is None
     assert CATALOG.path("statsbomb.example.org", "/") is None
