@@ -149,6 +149,7 @@ class Catalog:
         self._host = functools.lru_cache(8192)(self._find_host)
         self._site = functools.lru_cache(8192)(self._find_site)
         self._target = functools.lru_cache(8192)(self._find_path)
+        self._collects = functools.lru_cache(1 << 15)(self._may_collect)
         self._storage = functools.lru_cache(8192)(self._find_storage)
         self._same = functools.lru_cache(8192)(self._find_same_party)
         self._below = functools.lru_cache(2048)(self._find_below)
@@ -208,7 +209,7 @@ class Catalog:
 
     def may_collect(self, target: str) -> bool:
         """Whether ``path`` may know this path of an own host: a quick no for nearly all."""
-        return self._path.search(target, 0, _LONGEST_TARGET) is not None or ("http" in target and _TUNNEL.search(target) is not None)
+        return self._collects(target) if len(target) <= _LONGEST_NAME else self._may_collect(target)
 
     def storage(self, name: str, medium: str = "cookie") -> Known | None:
         """What ``name`` is: its own row, else that of the longest pattern it begins with."""
@@ -277,6 +278,9 @@ class Catalog:
                 if pattern.fullmatch(label):
                     return Entry(**_service(row), hosts=(name,))
         return None
+
+    def _may_collect(self, target: str) -> bool:
+        return self._path.search(target, 0, _LONGEST_TARGET) is not None or ("http" in target and _TUNNEL.search(target) is not None)
 
     def _find_storage(self, name: str, medium: str) -> Known | None:
         for candidate in (name, *(name[: n - 1] + "*" for n in self._lengths if n <= len(name) + 1)):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
 
@@ -94,6 +94,7 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
 """Which attributes load, from which elements, and as what (HTML Standard; SVG 2 §16)."""
 
 _ANYWHERE = {"attributionsrc": ("connect", LIST)}
+_TABLES = {tag: table | _ANYWHERE for tag, table in REFERENCES.items()}
 _W = r"[ \t\n\f\r]"  # HTML's whitespace, not Python's: bytes of other letters must not divide attributes
 _ATTRIBUTE = re.compile(rf"""(?:{_W}|/)*(?P<name>=?[^ \t\n\f\r/>=]+)(?P<assign>{_W}*={_W}*(?P<value>"[^"]*"|'[^']*'|[^ \t\n\f\r>]*))?""")
 _NAME = re.compile(r"</?[^ \t\n\f\r/>]+")
@@ -192,8 +193,6 @@ def candidates(srcset: str) -> list[str]:
 
 
 def _urls(value: str, form: str) -> list[str]:
-    if form == URL:
-        return [value]
     if form == SET:
         return candidates(value)
     return value.split() if form == LIST else value.split(";")
@@ -238,29 +237,6 @@ class Rewriter:
         self._templates: list[str] = []  # what each open template holds: "", "table", or "column"
         self._guarded = fragment or not frame.guard
         self._opened = fragment or frame.dress is None
-        self._handlers: dict[str, Callable[[Token, str], str]] = dict.fromkeys(REFERENCES, self._references)
-        for tag in ("a", "area", "button", "td", "tr", "th", "table", "tbody", "thead", "tfoot"):
-            self._handlers[tag] = self._seldom
-        self._handlers |= {
-            "script": self._script,
-            "iframe": self._iframe,
-            "frame": self._iframe,
-            "link": self._link,
-            "meta": self._meta,
-            "base": self._base_tag,
-            "form": self._form,
-            "html": self._html,
-            "template": self._template,
-            "colgroup": self._seldom,
-            "col": self._column,
-            "select": self._enter_select,
-            "frameset": self._enter_frameset,
-            "svg": self._enter_foreign,
-            "math": self._enter_foreign,
-        } | {tag: self._enter_raw for tag in RAW if tag not in ("script", "iframe")}
-
-        self._open_handlers: dict[str, Callable[[Token, str], str]] = dict.fromkeys(RAW, self._enter_plain)
-        self._open_handlers |= {"html": self._html, "meta": self._meta, "template": self._template}
 
     # ---------------------------------------------------------------- the walk
 
@@ -354,9 +330,8 @@ class Rewriter:
             self._prologue(tokens, append)
         if self._cdata:
             append(self._through_cdata(tokens))
-        look_up, is_open = self._handlers.get, self._frame.hosts.open
-        if is_open:  # everything may be contacted: only raw text and the page's language matter
-            look_up = self._open_handlers.get
+        is_open = self._frame.hosts.open  # everything may be contacted: only raw text and the page's language matter
+        look_up = (_OPEN_HANDLERS if is_open else _HANDLERS).get
         taken = 0
         for token in tokens:
             source = token.source
@@ -376,7 +351,7 @@ class Rewriter:
             elif source[1] != "/":
                 handler = look_up(tag)
                 if handler is not None:
-                    append(handler(token, source))
+                    append(handler(self, token, source))
                 elif (
                     not is_open
                     and "=" in source
@@ -399,26 +374,28 @@ class Rewriter:
     def _prologue(self, tokens: Iterator[Token], append: Callable[[str], None]) -> None:
         """Until body is open: where the guard and the notice go in. Leaves ``tokens`` where the walk goes on."""
         for token in tokens:
-            kind, source, tag = token.type, token.source, token.tag or ""
+            source, tag = token.source, token.tag
             self._taken += len(token.data or "" if source is None else source)
-            if kind is TEXT or kind is REFERENCE:
+            if source is None or tag is None:
+                if source is not None and token.type is not REFERENCE:  # a comment, a doctype
+                    append(source)
+                    continue
                 text: str = token.data if source is None else source  # type: ignore[assignment]
                 if self._raw:
                     append(self._in_raw(text))
-                    continue
-                if self._templates or not text.strip(" \t\n\r\f"):
+                elif self._templates or not text.strip(" \t\n\r\f"):
                     append(text)
-                    continue
-                append(self._guard() + self._dress() + text)
-                return
-            if kind is START:
-                source = source or ""
+                else:
+                    append(self._guard() + self._dress() + text)
+                    return
+            elif source[1] != "/":
                 if tag in ("html", "head") and not self._templates:
-                    append(self._handlers[tag](token, source) if tag == "html" else source)
+                    append(self._html(token, source) if tag == "html" else source)
                     if tag == "head":
                         append(self._guard())
                     continue
-                append(self._guard())
+                if not self._guarded:
+                    append(self._guard())
                 if tag == "body" and not self._templates:
                     append(self._any_reference(token, source) + self._dress())
                     return
@@ -426,20 +403,17 @@ class Rewriter:
                     self._opened = True
                 elif tag not in IN_HEAD and not self._templates:
                     append(self._dress())
-                handler = (self._open_handlers if self._frame.hosts.open else self._handlers).get(tag)
-                append(handler(token, source) if handler else self._any_reference(token, source))
+                handler = (_OPEN_HANDLERS if self._frame.hosts.open else _HANDLERS).get(tag)
+                append(handler(self, token, source) if handler else self._any_reference(token, source))
                 if self._opened:
                     return
-            elif kind is END:
-                if self._raw or self._templates or tag in ("head", "title", "style", "script", "noscript", "noframes"):
-                    append(self._end(token))
-                elif tag in ("body", "html", "br", "p"):
-                    append(self._guard() + self._dress() + (source or ""))
-                    return
-                else:
-                    append(source or "")
+            elif self._raw or self._templates or tag in ("head", "title", "style", "script", "noscript", "noframes"):
+                append(self._end(token))
+            elif tag in ("body", "html", "br", "p"):
+                append(self._guard() + self._dress() + source)
+                return
             else:
-                append(source or "")
+                append(source)
 
     def _guard(self) -> str:
         if self._guarded:
@@ -672,15 +646,15 @@ class Rewriter:
 
     def _references(self, token: Token, source: str) -> str:
         """Every element but those below: the table of references, style attributes, url() in presentation attributes."""
-        table = REFERENCES.get(token.tag or "") or _ANYWHERE
+        table = _TABLES.get(token.tag or "", _ANYWHERE)
         rename: dict[str, str] = {}
         replace: dict[str, str] = {}
         add = ""
         for name, value in token.attrs or ():
-            reference = table.get(name) or _ANYWHERE.get(name)
+            reference = table.get(name)
             if reference is not None:
                 kind, form = reference
-                if not all([self._allowed(url, kind) for url in _urls(value, form)]):
+                if not (self._allowed(value, kind) if form is URL else all([self._allowed(url, kind) for url in _urls(value, form)])):
                     rename[name] = WITHHELD + name.rpartition(":")[2]
                     if kind == "navigate":
                         add = f'formaction="{escape(self._out(value))}"'
@@ -817,7 +791,10 @@ class Rewriter:
         return self._edit(source, rename) if rename else source
 
     def _meta(self, token: Token, source: str) -> str:
-        name, content = (token.attr("http-equiv") or "").strip().lower(), token.attr("content") or ""
+        name = token.attr("http-equiv")
+        if not name:
+            return source
+        name, content = name.strip().lower(), token.attr("content") or ""
         if name == "refresh":
             address = refresh_address(content)
             if address and not self._allowed(address, "navigate"):
@@ -833,3 +810,34 @@ class Rewriter:
         if action and not self._allowed(action, "navigate"):
             return self._edit(source, {"action": WITHHELD + "action"}, f'action="{escape(self._out(action))}"')
         return self._any_reference(token, source)
+
+
+_Handler = Callable[[Rewriter, Token, str], str]
+_HANDLERS: Mapping[str, _Handler] = (
+    dict.fromkeys(REFERENCES, Rewriter._references)
+    | dict.fromkeys(("a", "area", "button", "td", "tr", "th", "table", "tbody", "thead", "tfoot", "colgroup"), Rewriter._seldom)
+    | dict.fromkeys(RAW, Rewriter._enter_raw)
+    | {
+        "script": Rewriter._script,
+        "iframe": Rewriter._iframe,
+        "frame": Rewriter._iframe,
+        "link": Rewriter._link,
+        "meta": Rewriter._meta,
+        "base": Rewriter._base_tag,
+        "form": Rewriter._form,
+        "html": Rewriter._html,
+        "template": Rewriter._template,
+        "col": Rewriter._column,
+        "select": Rewriter._enter_select,
+        "frameset": Rewriter._enter_frameset,
+        "svg": Rewriter._enter_foreign,
+        "math": Rewriter._enter_foreign,
+    }
+)
+"""What a start tag needs; any other is looked at only for style and the few attributes that load from everywhere."""
+_OPEN_HANDLERS: Mapping[str, _Handler] = dict.fromkeys(RAW, Rewriter._enter_plain) | {
+    "html": Rewriter._html,
+    "meta": Rewriter._meta,
+    "template": Rewriter._template,
+}
+"""The same where everything may be contacted."""

@@ -7,6 +7,7 @@ scheme, escapes in the host, other alphabets — goes to ``ada_url``, the parser
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import ada_url
@@ -47,17 +48,14 @@ def resolve(reference: str, base: Target) -> Target:
 
     ``scheme`` is in NETWORK for what contacts ``host``; ``javascript``, ``data``, ``blob``, ``about`` … otherwise.
     """
+    clean = _remembered(reference) if len(reference) <= _REMEMBERED else _clean(reference)
+    if clean is not None:
+        if clean.scheme or clean is NOWHERE:
+            return clean
+        if clean.host:
+            return Target(base.scheme, clean.host, clean.path, clean.port)
+        return Target(base.scheme, base.host, clean.path, base.port)
     text = reference.strip(_CONTROLS)
-    if not text:
-        return NOWHERE
-    found = _CLEAN.match(text)
-    if found:
-        scheme, host, port, path = found.groups()
-        host = host.lower()
-        if ".." not in host and "xn--" not in host and not _NUMERIC.fullmatch(host):
-            return Target(scheme.lower() if scheme else base.scheme, host.rstrip("."), path, (port or "")[1:])
-    elif _RELATIVE.match(text) and not text.startswith("//"):
-        return Target(base.scheme, base.host, text, base.port)
     if text[:5].lower() == "data:":
         return Target("data", "", text)
     if len(text) > MAX_LENGTH:
@@ -80,6 +78,28 @@ def resolve(reference: str, base: Target) -> Target:
         return Target(scheme, "", re.sub(r"[\t\n\r]", "", text))
     host = url.hostname.rstrip(".").strip("[]")
     return Target(scheme, host, url.pathname + url.search, url.port) if _HOST.fullmatch(host) else DOUBT
+
+
+def _clean(reference: str) -> Target | None:
+    """What a clean reference says by itself: without scheme, and without host, where it takes those of its base."""
+    text = reference.strip(_CONTROLS)
+    if not text:
+        return NOWHERE
+    found = _CLEAN.match(text)
+    if found:
+        scheme, host, port, path = found.groups()
+        host = host.lower()
+        if ".." not in host and "xn--" not in host and not _NUMERIC.fullmatch(host):
+            return Target(scheme.lower() if scheme else "", host.rstrip("."), path, (port or "")[1:])
+    elif _RELATIVE.match(text) and not text.startswith("//"):
+        return Target("", "", text)
+    return None
+
+
+_REMEMBERED = 160
+"""Characters of the longest reference whose reading is remembered."""
+_remembered = lru_cache(1 << 15)(_clean)
+"""The same addresses stand on every page of a site."""
 
 
 def refresh_address(content: str) -> str:
