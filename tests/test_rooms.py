@@ -26,6 +26,7 @@ ROOMS = {
     "volens.catalog": (2, "catalog"),
     "volens.ledger.record": (2, "ledger"),
     "volens.ledger": (3, "ledger"),
+    "volens.audience": (3, "audience"),
     "volens.config": (3, "config"),
     "volens.enforce": (3, "enforce"),
     "volens.web": (4, "web"),

@@ -14,7 +14,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,11 +24,13 @@ from volens.choice import MAX_TEXT
 from volens.defaults import LANGUAGES, PURPOSES
 from volens.errors import ConfigError, Mistake, NoticeError
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
-from volens.site import Gate, Site, Theme
+from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Site, Theme
 from volens.wording import BUTTONS, judge, judge_pair
 
 EXEMPT_DAYS = 395
 """Longest life of exempt storage: 13 months (R26)."""
+AUDIENCE_MONTHS = 25
+"""Longest that exempt audience figures are kept (R27)."""
 
 ATTESTATIONS: Mapping[str, str] = {
     "own-measure": "the tool measures this publisher's own sites, for this publisher only (R25)",
@@ -121,6 +123,8 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "theme": table,
         "texts": table,
         "proxy": table,
+        "audience": table,
+        "admin": table,
     },
     "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text},
     "lifetimes": {"accepted": number, "refused": number},
@@ -151,6 +155,8 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "gates": {"path": text, "purpose": text, "methods": names, "services": names, "title": texts},
     "theme": {"background": text, "text": text, "accent": text, "radius": text, "font": text, "position": text},
     "proxy": {"listen": text, "upstream": text, "trusted": names},
+    "audience": {"count": flag, "file": text, "months": number, "paths": number, "merge": names},
+    "admin": {"token_file": text},
 }
 """Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
 
@@ -169,6 +175,10 @@ class Loaded:
     trusted: tuple[str, ...] = ()
     """Networks whose ``X-Forwarded-*`` are believed."""
     warnings: tuple[Mistake, ...] = ()
+    audience: str = "volens-audience.db"
+    """Path of the file of page views, where ``site.audience`` is set."""
+    admin_token: str = ""
+    """Path of the file that holds the token of the operator's pages; empty: they open on this machine only."""
 
 
 def load(path: Path, catalog: Catalog) -> Loaded:
@@ -372,6 +382,12 @@ class _Reading:
         deny = self.hosts(("deny",), top.get("deny", ()))
         run = self.section(("proxy",), top.get("proxy", {}), SETTINGS["proxy"])
         self.proxy(run)
+        measure = self.section(("audience",), top.get("audience", {}), SETTINGS["audience"])
+        counted = self.audience(measure) if "audience" in top else None
+        if counted is not None and self.replaced.get("audience", "audience") not in {purpose.id for purpose in purposes}:
+            # Visitors are told of it as of any other exempt purpose (R28). A purpose that asks, for another tool, stays as it is.
+            purposes += (replace(PURPOSES["audience"], exempt="audience", data_kinds=("browsing",)),)
+        admin = self.section(("admin",), top.get("admin", {}), SETTINGS["admin"])
         if controller is None or any(mistake.fatal for mistake in self.mistakes):
             return None
         try:
@@ -394,6 +410,7 @@ class _Reading:
             catalog_storage=top.get("catalog_storage", True),
             passive=top.get("passive", True),
             deny=deny,
+            audience=counted,
         )
 
         def beside(name: str) -> str:
@@ -407,6 +424,8 @@ class _Reading:
             run.get("upstream", ""),
             run.get("trusted", ()),
             tuple(self.mistakes),
+            audience=beside(measure.get("file", "volens-audience.db")),
+            admin_token=beside(admin["token_file"]) if admin.get("token_file") else "",
         )
 
     def one_of(self, path: Path_, value: str, options: tuple[str, ...]) -> str:
@@ -968,6 +987,19 @@ class _Reading:
             self.wrong(("theme", "font"), f"{here['font']!r} is not a list of fonts.", 'Write names separated by commas: "Georgia, serif".')
         self.one_of(("theme", "position"), here.get("position", "bottom"), ("bottom", "top"))
         return Theme(**here)
+
+    def audience(self, here: Mapping[str, Any]) -> Audience | None:
+        """Volens' own count of page views; None where it is switched off."""
+        months, paths = here.get("months", AUDIENCE_MONTHS), here.get("paths", 2000)
+        if not 1 <= months <= AUDIENCE_MONTHS:
+            self.wrong(("audience", "months"), f"{months} months.", f"Write 1 to {AUDIENCE_MONTHS}: longer is not exempt (R27).")
+        if not 50 <= paths <= 20000:
+            self.wrong(("audience", "paths"), f"{paths} paths a day.", "Write 50 to 20000; what is beyond is counted together.")
+        for path in here.get("merge", ()):
+            if not path.startswith("/") or "?" in path:
+                remedy = "Write a path of the site, '*' for any characters: '/compte/*'."
+                self.wrong(("audience", "merge"), f"{path!r} is not a path.", remedy)
+        return Audience(months, paths, here.get("merge", ())) if here.get("count", True) else None
 
     def proxy(self, here: Mapping[str, Any]) -> None:
         """Where ``volens proxy`` listens, and whom it fronts."""

@@ -360,7 +360,7 @@ def test_the_examples_of_the_reference_make_one_file_that_loads_and_names_every_
 def test_every_setting_stands_in_a_table_of_the_reference() -> None:
     text = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE))))
-    tables = {"controller", "lifetimes", "purposes", "services", "storage", "gates", "theme", "texts", "proxy"}
+    tables = {"controller", "lifetimes", "purposes", "services", "storage", "gates", "theme", "texts", "proxy", "address", "hooks", "audience", "admin"}
     for known in SETTINGS.values():
         assert set(known) - tables <= rows
     for name in ATTESTATIONS:

@@ -23,6 +23,7 @@ from email.policy import HTTP
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.enforce.csp import hash_source
 from volens.enforce.headers import cookies, expiries, get, get_all
@@ -33,6 +34,7 @@ from volens.ledger.record import Count, Record, new_id
 from volens.notice import Service
 from volens.policy import Decision, Grant, Reason, grant
 from volens.site import Gate, Site
+from volens.web.admin import Admin
 from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.screens import Screens, switched
 
@@ -148,6 +150,7 @@ class Endpoints:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._rate = Rate()
+        self._admin = Admin(gateway, self._rate)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
             "choice": self._choice,
             "choice.json": self._choice_json,
@@ -172,6 +175,8 @@ class Endpoints:
                     405, [(b"allow", ", ".join(allowed).encode()), (b"content-type", b"text/plain"), _NO_STORE], b"Method not allowed.\n"
                 )
             return route(asked)
+        if name == "admin" or name.startswith("admin/"):
+            return self._admin.answer(asked, name)
         found = self._gateway.assets.files.get(name)
         if found is not None and asked.request.method in ("GET", "HEAD"):
             data, kind = found
@@ -234,6 +239,7 @@ class Endpoints:
             choice_text=asked.choice.text() if asked.choice else "",
             record_id=_shown(asked),
             part=fields.get("part") == "1",
+            objects=objects(asked.request.pairs),
         )
         return self.page(asked.site, 200, text, connect=True)
 
@@ -464,7 +470,7 @@ class Endpoints:
             if asks_json:
                 return self._wrong(True, 403, "The browser does not say which page this comes from. Send the form instead.")
             typed = fields.pairs if not at_gate else []
-            kept = [(n, v) for n, v in typed if n in ("notice", "answer", "purposes", "services", "surface", "language", "back")]
+            kept = [(n, v) for n, v in typed if n in ("notice", "answer", "purposes", "services", "object", "surface", "language", "back")]
             text = screens.problem("confirm", language, back=local(fields.get("back")), token=self._token(asked), fields=kept)
             return self.page(asked.site, 200, text)
         notice = asked.site.notice
@@ -479,14 +485,33 @@ class Endpoints:
                 choice_text=asked.choice.text() if asked.choice else "",
                 record_id=_shown(asked),
                 message="stale",
+                objects="cookie" if "1" in fields.all("object") else objects(asked.request.pairs),
             )
-            return self.page(asked.site, 409, text, connect=True)
+            return self._objected(asked, fields, self.page(asked.site, 409, text, connect=True))
         choice = self._read(asked, fields)
         if choice is None:
             return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service or withdraw, with known services.")
         surface = fields.get("surface") if fields.get("surface") in _SURFACES else "panel"
         answer = fields.get("answer")
-        return self._settle(asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate)
+        settled = self._settle(asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate)
+        return self._objected(asked, fields, settled)
+
+    def _objected(self, asked: Asked, fields: Fields, answer: Reply | Waiting) -> Reply | Waiting:
+        """``answer`` with what the panel's switch says of being counted (R28); it holds whatever becomes of the choice."""
+        said = fields.all("object")
+        if asked.site.audience is None or "0" not in said:
+            return answer  # the switch was not shown
+        if "1" in said:
+            value = f"{OBJECTION}=0; Path=/; Max-Age={OBJECTION_DAYS * 86400}; HttpOnly; SameSite=Lax"
+        elif objects(asked.request.pairs) == "cookie":
+            value = f"{OBJECTION}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+        else:
+            return answer
+        pair = (b"set-cookie", (value + ("; Secure" if asked.request.scheme == "https" else "")).encode())
+        if isinstance(answer, Reply):
+            return replace(answer, pairs=[*answer.pairs, pair])
+        then = answer.then
+        return Waiting(answer.future, lambda result: replace(made := then(result), pairs=[*made.pairs, pair]))
 
     def _read(self, asked: Asked, fields: Fields) -> Choice | None:
         notice, day, answer = asked.site.notice, self._gateway.now().date(), fields.get("answer")

@@ -20,6 +20,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from volens.audience.counts import Counts
+from volens.audience.view import read
 from volens.catalog import Catalog
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals
 from volens.defaults import unconfigured
@@ -42,6 +44,7 @@ T = TypeVar("T")
 
 MAX_BODY = 1 << 18
 """Bytes of a request's body that our own end points and gates read."""
+_PAGE = re.compile(rb"\s*(?:text/html|application/xhtml\+xml)\s*(?:;|\Z)", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 
@@ -114,10 +117,15 @@ class Gateway:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         bypass: Callable[[], bool] = lambda: False,
         names: Path | None = None,
+        audience: Counts | None = None,
+        admin_token: str = "",
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
-        tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies."""
+        tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies. ``audience``: where page
+        views are counted. ``admin_token``: what opens the operator's pages; empty: being on this machine. ``hook_secrets``: what signs
+        the site's hook, newest first; without one nothing is sent, and what is to be told waits."""
         self.catalog, self.store, self.keys, self.now, self._bypassed = catalog, store, tuple(keys), now, bypass
+        self.audience, self.admin_token = audience, admin_token
         self.assets = Assets.packaged()
         self.memo, self.learnt = Memo(), Learnt(names)
         self.token_key = hashlib.sha256(b"volens-token/1" + self.keys[0]).digest()
@@ -200,6 +208,12 @@ class Gateway:
         shown = (granted.asked, granted.new, granted.gpc, granted.overrides_gpc)  # what the page is told goes by this grant too
         key = (site.name, site.notice.digest, granted.key, granted.answered, *shown, host)
         return self._judges.get(key, lambda: (Hosts(site, granted, self.catalog, host), Storage(site, granted, self.catalog)))
+
+    def close(self) -> None:
+        """Write what is still in memory: a forked worker runs no exit functions."""
+        if self.audience is not None:
+            self.audience.close()
+        self.store.close()
 
     @property
     def bypassed(self) -> bool:
@@ -321,14 +335,38 @@ class Visit:
         if self.left:
             return status, pairs, body
         try:
-            return self._exchange.whole(status, pairs, body)
+            status, pairs, body = self._exchange.whole(status, pairs, body)
         except Exception:
             log.exception("a page could not be rewritten; its text is served with third parties withheld")
-            return self._exchange.withheld(status, _safe_headers(pairs), body)
+            status, pairs, body = self._exchange.withheld(status, _safe_headers(pairs), body)
+        self._count(status, pairs)
+        return status, pairs, body
 
     def head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
         """Status and headers before the body."""
-        return (status, pairs) if self.left else self._exchange.head(status, pairs)
+        if self.left:
+            return status, pairs
+        status, pairs = self._exchange.head(status, pairs)
+        self._count(status, pairs)
+        return status, pairs
+
+    def _count(self, status: int, pairs: Pairs) -> None:
+        """Count a page view, where this answer is one: HTML with 200, or 304 for a page the browser has and shows.
+
+        What Volens leaves alone it doesn't count: no page there tells the visitor of it, or lets them object.
+        """
+        counts, site = self._gateway.audience, self.site
+        if counts is None or site.audience is None or status not in (200, 304):
+            return
+        if status == 200:
+            types = get_all(pairs, b"content-type")
+            if not types or not _PAGE.match(types[-1]):
+                return
+        elif not self._state.document:  # for a document only a page's own validator, marked by us, has reached the application
+            return
+        view = read(self._request.method, self._request.target, self._request.pairs, self._host, site.hosts, site.audience)
+        if view is not None:
+            counts.add(site.name, view)
 
     @property
     def streams(self) -> bool:

@@ -548,6 +548,7 @@ class Proxy:
         named: set[bytes] = set()
         hosts: list[bytes] = []
         lengths = codings = size = 0
+        through = False
         for name, value in message.raw_headers:
             size += len(name) + len(value) + 4
             low = name.lower()
@@ -562,6 +563,7 @@ class Proxy:
             # "_" and "-" are the same to CGI, WSGI and PHP: a name that only looks different must not slip through
             folded = low.replace(b"_", b"-")
             if folded in _FORWARDED:
+                through = True
                 if trusted and folded == low and low not in _OTHER_PATH:
                     front.setdefault(low, []).append(value)
                 continue
@@ -598,12 +600,13 @@ class Proxy:
         client, scheme_seen, host = peer, "http", hosts[0]
         if front:
             client = self._fronts.client(b",".join(front.get(b"x-forwarded-for", [])), peer)
+            through = b"x-forwarded-for" not in front
             if _last(front, b"x-forwarded-proto").lower() == b"https":
                 scheme_seen = "https"
             if _HOST.fullmatch(named_host := _last(front, b"x-forwarded-host")):
                 host = named_host
         arrival.front = _front_fields(front, peer, scheme_seen, host)
-        return Request(message.method, target, pairs, scheme_seen, host.decode("ascii").lower(), client)
+        return Request(message.method, target, pairs, scheme_seen, host.decode("ascii").lower(), client, through=through)
 
     # -- our own answer
 
@@ -1181,9 +1184,9 @@ def serve(
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_worker(gateway, upstream, sock, limits, fronts, access_log, parent))
         finally:
-            store = getattr(gateway, "store", None)
-            if store is not None:
-                store.close()  # counts still in memory are written: a forked worker runs no exit functions
+            close = getattr(gateway, "close", None)
+            if close is not None:
+                close()  # counts still in memory are written: a forked worker runs no exit functions
 
     try:
         if workers <= 1:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
+from volens.audience.counts import Counts
 from volens.catalog import Catalog
 from volens.config import Loaded
 from volens.errors import ConfigError, Mistake
 from volens.ledger.sqlite import SqliteStore
+from volens.site import Site
 from volens.web.gateway import Gateway, new_key
+
+TOKEN = 20
+"""Characters of the shortest token that is taken."""
 
 
 def read_keys(path: Path) -> tuple[bytes, ...]:
@@ -48,7 +54,34 @@ def open_gateway(loaded: Loaded) -> Gateway:
         keys = read_keys(Path(loaded.keys))
     except FileExistsError:  # another worker made it in this moment
         keys = read_keys(Path(loaded.keys))
-    return Gateway(loaded.site, Catalog.packaged(), SqliteStore(Path(loaded.ledger)), keys, names=Path(loaded.keys).with_suffix(".names"))
+    return Gateway(
+        loaded.site,
+        Catalog.packaged(),
+        SqliteStore(Path(loaded.ledger)),
+        keys,
+        names=Path(loaded.keys).with_suffix(".names"),
+        audience=open_audience(loaded.site, Path(loaded.audience)),
+        admin_token=read_token(Path(loaded.admin_token)) if loaded.admin_token else "",
+    )
+
+
+def open_audience(site: Site, path: Path) -> Counts | None:
+    """Where the page views of a site are counted, if they are."""
+    measure = site.audience
+    return Counts(path, lambda: datetime.now(UTC).date(), months=measure.months, paths=measure.paths) if measure else None
+
+
+def read_token(path: Path) -> str:
+    """The token that opens the operator's pages; raises ConfigError where there is none, or one that can be guessed."""
+    try:
+        token = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "Name a file that holds it: head -c 24 /dev/urandom | base64 > volens.token"
+        raise ConfigError(str(path), (Mistake("[admin] token_file", f"cannot be read: {error}.", remedy),)) from error
+    if len(token) < TOKEN or not token.isprintable():
+        remedy = f"Write {TOKEN} characters or more, made by chance, on one line."
+        raise ConfigError(str(path), (Mistake("[admin] token_file", f"holds {len(token)} characters.", remedy),))
+    return token
 
 
 def open_unconfigured(folder: Path | None = None) -> Gateway:

@@ -8,7 +8,10 @@ from volens.notice import Notice, Purpose
 from volens.policy import Grant
 from volens.web.screens.lists import Lists
 from volens.web.screens.mine import MyChoice
-from volens.web.screens.words import Html, Words, flag, hidden, html, tag
+from volens.web.screens.objection import Objection
+from volens.web.screens.words import Html, Words, commas, flag, hidden, html, tag
+
+"""Services from which on the panel offers a search (with script; the browser's own finds what lies in ``details`` too)."""
 
 
 def switched(notice: Notice, purposes: Iterable[str], services: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -29,7 +32,7 @@ def switched(notice: Notice, purposes: Iterable[str], services: Iterable[str]) -
     return on, chosen | added
 
 
-class PanelScreen(Lists, MyChoice):
+class PanelScreen(Lists, MyChoice, Objection):
     """The panel: a page of its own, and what the dialog shows."""
 
     def panel(
@@ -43,8 +46,10 @@ class PanelScreen(Lists, MyChoice):
         token: str = "",
         message: str = "",
         part: bool = False,
+        objects: str = "",
     ) -> str:
         """*Paramétrer vos choix*: a page of its own; its ``main`` is also what the dialog shows. ``message``: kind of a problem.
+        ``objects``: how the visitor objects to being counted (``view.objects``).
 
         ``part``: asked for by the dialog. Its style then lies in a template, because a style that stands in a document which a
         script fetched counts as the page's own, and a page with a strict policy would report it.
@@ -89,7 +94,7 @@ class PanelScreen(Lists, MyChoice):
             else None,
             purposes_title=say("panel.purposes"),
             purposes=[self._purpose(p, grant, say) for p in askable],
-            exempt=self._exempt(say),
+            exempt=[self._exempt(say), self._objection(say, objects)],
             mine=self._mine(grant, say, choice_text, record_id),
             bar=say.attribute("panel.bar"),
             refuse=say("refuse"),

@@ -1,0 +1,138 @@
+"""What the operator's pages share: their words, their looks, the document around a page, and how they are sent."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from volens.enforce.csp import hash_source
+from volens.web.messages import Pairs, Reply
+from volens.web.screens import Html, Words, html, packaged_texts
+
+if TYPE_CHECKING:
+    from volens.web.endpoints import Asked
+
+PAGES = ("audience",)
+"""The pages that the head of each leads to, the first one at ``admin/`` itself."""
+
+
+@lru_cache
+def admin_words(language: str) -> Words:
+    """The operator's words, in French or English. They stand apart from the visitors', which come in more languages."""
+    folder = files("volens").joinpath("texts", "admin")
+    language = language if folder.joinpath(f"{language}.json").is_file() else "en"
+    own = json.loads(folder.joinpath(f"{language}.json").read_text("utf-8"))["texts"]
+    return Words(language, {**packaged_texts()[language], **own})
+
+
+def number(n: int, language: str) -> str:
+    """Thousands apart, as the language does."""
+    return f"{n:,}".replace(",", "\u202f" if language == "fr" else ",")
+
+
+def reply(status: int, body: bytes, kind: bytes, *more: tuple[bytes, bytes]) -> Reply:
+    """What the operator reads is nobody else's to keep, to frame or to fetch."""
+    pairs: Pairs = [
+        (b"content-type", kind + b"; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"x-robots-tag", b"noindex"),
+        *more,
+    ]
+    return Reply(status, pairs, body)
+
+
+def shell(asked: Asked, say: Words, title: str, main: str, *more: tuple[bytes, bytes], status: int = 200, page: str = "") -> Reply:
+    """The document around ``main``. No script, no request, one style."""
+    places = [
+        html(
+            '<a href="{prefix}admin/{page}"{here}>{title}</a>',
+            prefix=asked.site.prefix,
+            page=name,
+            here=Html(' aria-current="page"') if name == page else None,
+            title=say(f"admin.{name}"),
+        )
+        for name in PAGES
+        if page
+    ]
+    text = html(
+        '<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
+        "<title>{title} · {site}</title><style>{style}</style></head><body><header><p>{name}</p>{places}</header>"
+        "<main><h1>{title}</h1>{main}</main></body></html>",
+        language=say.language,
+        title=title,
+        site=asked.site.name,
+        style=Html(STYLE),
+        name=say("admin.title", site=asked.site.name),
+        places=html('<nav aria-label="{label}">{x}</nav>', label=say.attribute("admin.rooms"), x=places) if places else None,
+        main=main if isinstance(main, Html) else html("<p>{x}</p>", x=main),
+    )
+    policy = f"default-src 'none'; style-src {hash_source(STYLE)}; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    return reply(status, text.encode(), b"text/html", (b"content-security-policy", policy.encode()), *more)
+
+
+STYLE = """
+:root{color-scheme:light dark;--b:#f5f6f8;--c:#fff;--t:#161a22;--m:#59616f;--l:#dfe3e9;--k:#2c5bc4;--n:#a9bfec}
+@media(prefers-color-scheme:dark){:root{--b:#111419;--c:#191d25;--t:#eceff4;--m:#a4adbb;--l:#303743;--k:#7ea5fb;--n:#40588f}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--b);color:var(--t);font:1rem/1.5 -apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
+font-variant-numeric:tabular-nums}
+header,main{max-width:68rem;margin:0 auto;padding:0 1.25rem}
+header{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 1.5rem;padding-top:1rem;color:var(--m);font-size:.875rem}
+header p,nav{margin:0}
+nav a{display:inline-block;padding:.6rem .9rem;color:var(--m);text-decoration:none;border-radius:.5rem}
+nav a:hover{color:var(--t);text-decoration:underline}
+nav a[aria-current]{color:var(--t);font-weight:600}
+header nav a{padding:0 0 0 1.25rem}
+a{color:var(--k)}
+:focus-visible{outline:3px solid var(--k);outline-offset:2px}
+h1{margin:.5rem 0 0;font-size:1.75rem;line-height:1.2;letter-spacing:-.02em}
+h2{margin:0 0 .75rem;font-size:1rem;line-height:1.3}
+.when{margin:.25rem 0 0;color:var(--m);font-size:.875rem}
+.period{display:flex;flex-wrap:wrap;gap:.25rem;margin:1rem 0;font-size:.875rem}
+.period a{min-height:44px;background:none}
+.period a[aria-current]{background:var(--c);box-shadow:0 0 0 1px var(--l)}
+.card,dl{padding:1.25rem;border:1px solid var(--l);border-radius:.75rem;background:var(--c)}
+dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:1.25rem;margin:0 0 1rem}
+dl div{display:flex;flex-direction:column-reverse;justify-content:flex-end}
+dt{color:var(--m);font-size:.875rem;line-height:1.35}
+dd{margin:0;font-size:2rem;font-weight:600;line-height:1.25;letter-spacing:-.02em}
+dd.none{color:var(--m);font-weight:400}
+figure{margin:0 0 1rem}
+figcaption{margin-bottom:1rem;font-weight:600}
+figcaption small{display:block;color:var(--m);font-size:.8125rem;font-weight:400}
+.plot{display:grid;grid-template-columns:auto 1fr;gap:0 .75rem;color:var(--m);font-size:.75rem;line-height:1}
+.plot svg{display:block;width:100%;height:14rem;overflow:visible}
+.y{display:flex;flex-direction:column;justify-content:space-between;margin:-.4rem 0;text-align:end}
+.x{grid-column:2;display:flex;justify-content:space-between;gap:.5rem;padding-top:.6rem;line-height:1.3}
+.x span:nth-child(2){text-align:center}
+.x span:last-child{text-align:end}
+.grid{stroke:var(--l);stroke-width:1;vector-effect:non-scaling-stroke}
+.bar{fill:var(--k)}
+.part{fill:var(--n)}
+.hit{fill:transparent}
+g:hover .bar,g:hover .part{fill:var(--t)}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}
+.cards>*{margin:0}
+table{width:100%;border-collapse:collapse;font-size:.875rem}
+th{padding:0 0 .4rem;color:var(--m);font-weight:400;text-align:start}
+td{padding:.3rem 0;border-top:1px solid var(--l);vertical-align:top}
+tbody th{padding:.3rem 0;border-top:1px solid var(--l);color:inherit;overflow-wrap:anywhere}
+.n{width:5.5em;text-align:end;white-space:nowrap}
+.share{width:4em;color:var(--m)}
+table svg{display:block;width:100%;height:.25rem;margin-top:.2rem}
+details{margin-top:1rem}
+summary{min-height:44px;padding-top:.7rem;color:var(--k);font-size:.875rem;cursor:pointer}
+.more,.note{color:var(--m);font-size:.875rem}
+.more{margin:.75rem 0 0}
+.note{max-width:46rem;padding:.5rem 0 2rem}
+@media(max-width:30rem){header,main{padding-inline:.875rem}.card,dl{padding:1rem}dl{grid-template-columns:1fr 1fr;gap:1rem}
+dd{font-size:1.5rem}.plot svg{height:10rem}}
+@media(forced-colors:active){.bar{fill:CanvasText}.part{fill:GrayText}.grid{stroke:GrayText}}
+@media print{.period,details,header nav{display:none}.card,dl{break-inside:avoid}}
+""".strip()
