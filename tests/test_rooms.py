@@ -24,6 +24,7 @@ ROOMS = {
     "volens.defaults": (2, "core"),
     "volens.wording": (2, "wording"),
     "volens.catalog": (2, "catalog"),
+    "volens.countries": (2, "countries"),
     "volens.ledger.record": (2, "ledger"),
     "volens.ledger": (3, "ledger"),
     "volens.audience": (3, "audience"),

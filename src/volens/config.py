@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from volens.catalog import Catalog, Entry
 from volens.choice import MAX_TEXT
+from volens.countries import known as known_country
 from volens.defaults import LANGUAGES, PURPOSES
 from volens.errors import ConfigError, Mistake, NoticeError
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
@@ -121,12 +122,15 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "storage": tables,
         "gates": tables,
         "theme": table,
+        "policy": table,
         "texts": table,
         "proxy": table,
+        "address": table,
+        "hooks": table,
         "audience": table,
         "admin": table,
     },
-    "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text},
+    "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text, "country": text},
     "lifetimes": {"accepted": number, "refused": number},
     "purposes.*": {
         "title": texts,
@@ -152,9 +156,12 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "audience_exempt": flag,
     },
     "storage": {"name": text, "medium": text, "purpose": text, "days": number, "domain": text, "path": text, "party": text},
-    "gates": {"path": text, "purpose": text, "methods": names, "services": names, "title": texts},
+    "gates": {"path": text, "purpose": text, "methods": names, "services": names, "title": texts, "withdrawn": text},
     "theme": {"background": text, "text": text, "accent": text, "radius": text, "font": text, "position": text},
+    "policy": {"before": texts, "after": texts},
     "proxy": {"listen": text, "upstream": text, "trusted": names},
+    "address": {"granted": text, "refused": text, "purposes": names, "security": texts, "places": names},
+    "hooks": {"on_change": text, "secret": text, "visitor": text, "visitor_sent": text},
     "audience": {"count": flag, "file": text, "months": number, "paths": number, "merge": names},
     "admin": {"token_file": text},
 }
@@ -175,6 +182,8 @@ class Loaded:
     trusted: tuple[str, ...] = ()
     """Networks whose ``X-Forwarded-*`` are believed."""
     warnings: tuple[Mistake, ...] = ()
+    hook_secret: str = "volens.hook"
+    """Path of the file of secrets that sign what ``site.hook`` is sent."""
     audience: str = "volens-audience.db"
     """Path of the file of page views, where ``site.audience`` is set."""
     admin_token: str = ""
@@ -362,11 +371,13 @@ class _Reading:
         services = self.services(top.get("services", {}), declared)
         storage = self.storage(("storage",), top.get("storage", []), declared)
         gates = self.gates(top.get("gates", []), declared, services)
+        address = self.address(self.section(("address",), top.get("address", {}), SETTINGS["address"]), declared)
         purposes = self.asked(declared)
         self.exemptions(purposes, services, storage)
         self.justified(top.get("purposes", {}), declared)
         self.withheld(services, gates, {purpose.id for purpose in purposes if not purpose.exempt})
         site_texts = self.texts(top.get("texts", {}))
+        around = self.policy(top.get("policy", {}))
         theme = self.theme(top.get("theme", {}))
         mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce",))
         prefix = top.get("prefix", "/_volens/")
@@ -380,6 +391,8 @@ class _Reading:
             if path.startswith(prefix):
                 self.wrong(("gates",), f"{path!r} is under the reserved path {prefix!r}.", "Gate a path of the site.")
         deny = self.hosts(("deny",), top.get("deny", ()))
+        told = self.section(("hooks",), top.get("hooks", {}), SETTINGS["hooks"])
+        hook = self.hook(told, storage, services) if "hooks" in top else None
         run = self.section(("proxy",), top.get("proxy", {}), SETTINGS["proxy"])
         self.proxy(run)
         measure = self.section(("audience",), top.get("audience", {}), SETTINGS["audience"])
@@ -403,6 +416,8 @@ class _Reading:
             storage=storage,
             gates=gates,
             theme=theme,
+            address=address,
+            hook=hook,
             mode=mode,
             prefix=prefix,
             leave=leave,
@@ -410,6 +425,8 @@ class _Reading:
             catalog_storage=top.get("catalog_storage", True),
             passive=top.get("passive", True),
             deny=deny,
+            policy_before=around.get("before", {}),
+            policy_after=around.get("after", {}),
             audience=counted,
         )
 
@@ -426,6 +443,7 @@ class _Reading:
             tuple(self.mistakes),
             audience=beside(measure.get("file", "volens-audience.db")),
             admin_token=beside(admin["token_file"]) if admin.get("token_file") else "",
+            hook_secret=beside(told.get("secret", "volens.hook")),
         )
 
     def one_of(self, path: Path_, value: str, options: tuple[str, ...]) -> str:
@@ -510,9 +528,16 @@ class _Reading:
             self.wrong(
                 ("controller", "policy"), f"{policy!r} is not a link.", 'Write an https:// address, a path beginning with "/", or "volens".'
             )
+        country = here.get("country", "").upper()
+        if not country and policy == "volens":
+            remedy = 'Write that of its main establishment, country = "FR": the policy page names its authority (GDPR 13(2)(d)).'
+            self.warn(("controller", "country"), "missing.", remedy)
+        elif country and not known_country(country):
+            self.wrong(("controller", "country"), f"{country!r} is no country.", 'Write its two letters (ISO 3166-1): "FR", "DE", "US".')
         if not (here.get("name") and contact and policy):
             return None
-        return Controller(here["name"], contact, "" if policy == "volens" else policy, here.get("address", ""), here.get("dpo", ""))
+        own = "" if policy == "volens" else policy
+        return Controller(here["name"], contact, own, here.get("address", ""), here.get("dpo", ""), country)
 
     @staticmethod
     def is_link(value: str) -> bool:
@@ -524,6 +549,11 @@ class _Reading:
         except ValueError:
             return False
         return bool(parts.scheme in ("http", "https") and parts.hostname) or (value.startswith("/") and not value.startswith("//"))
+
+    def policy(self, value: Any) -> dict[str, dict[str, str]]:
+        """The site's own text around the policy page that Volens makes."""
+        here = self.section(("policy",), value, SETTINGS["policy"])
+        return {key: self.by_language(("policy", key), words) for key, words in here.items()}
 
     def months(self, value: Any) -> int:
         """How long an answer holds: the same for yes and no (R18, R19)."""
@@ -845,7 +875,7 @@ class _Reading:
                 self.wrong(
                     (*at, "name"),
                     f"{name!r} cannot be the name of a storage key." if name else "missing.",
-                    "Write its name; '*' may stand at the end, for all that begin so.",
+                    "Write its name; '*' may stand at the end, for all that begin so, or '#' for a number.",
                 )
                 continue
             if name == "*":
@@ -961,7 +991,17 @@ class _Reading:
                 )
             title = self.by_language((*path, "title"), here["title"]) if "title" in here else {}
             self.lint((*path, "title"), title)
-            gates.append(Gate(where, purpose, methods, here.get("services", ()), title))
+            withdrawn = here.get("withdrawn", "")
+            if withdrawn and not self.is_link(withdrawn):
+                self.wrong((*path, "withdrawn"), f"{withdrawn!r} is not an address.", "Write a path of the site, or https://…")
+            gate = Gate(where, purpose, methods, here.get("services", ()), title, withdrawn)
+            if gate.withdrawn and gate.shuts(gate.withdrawn):
+                self.wrong(
+                    (*path, "withdrawn"),
+                    f"{withdrawn!r} is behind this gate: whoever withdrew could not go there.",
+                    "Name a path that is open without the purpose.",
+                )
+            gates.append(gate)
         return tuple(gates)
 
     # Looks, running.
@@ -1013,6 +1053,57 @@ class _Reading:
             except ValueError as error:
                 self.wrong(("proxy", "trusted"), f"{network!r} is not a network ({error}).", "Write addresses, as in '10.0.0.0/8'.")
 
+    def address(self, here: Mapping[str, Any], declared: Mapping[str, Purpose]) -> Address:
+        """What the application is told of the visitor's address: no more after a refusal than after a grant."""
+        place = self.replaced.get("geolocalisation", "geolocalisation")
+        levels = {}
+        for name, otherwise in (("granted", FULL), ("refused", "truncated")):
+            levels[name] = self.one_of(("address", name), here.get(name, otherwise), ADDRESS_LEVELS)
+        security = self.by_language(("address", "security"), here["security"]) if "security" in here else {}
+        self.lint(("address", "security"), security)
+        known = all(level in ADDRESS_LEVELS for level in levels.values())
+        if known and ADDRESS_LEVELS.index(levels["refused"]) > ADDRESS_LEVELS.index(levels["granted"]):
+            found = f"a refusal tells more ({levels['refused']}) than an agreement ({levels['granted']})."
+            self.wrong(("address", "refused"), found, "Tell as much after both, or less after a refusal.")
+        elif levels["refused"] == FULL and not security:
+            remedy = 'Write refused = "truncated" or "none"; where security needs the whole address, say why: security.fr = "…".'
+            self.wrong(("address", "refused"), "the whole address is told whatever the visitor answers.", remedy)
+        purposes = []
+        for name in here.get("purposes", (place,)):
+            purpose = self.known_purpose(("address", "purposes"), name, declared) if "purposes" in here else name
+            if (found_ := self.purpose_of(purpose, declared)) and found_.exempt:
+                remedy = "Name a purpose the visitor is asked about; where security needs the whole address, say why: security.fr = \"…\"."
+                self.wrong(("address", "purposes"), f"{purpose!r} is exempt: the address would always be told.", remedy)
+            purposes.append(purpose)
+        places = tuple(name.lower().replace("_", "-") for name in here.get("places", ()))
+        for header in places:
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]+", header):
+                self.wrong(("address", "places"), f"{header!r} is no header name.", "Write the name alone: 'X-City'.")
+        return Address(levels["granted"], levels["refused"], tuple(purposes), security, place, places)
+
+    def hook(self, here: Mapping[str, Any], storage: tuple[StorageKey, ...], services: tuple[Service, ...]) -> Hook | None:
+        """Where the site is told of changes, and of whom."""
+        url, visitor = here.get("on_change", ""), here.get("visitor", "")
+        if not url:
+            self.wrong(("hooks", "on_change"), "missing.", 'Write the address that is told: on_change = "https://www.example.org/volens".')
+            return None
+        parts = urlsplit(url) if self.is_link(url) and not url.startswith("/") else None
+        if parts is None or parts.fragment or "@" in parts.netloc:
+            remedy = "Write https://… without name, password or '#'."
+            self.wrong(("hooks", "on_change"), f"{url!r} is not the address of an end point.", remedy)
+        elif parts.scheme == "http" and not _near_by(parts.hostname or ""):
+            found = f"{url!r} goes over the net in the clear, and names visitors by the site's key."
+            self.warn(("hooks", "on_change"), found, "Write an https:// address, or one of this machine.")
+        declared = [*storage, *(key for service in services for key in service.storage)]
+        if not visitor:
+            found = "no key says whose choice has changed: the site is told that somebody withdrew, and can erase nothing."
+            self.warn(("hooks",), found, 'Name the first-party cookie by which the site knows its visitors: visitor = "session".')
+        elif not any(key.medium == "cookie" and key.party == "first" and key.matches(visitor) for key in declared):
+            remedy = f"Declare it: [[storage]] name = {visitor!r}, with its purpose."
+            self.wrong(("hooks", "visitor"), f"no first-party cookie {visitor!r} is declared.", remedy)
+        sent = self.one_of(("hooks", "visitor_sent"), here.get("visitor_sent", "hashed"), ("hashed", "plain"))
+        return Hook(url, visitor, sent == "plain")
+
     def fits_a_cookie(self, notice: Notice) -> None:
         """The longest answer must fit what is read back: a choice that is forgotten is asked again on every page (R19)."""
         ids = [*notice.askable, *("+" + service.id for service in notice.services_asked)]
@@ -1020,6 +1111,14 @@ class _Reading:
         if longest > MAX_TEXT:
             found = f"{len(notice.services_asked)} services with long names: an answer may take {longest} characters, {MAX_TEXT} are kept."
             self.wrong(("services",), found, 'Give the services shorter names ([services.x] catalog = "…"), or declare fewer.')
+
+
+def _near_by(host: str) -> bool:
+    """Whether a host is this machine or an address of a private network."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".internal")) or "." not in host
 
 
 def rgb(colour: str) -> tuple[float, float, float]:

@@ -59,11 +59,13 @@ class Controller:
     """The site's own *Politique de confidentialité*; empty: ours, ``/_volens/policy``."""
     address: str = ""
     dpo: str = ""
+    country: str = ""
+    """Two letters (ISO 3166-1): whose authority supervises it; empty: not said."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageKey:
-    """A named item on the visitor's device. ``name`` may end in ``*``."""
+    """A named item on the visitor's device. ``name`` may end in ``*``, any characters, or in ``#``, one or more digits."""
 
     name: str
     medium: str = "cookie"
@@ -83,7 +85,15 @@ class StorageKey:
 
     def matches(self, name: str) -> bool:
         """Whether ``name`` is this key."""
+        if self.name.endswith("#"):
+            head, rest = name[: len(self.name) - 1], name[len(self.name) - 1 :]
+            return head == self.name[:-1] and rest.isascii() and rest.isdigit()
         return name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
+
+    @property
+    def many(self) -> bool:
+        """Whether it stands for more than one name."""
+        return self.name.endswith(("*", "#"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +218,11 @@ class Notice:
         """Everything that is shown, as JSON values."""
         return {
             "format": "volens-notice/1",
-            "controller": {name: getattr(self.controller, name) for name in ("name", "contact", "policy_url", "address", "dpo")},
+            "controller": {
+                name: getattr(self.controller, name)
+                for name in ("name", "contact", "policy_url", "address", "dpo", "country")
+                if name != "country" or self.controller.country  # notices kept before it was a setting keep their digest
+            },
             "scope": list(self.scope),
             "languages": list(self.languages),
             "months": self.months,

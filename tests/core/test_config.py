@@ -145,6 +145,8 @@ MISTAKES = [
     ),
     ("[[gates]]\npath = '/_volens/choice'\npurpose = 'video'", "is under the reserved path"),
     ("[[gates]]\npath = '/x'\npurpose = 'video'\nmethods = ['PO ST']", "is not a method"),
+    ("[[gates]]\npath = '/x*'\npurpose = 'video'\nwithdrawn = 'mine'", "'mine' is not an address"),
+    ("[[gates]]\npath = '/x*'\npurpose = 'video'\nwithdrawn = '/xy'", "'/xy' is behind this gate"),
     ("[theme]\nbackground = '#fff'\ntext = '#999'", "has a contrast of 2.8"),
     ("[theme]\naccent = 'red;}body{display:none'", "is not a colour"),
     ("[theme]\nradius = '4px;x'", "is not a length"),
@@ -396,3 +398,18 @@ def test_the_shipped_texts_pass_their_own_word_list(language: str) -> None:
 )
 def test_words_that_push_are_found(text: str, language: str) -> None:
     assert judge(text, language)
+
+
+def test_the_controllers_country_is_one_and_the_page_we_make_asks_for_it() -> None:
+    where = 'policy = "/confidentialite"\n'
+    assert read(WHOLE.replace(where, where + 'country = "fr"\n')).site.notice.controller.country == "FR"
+    for wrong in ("France", "ZZ", "EU", "UK"):
+        assert any("is no country" in m.found for m in mistakes(WHOLE.replace(where, where + f'country = "{wrong}"\n'))), wrong
+    (warning,) = read(WHOLE.replace(where, 'policy = "volens"\n')).warnings
+    assert "country" in warning.place and not warning.fatal
+
+
+def test_the_sites_own_text_stands_around_the_policy_page() -> None:
+    site = read(WHOLE + '\n[policy]\nbefore.fr = "## Notre rédaction"\nbefore.en = "## Our newsroom"\n').site
+    assert site.policy_before["en"] == "## Our newsroom" and not site.policy_after
+    assert any("no text in 'en'" in m.found for m in mistakes(WHOLE + '\n[policy]\nafter = { fr = "Fin." }\n'))

@@ -171,3 +171,22 @@ def test_a_notice_does_not_change() -> None:
 )
 def test_a_storage_key_matches_its_name_or_prefix(name: str, found: str, matches: bool) -> None:
     assert StorageKey(name).matches(found) is matches
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "one"),
+    [
+        ("isso-#", "isso-42", True),
+        ("#", "7", True),
+        ("isso-#", "isso-", False),
+        ("isso-#", "isso-4x", False),
+        ("isso-#", "issx-4", False),
+        ("#", "", False),
+        ("#", "1P_JAR", False),
+        ("#", "\u0664", False),
+        ("_ga_*", "_ga_4", True),
+    ],
+)
+def test_a_number_at_the_end_of_a_name_is_digits_and_nothing_else(pattern: str, name: str, one: bool) -> None:
+    assert StorageKey(pattern).matches(name) is one
+    assert StorageKey(pattern).many
