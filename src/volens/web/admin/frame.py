@@ -95,7 +95,7 @@ h1{margin:.5rem 0 0;font-size:1.75rem;line-height:1.2;letter-spacing:-.02em}
 h2{margin:0 0 .75rem;font-size:1rem;line-height:1.3}
 .when{margin:.25rem 0 0;color:var(--m);font-size:.875rem}
 .period{display:flex;flex-wrap:wrap;gap:.25rem;margin:1rem 0;font-size:.875rem}
-.period a{min-height:44px;background:none}
+.period a{min-height:44px}
 .period a[aria-current]{background:var(--c);box-shadow:0 0 0 1px var(--l)}
 .card,dl{padding:1.25rem;border:1px solid var(--l);border-radius:.75rem;background:var(--c)}
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:1.25rem;margin:0 0 1rem}
@@ -131,7 +131,7 @@ summary{min-height:44px;padding-top:.7rem;color:var(--k);font-size:.875rem;curso
 .more,.note{color:var(--m);font-size:.875rem}
 .more{margin:.75rem 0 0}
 .note{max-width:46rem;padding:.5rem 0 2rem}
-@media(max-width:30rem){header,main{padding-inline:.875rem}.card,dl{padding:1rem}dl{grid-template-columns:1fr 1fr;gap:1rem}
+@media(max-width:30rem){header,main{padding-inline:.875rem}.period{gap:0}.period a{padding-inline:.6rem}.card,dl{padding:1rem}dl{grid-template-columns:1fr 1fr;gap:1rem}
 dd{font-size:1.5rem}.plot svg{height:10rem}}
 @media(forced-colors:active){.bar{fill:CanvasText}.part{fill:GrayText}.grid{stroke:GrayText}}
 @media print{.period,details,header nav{display:none}.card,dl{break-inside:avoid}}
