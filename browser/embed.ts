@@ -1,9 +1,7 @@
 /**
- * In the document that stands in a withheld frame: the page around it, and other frames of the same service, learn at
- * once that the service was allowed, so that the band tells the truth and nothing is made again.
+ * In the document that stands in a withheld frame, where it is asked for: the page around it, and other frames of the same
+ * service, learn at once that the service was allowed, so that the band tells the truth and nothing is made again.
  */
-const plays = document.documentElement.classList.contains("playing");
-const once = new URLSearchParams(location.search).get("once") === "1";
 const channel = new BroadcastChannel("volens");
-if (plays && !once) channel.postMessage(0);
-if (!plays) channel.onmessage = () => location.reload();
+if (document.documentElement.className) channel.postMessage(0);
+else channel.onmessage = () => location.reload();

@@ -98,6 +98,14 @@ async function band({ config, host }: Inside): Promise<void> {
   Object.assign(host.dataset, { storage: fresh.dataset.storage, profiles: fresh.dataset.profiles });
 }
 
+/** Placeholders of a service that is now allowed give way to what their frames' own addresses show. */
+function reveal(allowed: string[]): void {
+  for (const frame of document.querySelectorAll<HTMLIFrameElement>("iframe[srcdoc][data-volens-src],script+iframe[srcdoc]")) {
+    const service = frame.contentDocument?.querySelector<HTMLInputElement>("[name=services]");
+    if (service && allowed.includes(`+${service.value}`)) frame.removeAttribute("srcdoc");
+  }
+}
+
 /** The choice is another than this page was made for: by `answer`, or as another tab left it. */
 export async function follow(inside: Inside, answer?: Answer): Promise<void> {
   const { config, host } = inside;
@@ -119,6 +127,7 @@ export async function follow(inside: Inside, answer?: Answer): Promise<void> {
   if (!(answer ? answer.reload : other)) return;
   if (!answer && opened(meaning(config.c), meaning(inside.choice))) {
     config.c = inside.choice;
+    reveal(meaning(config.c).split("~"));
     await band(inside).catch(() => 0); // the next page says it
     return;
   }

@@ -485,10 +485,10 @@ def test_deep_nesting_is_no_recursion() -> None:
 def test_the_memo_is_bounded_and_forgets_the_oldest() -> None:
     memo = Memo(limit=1000)
     for index in range(50):
-        memo.put((str(index), b"b" * 50), Page((b"x" * 50,), "", False, "", Seen(), True))
+        memo.put((str(index), b"b" * 50), Page(((b"x" * 50,),), "", False, "", Seen(), True))
     held = [index for index in range(50) if memo.get((str(index), b"b" * 50))]
     assert held == list(range(40, 50))
-    memo.put(("big", b"b" * 900), Page((b"",), "", False, "", Seen(), True))
+    memo.put(("big", b"b" * 900), Page(((b"",),), "", False, "", Seen(), True))
     assert memo.get(("big", b"b" * 900)) is None
 
 

@@ -221,6 +221,7 @@ def test_a_withheld_frame_becomes_a_placeholder_of_its_size() -> None:
         '<iframe id=a width="560" height="315" src="https://video.example/v?a=1&amp;b=2" sandbox="allow-scripts"></iframe>', bare=True
     )
     assert 'src="/_volens/embed/frame?u=https%3A%2F%2Fvideo.example%2Fv%3Fa%3D1%26b%3D2&amp;sandbox=allow-scripts"' in made
+    assert "srcdoc" not in made, "without screens it is asked for"
     assert 'id=a width="560" height="315"' in made
     assert "data-volens-src=" in made and "data-volens-sandbox" in made
 

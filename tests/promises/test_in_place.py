@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from visitor import Visitor, until
 
 
@@ -14,3 +18,72 @@ def test_a_service_allowed_in_its_frame_opens_there_and_the_page_stays(visitor: 
     assert until(lambda: page.locator("volens-notice").get_attribute("data-storage") == "part")
     assert page.evaluate("window.untouched") is True
     assert page.locator("#volens-band").inner_text().count("refus") < 2, "the band's words follow"
+
+
+def requests_of(page: Any) -> list[str]:
+    """Addresses below the reserved path that the page asks for, from now on."""
+    seen: list[str] = []
+    page.on("request", lambda request: seen.append(request.url) if "/_volens/" in request.url else None)
+    return seen
+
+
+def test_placeholders_ask_for_nothing(visitor: Visitor) -> None:
+    seen = requests_of(visitor.page)
+    page = visitor.open("/article/pont-vieux").page
+    assert page.locator("iframe[srcdoc]").count() == 3
+    for frame in page.locator("iframe[srcdoc]").all():
+        assert frame.content_frame.get_by_role("heading").is_visible()
+    assert seen == []
+
+
+@pytest.mark.parametrize("script", (True, False))
+def test_just_this_one_plays_at_one_press_and_stores_nothing(visitors: Callable[..., Visitor], script: bool) -> None:
+    visitor = visitors(java_script_enabled=script)
+    page = visitor.open("/article/pont-vieux").page
+    place = "f => { const r = f.getBoundingClientRect(); return [r.x + scrollX, r.y + scrollY, r.width, r.height] }"
+    before = page.locator(".video iframe").evaluate(place)
+    page.frame_locator(".video iframe").get_by_role("button", name="Juste cette fois").click()
+    playing = page.frame_locator(".video iframe").frame_locator("iframe")
+    playing.locator("body").wait_for()
+    assert page.locator(".video iframe").evaluate(place) == before, "nothing shifts"
+    assert "volens" not in visitor.cookies() and visitor.received()["videotube"] > 0
+    page.evaluate("history.back()")
+    page.frame_locator(".video iframe").get_by_role("button", name="Juste cette fois").wait_for()
+    page.evaluate("history.forward()")
+    playing.locator("body").wait_for()
+    page.reload()
+    page.frame_locator(".video iframe").get_by_role("button", name="Juste cette fois").wait_for()
+
+
+def test_a_post_of_the_same_service_opens_too(visitor: Visitor) -> None:
+    """Two embeds of one service: allowing it in one opens both, and the other services' stay closed."""
+    page = visitor.open("/article/pont-vieux").page
+    page.evaluate("""() => { const one = document.querySelector('.video iframe'), two = one.cloneNode();
+        two.className = 'second'; one.parentNode.after(two); }""")
+    page.frame_locator(".video iframe").get_by_role("button", name="Autoriser VidéoTube").click()
+    for where in (".video iframe", "iframe.second"):
+        page.frame_locator(where).frame_locator("iframe").locator("body").wait_for()
+    assert page.frame_locator("iframe[title=XPost]").get_by_role("button", name="Autoriser XPost").is_visible()
+
+
+@pytest.mark.parametrize("script", (True, False))
+def test_a_script_that_works_on_its_page_makes_that_page_again(visitors: Callable[..., Visitor], script: bool) -> None:
+    visitor = visitors(java_script_enabled=script)
+    page = visitor.open("/article/pont-vieux?lu=oui&suite").page
+    assert page.locator("blockquote.xpost").inner_text().startswith("Deux ans sans lui"), "its quote can be read"
+    page.frame_locator("iframe[title=XPost]").get_by_role("button", name="Autoriser XPost").click()
+    page.locator("iframe[title=XPost]").wait_for(state="detached")
+    assert page.url.endswith("/article/pont-vieux?lu=oui&suite")
+    assert until(lambda: visitor.received()["xpost"] > 0, 8 if script else 1) is script
+    assert visitor.received()["videotube"] == 0
+
+
+def test_a_strict_page_shows_its_placeholders(visitor: Visitor) -> None:
+    said: list[str] = []
+    visitor.page.on("console", lambda message: said.append(message.text))
+    page = visitor.open("/csp").page
+    button = page.frame_locator(".video iframe").get_by_role("button", name="Autoriser VidéoTube")
+    assert button.evaluate("b => getComputedStyle(b).minHeight") == "44px", "its style is let through"
+    assert not [text for text in said if "inline style" in text or "TrustedHTML" in text], said
+    button.click()
+    page.frame_locator(".video iframe").frame_locator("iframe").get_by_role("button", name="Lire la vidéo").wait_for()

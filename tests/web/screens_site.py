@@ -19,6 +19,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from volens.choice import Choice, Signals
+from volens.enforce.html import Withheld
+from volens.enforce.url import Target
 from volens.notice import Controller, Notice, Purpose, Service, StorageKey
 from volens.policy import Grant, grant
 from volens.site import Gate, Site
@@ -214,7 +216,9 @@ class Desk:
             service = NOTICE.service.get(query.get("service", "mesvideos"))
             if query.get("once"):
                 return page, "", screens.playing(self.url + "/player", {"allow": "fullscreen", "onload": "alert(1)", "title": "Film"})
-            return page, own, screens.frame(service, "https://videos.test/embed/1?a=b&c=d", language, "/_volens/embed/frame?u=x")
+            own = own.replace(csp_hash(screens.page_style), csp_hash(screens.place_style))
+            withheld = Withheld(Target("https", "videos.test", "/embed/1?a=b&c=d"), "/_volens/embed/frame?u=x", language)
+            return page, own, screens.place(service, withheld, whole=True)
         if path == "/gate":
             return (
                 page,

@@ -563,11 +563,14 @@ def test_a_frame_shows_who_it_is_until_it_is_allowed(visitor: Visitor) -> None:
 
 def test_just_this_one_needs_the_placeholder_s_own_press(visitor: Visitor, clock: Clock) -> None:
     """A page's markup, another origin, another address or an old press must not do what the visitor's press does."""
-    shown = frame(visitor, VIDEO).body.decode()
-    press = re.search(r'href="(/_volens/embed/frame\?[^"]*once=[0-9a-f]{32})"', shown)
-    assert press is not None
-    target = press[1].replace("&amp;", "&")
+    own = "/_volens/embed/frame?u=" + quote(VIDEO, safe="")
+    reply = visitor.send("POST", "/_volens/choice", [(b"content-type", FORM), *SAME], f"answer=once&back={quote(own, safe='')}".encode())
+    target = header(reply, "location")[0]
+    assert reply.status == 303 and re.fullmatch(re.escape(own) + "&once=[0-9a-f]{32}", target) and not header(reply, "set-cookie")
     assert b"<iframe" in visitor.send("GET", target, SAME).body
+    for back in ("/", "/_volens/panel", "//elsewhere.example/_volens/embed/frame?u=x", target):
+        body = f"answer=once&back={quote(back, safe='')}".encode()
+        assert visitor.send("POST", "/_volens/choice", [(b"content-type", FORM), *SAME], body).status == 400, back
     assert b"<iframe" not in frame(visitor, VIDEO, "&once=1").body
     assert b"<iframe" not in frame(visitor, VIDEO, "&once=" + "0" * 32).body
     assert b"<iframe" not in visitor.send("GET", target.replace("v%3Fa%3D1", "other"), SAME).body

@@ -21,11 +21,15 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from screens_site import ACCEPTED, DAY, GATE, GRANTS, NOTICE, PART, SITE, STATIC, TYPED, Desk
 
 from volens.choice import Choice, Signals
+from volens.enforce.html import Withheld
+from volens.enforce.url import Target, resolve
 from volens.errors import NoticeError
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, MEDIA, Controller, Notice, Purpose, Service
 from volens.policy import grant
 from volens.site import Gate, Site, Theme
 from volens.web.screens import Screens, packaged_texts, switched
+
+VIDEO = Target("https", "videos.test", "/embed/1?a=b&c=d")
 
 SCREENS = Screens(SITE, {"panel": "/_volens/panel-0a1b2c3d.js"})
 OWN_PAGES = (
@@ -201,8 +205,8 @@ def test_what_others_write_stays_text(desk: Desk) -> None:
         screens.dress(at, "fr").body,
         screens.panel(at, "fr", evil, choice_text=evil, record_id=evil, token=evil),
         screens.policy(at, "fr", evil),
-        screens.frame(notice.service["s"], "https://h/" + evil, "fr", evil),
-        screens.frame(None, evil, "fr", evil),
+        screens.place(notice.service["s"], Withheld(resolve("https://h/" + evil, VIDEO), evil, "fr")),
+        screens.place(None, Withheld(resolve("https://h/", VIDEO), evil, evil, evil, evil), whole=True),
         screens.playing(evil, {"title": evil, "allow": evil}),
         screens.gate(gate, at.decide("a"), "fr", "POST", evil, [(evil, evil)], back=evil),
         screens.problem("confirm", "fr", back=evil, token=evil, fields=[(evil, evil)]),
@@ -212,7 +216,7 @@ def test_what_others_write_stays_text(desk: Desk) -> None:
         assert "<script>" not in markup and evil not in markup
     assert not [
         v
-        for _, n, v in attributes(SCREENS.frame(None, "javascript:alert(1)", "fr", "/x")).found
+        for _, n, v in attributes(SCREENS.place(None, Withheld(Target("javascript", "h", "alert(1)"), "/x", "fr"))).found
         if n == "href" and "javascript" in (v or "")
     ]
 
@@ -758,8 +762,11 @@ def test_a_placeholder_names_what_would_happen_and_three_ways_on(show: Any, desk
     _, fields = desk.seen.posts.pop()
     assert fields["answer"] == ["service"] and fields["services"] == ["mesvideos"] and fields["surface"] == ["embed"]
     page = show("/_volens/embed/frame", 560, 315)
-    page.get_by_role("link", name="Juste cette fois").click()
-    page.wait_for_url("**once=1")
+    page.get_by_role("button", name="Juste cette fois").click()
+    page.wait_for_selector("#sent")
+    _, fields = desk.seen.posts.pop()
+    assert fields["answer"] == ["once"] and fields["back"] == ["/_volens/embed/frame?u=x"]
+    page = show("/_volens/embed/frame?once=1", 560, 315)
     inner = page.locator("iframe")
     assert box(inner)["width"] == 560 and box(inner)["height"] == 315 and inner.get_attribute("allow") == "fullscreen"
     assert page.frames[1].locator("p").inner_text() == "film"
@@ -767,7 +774,7 @@ def test_a_placeholder_names_what_would_happen_and_three_ways_on(show: Any, desk
 
 def test_who_the_notice_does_not_name_cannot_be_allowed(show: Any) -> None:
     page = show("/_volens/embed/frame?service=nobody", 560, 315)
-    assert page.get_by_role("button").count() == 0 and page.get_by_role("link").count() == 2
+    assert [b.inner_text() for b in page.get_by_role("button").all()] == ["Juste cette fois"] and page.get_by_role("link").count() == 1
     assert "ne le nomme pas" in page.locator("main").inner_text()
 
 

@@ -71,6 +71,8 @@ class Needs:
     """Hash source of the inline style of the notice."""
     frame: bool = False
     """Whether a placeholder, a frame of the site's own origin, stands in the page."""
+    place: str = ""
+    """Hash source of the placeholders' style: a document in an attribute is under the page's policies."""
 
 
 def nonce_of(policies: Iterable[str]) -> str:
@@ -121,9 +123,11 @@ def widen(policy: str, needs: Needs, nonce: str, denied: Callable[[str], bool] =
         add("script-src-elem", [needs.script], inline_ok(needs.script))
     if needs.style:
         add("style-src-elem", [needs.style], inline_ok(needs.style))
+    if needs.place:
+        add("style-src-elem", [needs.place], inline_ok(needs.place))
     if needs.frame:
         add("frame-src", ["'self'"], self_ok)
-    if needs.script or needs.style:
+    if needs.script or needs.style or needs.place:
         add("form-action", ["'self'"], self_ok)
     for index, (name, values) in enumerate(directives):
         if name == "trusted-types" and needs.script and "*" not in values and "volens" not in values:

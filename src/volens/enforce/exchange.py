@@ -24,7 +24,7 @@ from volens.enforce import charset, csp, guard, headers
 from volens.enforce.coding import PIECE, CodingError, Decoder, Encoder, decoded
 from volens.enforce.headers import Pairs, get, get_all, without
 from volens.enforce.hosts import PASSIVE, Hosts
-from volens.enforce.html import BACK, Frame, Rewriter, Seen, escape
+from volens.enforce.html import BACK, DEEP, Frame, Rewriter, Seen, Withheld, escape
 from volens.enforce.storage import Storage
 from volens.enforce.url import Target, resolve
 
@@ -36,7 +36,7 @@ UNPACKED = 1 << 23
 """Largest decoded form of such a body; a larger one streams."""
 LOOKED_AT = ("Cookie", "Sec-GPC", "Accept-Language", "Sec-Fetch-Dest", "Sec-Fetch-Site")
 """Request headers that a page of ours depends on, found or not."""
-VERSION = "1"
+VERSION = "2"
 """Part of every mark: a change of what we do to pages makes browsers fetch them anew."""
 _DOCUMENTS = frozenset({"document", "iframe", "frame", "embed", "object", "fencedframe"})
 _FRAMED = frozenset({"iframe", "embed", "object", "fencedframe"})
@@ -55,6 +55,14 @@ class Dressing(Protocol):
 
     def __call__(self, language: str) -> str:
         """The host element for a page in ``language`` ('' where the page doesn't say)."""
+        ...
+
+
+class Placing(Protocol):
+    """What the screens give for a withheld embed."""
+
+    def __call__(self, withheld: Withheld) -> str:
+        """The document to stand in its place."""
         ...
 
 
@@ -80,6 +88,9 @@ class State:
     xhr: bool = False
     accepts_html: bool = True
     ports: str = ""
+    place: Placing | None = None
+    place_style: str = ""
+    """Text of the placeholders' style element, for its hash."""
     posted: bool = False
     foreign: bool = False
     """Whether another site shows this page in a frame of its own."""
@@ -116,7 +127,7 @@ class State:
 class Page:
     """A rewritten body, cut where the page's own path goes in."""
 
-    parts: tuple[bytes, ...]
+    parts: tuple[tuple[bytes, ...], ...]
     policy: str
     framed: bool
     charset: str
@@ -126,12 +137,14 @@ class Page:
 
     def body(self, path: bytes) -> bytes:
         """The bytes to send for a page at ``path`` (ASCII)."""
-        return charset.Text(self.codec).encode(path.decode("ascii")).join(self.parts)
+        text = charset.Text(self.codec)
+        plain = path.decode("ascii")
+        return text.encode(escape(plain)).join([text.encode(plain).join(parts) for parts in self.parts])
 
     @property
     def size(self) -> int:
         """Bytes held."""
-        return sum(map(len, self.parts))
+        return sum(len(part) for parts in self.parts for part in parts)
 
 
 class Memo:
@@ -288,10 +301,12 @@ class Exchange:
         """Headers of a page that was changed: validators marked, the site's policy widened, ours added."""
         state = self.state
         out: Pairs = []
+        framed = page.framed if page is not None else not state.hosts.open
         needs = csp.Needs(
             csp.hash_source(self._guard_text(self._xml)) if state.code else "",
             csp.hash_source(state.style) if self._dressed else "",
-            page.framed if page is not None else not state.hosts.open,
+            framed,
+            csp.hash_source(state.place_style) if framed and state.place else "",
         )
         for key, value in pairs:
             name = key.lower()
@@ -352,11 +367,31 @@ class Exchange:
             markup = state.dress(language).encode("ascii", "xmlcharrefreplace").decode()
             return markup.replace("<style", f"<style nonce='{nonce}'", 1) if nonce else markup
 
+        def place(withheld: Withheld) -> str:
+            assert state.place is not None
+            markup = state.place(withheld)
+            return markup.replace("<style", f"<style nonce='{nonce}'", 1) if nonce else markup
+
         widen = None
         if state.code:
-            needs = csp.Needs(csp.hash_source(self._guard_text(self._xml)), csp.hash_source(state.style), not state.hosts.open)
+            framed = not state.hosts.open
+            needs = csp.Needs(
+                csp.hash_source(self._guard_text(self._xml)),
+                csp.hash_source(state.style),
+                framed,
+                csp.hash_source(state.place_style) if framed and state.place else "",
+            )
             widen = lambda content: csp.widen(content, needs, "", self._denied)
-        return Frame(state.hosts, state.page, state.hosts.site.prefix, script, dress if self._dressed else None, widen, self._xml)
+        return Frame(
+            state.hosts,
+            state.page,
+            state.hosts.site.prefix,
+            script,
+            dress if self._dressed else None,
+            widen,
+            self._xml,
+            place if state.place else None,
+        )
 
     def _nonce(self, pairs: Pairs) -> str:
         policies = [p for value in get_all(pairs, b"content-security-policy") for p in value.decode("latin-1").split(",") if p.strip()]
@@ -461,9 +496,9 @@ class Exchange:
         framed = f"{self.state.hosts.site.prefix}embed/" in made if not self.state.hosts.open else False
         policy = csp.ours(self.state.hosts, seen, self.state.ports)
         if not seen.changed:
-            return Page((data,), policy, False, named, seen, False)
+            return Page(((data,),), policy, False, named, seen, False)
         encoded = data[:mark] + text.encode(made)
-        parts = tuple(encoded.split(text.encode(BACK)))
+        parts = tuple(tuple(piece.split(text.encode(BACK))) for piece in encoded.split(text.encode(DEEP)))
         return Page(parts, policy, framed, named, seen, True, codec)
 
     # ---------------------------------------------------------------- a streamed body
@@ -537,7 +572,8 @@ class Exchange:
                 made = self._rewriter.feed(self._text.decode(piece, last))
                 if last:
                     made += self._rewriter.finish()
-                return before + self._text.encode(made.replace(BACK, self._path.decode()))
+                path = self._path.decode()
+                return before + self._text.encode(made.replace(BACK, path).replace(DEEP, escape(path)))
             except Exception:
                 log.exception("a page could not be rewritten; the rest of its text is served with third parties withheld")
                 self._failed = True

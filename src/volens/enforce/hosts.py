@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from volens.catalog import Catalog, Entry
+from volens.notice import Service
 from volens.policy import Decision, Grant, Reason
 from volens.site import Site
 
@@ -143,6 +144,12 @@ class Hosts:
                 return service.name
         entry = self.catalog.host(host)
         return entry.name if entry is not None and entry.embed == form else ""
+
+    def shown(self, host: str) -> Service | Entry | None:
+        """Who a withheld embed of ``host`` belongs to: a service of the notice, or one that the catalog knows."""
+        service = self.grant.notice.service.get(self.decide(host, "frame").service)
+        entry = self.catalog.host(host)
+        return service or (entry if entry is None or not entry.shared else None)
 
     def collection(self, host: str, target: str) -> bool:
         """Whether a path and query of an own host is a collection end point that is not granted."""

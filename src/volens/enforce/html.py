@@ -60,8 +60,11 @@ LOADS = {"stylesheet": "style", "icon": "image", "apple-touch-icon": "image", "a
 }
 """Link types that load by themselves, and as what."""
 
-FRAME_ATTRIBUTES = frozenset({"allow", "allowfullscreen", "referrerpolicy", "sandbox", "title"})
+FRAME_ATTRIBUTES = frozenset({"allow", "allowfullscreen", "credentialless", "csp", "referrerpolicy", "sandbox", "scrolling"})
 """What of a withheld frame is told to the document in its place, for when it plays."""
+_NOT_OURS = ("sandbox", "csp", "credentialless", "scrolling")
+"""What would keep that document itself from working."""
+_FEATURE = re.compile(r"[^;]*?([a-z][a-z-]*)[^;]*")
 
 URL, SET, LIST, STEPS = "url", "set", "list", "steps"
 """One address; those of a srcset; words; the values of an animation."""
@@ -119,8 +122,10 @@ _CLOSE_ALL = "\"'>--></title></textarea></style></script></xmp></iframe></noembe
 """Ends whatever a noscript element may have left open for a browser that runs no scripts."""
 
 
-BACK = "__volens_back__"
-"""Stands where the page's own path goes, so that one rewritten body serves every address."""
+BACK, DEEP = "__volens_back__", "__volens_deep__"
+"""Stand where the page's own path goes, so that one rewritten body serves every address: ``DEEP`` in a document inside an attribute."""
+MAX_PLACES = 12
+"""Placeholders that stand in the page itself; those after them are asked for when they come into view."""
 
 
 def escape(value: str) -> str:
@@ -141,6 +146,21 @@ class Seen:
     language: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What a placeholder stands for."""
+
+    target: Target
+    address: str
+    """Path and query of the document that plays it once allowed."""
+    language: str
+    """The page's, '' where it doesn't say."""
+    home: str = ""
+    """The page's origin, where relative addresses lead elsewhere."""
+    page_path: str = ""
+    """Where the page comes back to that must be made again, because a script works on the page around it."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """What a rewrite is given besides the text. ``guard`` and ``dress`` are ASCII markup."""
@@ -155,6 +175,8 @@ class Frame:
     """A meta CSP's content, with room for our own bytes."""
     xml: bool = False
     """Whether the browser reads it as XML, where nothing is raw text."""
+    place: Callable[[Withheld], str] | None = None
+    """The placeholder's document; None: it is asked for at its address."""
 
 
 def _quote(value: str) -> str:
@@ -225,6 +247,7 @@ class Rewriter:
         self._inner: Rewriter | None = None  # rewrites raw text that a browser may read as markup
         self._after = ""  # markup to follow the script element that is open
         self._placed: set[str] = set()  # scripts that have their placeholder already
+        self._places = 0
         self._foreign: int = outer._foreign if outer else 0
         self._select = self._frameset = False
         self._cdata = False  # in foreign text that the tokenizer takes for markup
@@ -724,9 +747,25 @@ class Rewriter:
                 return ""
             self._placed.add(url)
         query = "&".join([f"u={_quote(url)}", *(f"{_quote(n)}={_quote(v)}" for n, v in data)])
-        address = escape(f"{self._home}{self._frame.prefix}embed/script?{query}&back=") + BACK
+        address = f"{self._frame.prefix}embed/script?{query}"
         height = 240 if data else 200
-        return f'<iframe src="{address}" width="100%" height="{height}" loading="lazy" title="{escape(service)}"></iframe>'
+        place = self._place(target, address, "" if data else DEEP)
+        return (
+            f'<iframe src="{self._home}{escape(address)}&amp;back={BACK}"{place} width="100%" height="{height}" loading="lazy" '
+            f'title="{escape(service)}"></iframe>'
+        )
+
+    def _place(self, target: Target, address: str, page_path: str = "") -> str:
+        """The attribute that holds the placeholder itself, so that it asks for nothing; ``src`` takes over once it is removed."""
+        self._places += 1
+        if self._frame.place is None or self._places > MAX_PLACES:
+            return ""
+        document = self._frame.place(Withheld(target, address, self.seen.language, self._home, page_path))
+        if self._frame.xml:
+            return f' srcdoc="{escape(document)}"'
+        # As few characters escaped as an attribute needs: so it compresses with the notice, which is written alike.
+        text = document.replace("&", "&amp;").replace("'", "&#39;")
+        return f" srcdoc='{text.encode('ascii', 'xmlcharrefreplace').decode()}'"
 
     def _iframe(self, token: Token, source: str) -> str:
         if token.tag == "iframe":
@@ -756,11 +795,15 @@ class Rewriter:
                 if target.host and not self._unseen(token):
                     told = [(n, v) for n, v in token.attrs or () if n in FRAME_ATTRIBUTES]
                     query = "&".join([f"u={_quote(text_of(target))}", *(f"{n}={_quote(v)}" for n, v in told)])
-                    address = f"{self._home}{self._frame.prefix}embed/frame?{query}"
-                    lazy = "" if token.attr("loading") else ' loading="lazy"'
-                    add = f'src="{escape(address)}"{lazy if token.tag == "iframe" else ""}'
-                    rename["sandbox"] = WITHHELD + "sandbox"
-                    rename["csp"] = WITHHELD + "csp"
+                    address = f"{self._frame.prefix}embed/frame?{query}"
+                    add = f'src="{self._home}{escape(address)}"'
+                    if token.tag == "iframe":
+                        lazy = "" if token.attr("loading") else ' loading="lazy"'
+                        add += (self._place(target, address) if srcdoc is None else "") + lazy
+                    rename |= {name: WITHHELD + name for name in _NOT_OURS}
+                    allow = token.attr("allow")
+                    if allow and allow != (features := "; ".join(_FEATURE.findall(allow.lower()))):
+                        replace["allow"] = features  # a host named there would leave out ours, and so the frame inside it
         style = token.attr("style")
         if style is not None and (changed := self._css(style)) != style:
             replace["style"] = changed

@@ -1,1 +1,1 @@
-(()=>{var e=document.documentElement.classList.contains("playing"),a="1"===new URLSearchParams(location.search).get("once"),n=new BroadcastChannel("volens");e&&!a&&n.postMessage(0),e||(n.onmessage=()=>location.reload())})();
+(()=>{var e=new BroadcastChannel("volens");document.documentElement.className?e.postMessage(0):e.onmessage=()=>location.reload()})();

@@ -31,10 +31,10 @@ from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreError
 from volens.ledger.record import Count, Record, new_id
-from volens.notice import Service
 from volens.policy import Decision, Grant, Reason, grant
 from volens.site import Gate, Site
 from volens.web.admin import Admin
+from volens.web.embeds import Embeds
 from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.screens import Screens, switched
 
@@ -151,14 +151,15 @@ class Endpoints:
         self._gateway = gateway
         self._rate = Rate()
         self._admin = Admin(gateway, self._rate)
+        self._embeds = Embeds(gateway, self.page, _nothing(), self._query, self._language, self._same_origin, local)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
             "choice": self._choice,
             "choice.json": self._choice_json,
             "panel": self._panel,
             "band": self._band,
             "policy": self._policy,
-            "embed/frame": self._frame,
-            "embed/script": self._script,
+            "embed/frame": self._embeds.frame,
+            "embed/script": self._embeds.script,
             "out": self._out,
             "health": self._health,
         }
@@ -192,16 +193,16 @@ class Endpoints:
                 ],
                 data,
             )
-        return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
+        return _nothing()
 
     # ---------------------------------------------------------------- pages
 
     def _screens(self, asked: Asked) -> Screens:
         return self._gateway.screens(asked.site)
 
-    def page(self, site: Site, status: int, text: str, *, frame: str = "", connect: bool = False) -> Reply:
+    def page(self, site: Site, status: int, text: str, *, style: str = "", frame: str = "", connect: bool = False) -> Reply:
         """One of our own pages: nothing runs in it but our file, nothing frames it but the site itself."""
-        style = hash_source(self._gateway.screens(site).page_style)
+        style = hash_source(style or self._gateway.screens(site).page_style)
         embed = hash_source(self._gateway.assets.embed)
         policy = (
             f"default-src 'none'; style-src {style}; script-src 'self' {embed}; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
@@ -274,93 +275,12 @@ class Endpoints:
     def _health(self, asked: Asked) -> Reply:
         return _json(200, {"ok": True})
 
-    # ---------------------------------------------------------------- embeds
-
-    def _embedded(self, asked: Asked, fields: Fields) -> tuple[Target, Service | None, Decision]:
-        target = resolve(fields.get("u")[:8192], Target(asked.request.scheme, asked.host, "/"))
-        hosts, _ = self._gateway.judges(asked.site, asked.grant, asked.host)
-        decision = hosts.decide(target.host, "frame") if target.host else Decision(False, Reason.UNKNOWN)
-        return target, asked.site.notice.service.get(decision.service), decision
-
-    def _once(self, asked: Asked, fields: Fields, hour: int | None = None) -> str:
-        """What a placeholder's own *Just this one* carries: markup that names the address by itself shows the placeholder first."""
-        hour = int(self._gateway.now().timestamp() // 3600) if hour is None else hour
-        message = f"once {asked.request.scheme}://{asked.request.host} {hour} {fields.get('u')}".encode("utf-8", "replace")
-        return hmac.new(self._gateway.token_key, message, hashlib.sha256).hexdigest()[:32]
-
-    def _once_holds(self, asked: Asked, fields: Fields) -> bool:
-        token, hour = fields.get("once").encode("utf-8", "replace"), int(self._gateway.now().timestamp() // 3600)
-        known = any([hmac.compare_digest(token, self._once(asked, fields, h).encode()) for h in (hour, hour - 1)])
-        return known and self._same_origin(asked) is not False
-
-    def _frame(self, asked: Asked) -> Reply:
-        fields = self._query(asked)
-        target, service, decision = self._embedded(asked, fields)
-        if target.scheme not in ("http", "https") or not target.host:
-            return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
-        screens = self._screens(asked)
-        url = text_of(target)
-        if decision.allowed or self._once_holds(asked, fields):
-            behaviour = [(n, v) for n, v in fields.pairs if n in ("allow", "sandbox", "referrerpolicy", "title", "name", "allowfullscreen")]
-            sources = " ".join(_frame_sources(target, service))
-            reply = self.page(asked.site, 200, screens.playing(url, behaviour), frame=sources)
-            # players ask which site shows them, and refuse to play where nobody says
-            pairs = [(k, b"strict-origin-when-cross-origin" if k == b"referrer-policy" else v) for k, v in reply.pairs]
-            return Reply(200, pairs, reply.body)
-        own = asked.site.prefix + "embed/frame?" + _without_once(asked)
-        entry = service or self._gateway.catalog.host(target.host)
-        once = f"{own}&once={self._once(asked, fields)}"
-        return self.page(asked.site, 200, screens.frame(entry, url, self._language(asked, fields), own, once=once))
-
-    def _script(self, asked: Asked) -> Reply:
-        """The document that stands where a script showed something: the placeholder, then the script alone under its own policy."""
-        # The page's path stands last and as it came: it may itself hold a query.
-        before, _, page_path = asked.request.target.decode("latin-1").partition("&back=")
-        asked = replace(asked, request=replace(asked.request, target=before.encode("latin-1")))
-        fields = self._query(asked)
-        target, service, decision = self._embedded(asked, fields)
-        if target.scheme not in ("http", "https") or not target.host:
-            return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
-        url = text_of(target)
-        in_place = any(name.startswith("data-") for name, _ in fields.pairs)
-        if not in_place:
-            # It works on the page around it: allowing it means making that page again.
-            entry = service or self._gateway.catalog.host(target.host)
-            text = self._screens(asked).frame(entry, url, self._language(asked, fields), local(page_path), whole_page=True)
-            return self.page(asked.site, 200, text)
-        if decision.allowed or self._once_holds(asked, fields):
-            data = "".join(
-                f' {name}="{_attribute(value)}"'
-                for name, value in fields.pairs
-                if re.fullmatch(r"data-[a-z0-9-]{1,40}", name) and len(value) < 2000
-            )
-            sources = " ".join(_frame_sources(target, service))
-            policy = (
-                f"default-src {sources} data: 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; base-uri 'none'; "
-                "sandbox allow-scripts allow-popups"
-            )
-            text = (
-                f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{_attribute(target.host)}</title></head>'
-                f'<body><script async src="{_attribute(url)}"{data}></script></body></html>'
-            )
-            pairs = [
-                (b"content-type", b"text/html; charset=utf-8"),
-                (b"content-security-policy", policy.encode("latin-1")),
-                _NO_STORE,
-                *_SECURITY,
-            ]
-            return Reply(200, pairs, text.encode("ascii", "xmlcharrefreplace"))
-        own = asked.site.prefix + "embed/script?" + _without_once(asked)
-        entry = service or self._gateway.catalog.host(target.host)
-        once = f"{own}&once={self._once(asked, fields)}"
-        return self.page(asked.site, 200, self._screens(asked).frame(entry, url, self._language(asked, fields), own, once=once))
-
     def _out(self, asked: Asked) -> Reply:
         """A form of the site's page that leads to a host not allowed: said plainly, and sent only by the visitor's own press."""
         query = self._query(asked)
         target = resolve(query.get("u")[:8192], Target(asked.request.scheme, asked.host, "/"))
         if target.scheme not in ("http", "https") or not target.host:
-            return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
+            return _nothing()
         method = asked.request.method
         content_type = (get(asked.request.pairs, b"content-type") or b"").decode("latin-1")
         fields = Fields.read(content_type, asked.request.body) if method == "POST" else Fields([p for p in query.pairs if p[0] != "u"])
@@ -475,9 +395,14 @@ class Endpoints:
             return self.page(asked.site, 200, text)
         notice = asked.site.notice
         back = local(fields.get("back"))
+        if fields.get("answer") == "once":
+            where = self._embeds.once(asked, back)
+            return _see(where) if where else self._wrong(asks_json, 400, "back must be the address of a placeholder.")
         if fields.get("notice") != notice.short:
             if asks_json:
                 return _json(409, {"error": "stale", "notice": notice.short})
+            if fields.get("surface") == "embed":
+                return _see(back)  # a frame has no room for the panel: its placeholder again, of the present notice
             text = screens.panel(
                 asked.grant,
                 language,
@@ -490,7 +415,7 @@ class Endpoints:
             return self._objected(asked, fields, self.page(asked.site, 409, text, connect=True))
         choice = self._read(asked, fields)
         if choice is None:
-            return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service or withdraw, with known services.")
+            return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service, once or withdraw, with known services.")
         surface = fields.get("surface") if fields.get("surface") in _SURFACES else "panel"
         answer = fields.get("answer")
         settled = self._settle(asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate)
@@ -632,8 +557,7 @@ class Endpoints:
             }
             made = _json(201, value)
             return Reply(201, [*[p for p in made.pairs if p != _NO_STORE], *pairs], made.body)
-        where = quote(back, safe="/?=&%:;,+@!$'()*~#[]-._")
-        return Reply(307 if keeps_body else 303, [(b"location", where.encode()), *pairs])
+        return Reply(307 if keeps_body else 303, [(b"location", _quoted(back)), *pairs])
 
     def _wrong(self, asks_json: bool, status: int, text: str) -> Reply:
         if asks_json:
@@ -672,20 +596,18 @@ def _attribute(value: str) -> str:
     return value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _without_once(asked: Asked) -> str:
-    """The query of a placeholder's own address."""
-    query = asked.request.target.partition(b"?")[2].decode("latin-1")
-    return "&".join(part for part in query.split("&") if not part.startswith("once="))
+def _quoted(path: str) -> bytes:
+    """A local path for a Location header."""
+    return quote(path, safe="/?=&%:;,+@!$'()*~#[]-._").encode()
 
 
-def _frame_sources(target: Target, service: Service | None) -> list[str]:
-    """The hosts of the one service, or of the one frame, that a placeholder's own policy allows."""
-    port = f":{target.port}" if target.port else ""
-    sources = {f"{target.scheme}://{target.host}{port}"}
-    for host in service.hosts if service else ():
-        if not host.startswith("/"):
-            sources.add(host + (":*" if port else ""))
-    return sorted(sources)
+def _see(path: str) -> Reply:
+    """The answer to a form lies there, and nothing was stored."""
+    return Reply(303, [(b"location", _quoted(path)), _NO_STORE, *_SECURITY])
+
+
+def _nothing() -> Reply:
+    return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
 
 
 def _json(status: int, value: Mapping[str, Any], kind: str = "application/json") -> Reply:

@@ -277,6 +277,10 @@ class Visit:
             worker_code=gateway.assets.worker,
             style=screens.style,
             dress=lambda language: screens.dress(self.grant, screens.language(language, accept), framed=foreign).body,
+            place=lambda withheld: screens.place(
+                hosts.shown(withheld.target.host), replace(withheld, language=screens.language(withheld.language, accept))
+            ),
+            place_style=screens.place_style,
             answer=answer_text(self._choice),
             language=fallback,
             destination=destination,

@@ -13,12 +13,12 @@ _VALUE = re.compile(r"[\w\s#%(),.'\"/-]+")
 
 def styles(theme: Theme) -> tuple[str, str]:
     """The style of what stands in the site's pages, and of our own pages."""
-    colours = _colours(theme)
-    inside = _ascii(_squeeze(colours.replace(":root", ":host") + _NOTICE + (_TOP if theme.position == "top" else "")))
-    return inside, _squeeze(colours + (_PAGE if "prefers-color-scheme" in colours else _PAGE.replace("light dark", "light")))
+    rule = colours(theme)
+    inside = _ascii(_squeeze(rule.replace(":root", ":host") + _NOTICE + (_TOP if theme.position == "top" else "")))
+    return inside, _squeeze(rule + (_PAGE if "prefers-color-scheme" in rule else _PAGE.replace("light dark", "light")))
 
 
-def _colours(theme: Theme) -> str:
+def colours(theme: Theme) -> str:
     """The dozen custom properties that make the looks, light and dark. A theme that sets colours is the same in both."""
     light = {
         "b": "#fff",  # background
@@ -176,27 +176,12 @@ color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-decoration:none
 .v blockquote{margin:.75em 0;padding:.75em 1em;border:1px solid var(--l);border-radius:var(--r);background:var(--s);white-space:pre-wrap}
 .v dl div{margin:.5em 0}
 .v dd{margin:0}
-html.frame,html.frame body,.frame.v,html.playing,html.playing body,.playing.v{height:100%}
-.frame.v{display:flex;flex-direction:column;justify-content:safe center;max-width:none;padding:.75em 1em;overflow:auto;
-border:1px solid var(--l);background:var(--s);
-font-size:.9375em;text-align:center}
-.frame.v h1{font-size:1.125em}
-.frame.v .why{max-width:34em;margin:.5em auto;color:var(--m);font-size:.9375em}
-.frame.v .ways{display:flex;flex-wrap:wrap;align-items:center;justify-content:center;gap:.5em 1em;margin:.5em 0}
-.frame.v button,.frame.v .button{min-height:44px;padding:.3em 1em;font-size:.9375em}
-.frame.v .ways>a:last-child{padding:.7em 0}
 #volens-panel{width:44em;max-width:100%;max-height:90vh;padding:0;border:1px solid var(--l);border-radius:16px;overflow:auto;
 overscroll-behavior:contain;
 background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
 #volens-panel::backdrop{background:#0009}
 @media(max-width:46em){#volens-panel{width:100%;height:100%;max-height:none;border:0;border-radius:0}}
 #volens-panel .v{border:0}
-.playing.v{max-width:none;overflow:hidden}
-.playing iframe{display:block;width:100%;height:100%;border:0}
-@media(max-height:16em),(max-width:20em){.frame.v{padding:.25em .5em;font-size:.875em}.frame.v .why{font-size:.875em}
-.frame.v .ways{gap:.25em .6em;margin:.25em 0}.frame.v button,.frame.v .button{padding:.2em .7em;font-size:.9375em}}
-@media(max-height:14em){.frame.v .why{display:none}}
-@media(max-height:7em){.frame.v h1{position:absolute;clip-path:inset(50%)}}
 @media(min-width:46em){html.panel body,html.plain body{padding:2em 0}.panel.v,.plain.v{border:1px solid var(--l);border-radius:16px}
 .v .top{border-radius:16px 16px 0 0}.v .bar{border-radius:0 0 16px 16px}.v .top,.v .body,.v .bar{padding-inline:2em}}
 @media(max-height:24em){.v .top,.v .bar{position:static}}

@@ -1,91 +1,117 @@
-"""The document that stands in a withheld frame, and the same frame once allowed."""
+"""The document that stands in a withheld embed, and the embed alone once allowed.
+
+A placeholder stands in the page's own HTML (``srcdoc``), so it asks for nothing: it has a small style of its own, no script,
+and one form whose answer leads to the embed's address.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from volens.enforce.html import FRAME_ATTRIBUTES, Withheld
+from volens.enforce.url import text_of
 from volens.notice import Service
+from volens.web.screens.looks import colours
 from volens.web.screens.page import Page
-from volens.web.screens.words import Html, hidden, html
+from volens.web.screens.words import RTL, Html, hidden, html
 
 if TYPE_CHECKING:
     from volens.catalog import Entry
 
-_FRAME_ATTRIBUTES = frozenset(
-    {"allow", "allowfullscreen", "sandbox", "referrerpolicy", "title", "name", "scrolling", "loading", "credentialless", "csp"}
-)
+# In the words of the notice's style where it can be: what stands twice in a page weighs once.
+_STYLE = """html,body{height:100%;margin:0}
+main{box-sizing:border-box;min-height:100%;display:flex;flex-wrap:wrap;align-items:center;align-content:center;justify-content:center;
+gap:8px 24px;padding:12px 16px;background:var(--s);border:1px solid var(--l);font:1em/1.4 var(--f);color:var(--t);text-align:center}
+div,form{width:100%}
+form{display:flex;justify-content:center;gap:8px}
+h1{margin:0;font-size:1.25em}
+p{margin:4px auto;max-width:36em;color:var(--m);font-size:.875em}
+button{min-height:44px;padding:4px 16px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);
+font:600 .875em/1.25 var(--f);cursor:pointer}
+a{color:var(--a);font-size:.875em}
+:focus-visible{outline:3px solid var(--a);outline-offset:2px}
+@media(max-height:15em){main{gap:4px 16px;padding:4px 8px;font-size:.875em}div,form{width:auto}p{margin:0}span{display:none}}
+@media(max-height:6.5em)and (max-width:36em){div{position:absolute;clip-path:inset(50%)}}"""
+_PLAYING = "html,body,main,iframe{display:block;width:100%;height:100%;margin:0;border:0}h1{position:absolute;clip-path:inset(50%)}"
 
 
 class PlaceholderScreen(Page):
     """Placeholder and player."""
 
-    def frame(
-        self,
-        service: Entry | Service | None,
-        url: str,
-        language: str,
-        back: str,
-        *,
-        once: str = "",
-        token: str = "",
-        whole_page: bool = False,
-    ) -> str:
-        """The document inside a withheld frame: who it is, what they would receive, and the ways to see it.
+    play_style = _PLAYING
 
-        ``back``: where the answer returns to, which is this frame's own address. ``once``: the address that shows it
-        without storing anything (default: ``back`` with ``once=1``). ``whole_page``: allowing makes the page around it
-        again, at ``back``. Only a service that the notice names can be allowed.
+    @cached_property
+    def place_style(self) -> str:
+        """Text of a placeholder's style element."""
+        return (colours(self.site.theme) + _STYLE).replace("\n", "")
+
+    def place(self, who: Entry | Service | None, withheld: Withheld, *, whole: bool = False) -> str:
+        """Who it is, what they would receive, and the ways to see it. Only a service that the notice names can be allowed.
+
+        ``whole``: a document of its own, at its own address, which follows what is chosen elsewhere; else for ``srcdoc``.
         """
-        say = self._say(language)
-        host = urlsplit(url).hostname or url
-        name = service.name if service else host
-        named = isinstance(service, Service) and service.id in self.notice.service
-        allow = html(
-            '<form method="post" action="{prefix}choice"{top}>{hidden}<button name="answer" value="service">{text}</button></form>',
+        say = self._say(withheld.language)
+        url, host = text_of(withheld.target), withheld.target.host
+        name = who.name if who else host
+        named = isinstance(who, Service) and who.id in self.notice.service
+        form = html(
+            '<form method="post" action="{home}{prefix}choice"{top}>{hidden}{allow}{once}</form>',
+            home=withheld.home,
             prefix=self.site.prefix,
-            top=Html(' target="_top"') if whole_page else None,
+            top=Html(' target="_top"') if withheld.page_path else None,
             hidden=[
                 hidden("notice", self.notice.short),
-                hidden("services", service.id if service else ""),
+                hidden("services", who.id) if named and who else None,
                 hidden("surface", "embed"),
                 hidden("language", say.language),
-                hidden("back", back),
-                hidden("token", token) if token else None,
+                hidden("back", withheld.page_path or withheld.address),
             ],
-            text=say("frame.allow", name=name),
+            allow=html('<button name="answer" value="service">{x}</button>', x=say("frame.allow", name=name)) if named else None,
+            once=None if withheld.page_path else html('<button name="answer" value="once">{x}</button>', x=say("frame.once")),
         )
-        main = html(
-            '<h1>{title}</h1><p class="why">{text} {profiles} {unnamed}</p><div class="ways">{allow}{just}'
-            '<a href="{url}" target="_blank" rel="noopener">{link}</a></div>',
+        body = html(
+            "<main><div><h1>{title}</h1><p>{short} <span>{text} {profiles} {unnamed}</span></p></div>{form}{link}</main>",
             title=say("frame.title", name=name),
-            text=say("frame.text", name=name),
-            profiles=say("frame.profiles") if service and service.profiles else None,
+            text=say("frame.text"),
+            link=html('<a href="{url}" target="_blank" rel="noopener">{text}</a>', url=url, text=say("frame.link", host=host))
+            if withheld.target.scheme in ("http", "https")
+            else None,
+            profiles=say("frame.profiles") if who and who.profiles else None,
             unnamed=None if named else say("frame.unnamed"),
-            allow=allow if named else None,
-            just=None
-            if whole_page
-            else html(
-                '<a class="button" href="{u}">{t}</a>', u=once or back + ("&" if "?" in back else "?") + "once=1", t=say("frame.once")
-            ),
-            url=url if url.startswith(("http://", "https://")) else "about:blank",
-            link=say("frame.link", host=host),
+            short=say("frame.short", name=name),
+            form=form,
         )
-        return self._page(say, say("frame.title", name=name), main, kind="frame", script="embed")
+        return self._framed(say.language, say("frame.title", name=name), self.place_style, body, whole=whole)
 
     def playing(self, url: str, attributes: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> str:
-        """The same frame once allowed: the third party's own, full size. ``attributes``: those of the original that say how it may
-        behave (``allow``, ``sandbox``, ``referrerpolicy``, ``title``, ``name``, ``allowfullscreen``); any other is dropped."""
+        """The embed once allowed: the third party's own frame, full size. ``attributes``: those of the original that say how it may
+        behave; any other is dropped."""
         pairs = attributes.items() if isinstance(attributes, Mapping) else attributes
-        kept = {n.lower(): v for n, v in pairs if n.lower() in _FRAME_ATTRIBUTES}
-        say = self._words[self._first]
-        kept.setdefault("title", urlsplit(url).hostname or url)
+        kept = {n.lower(): v for n, v in pairs if n.lower() in FRAME_ATTRIBUTES}
+        kept["title"] = urlsplit(url).hostname or url  # the original's title stands at the frame around
         frame = html(
-            '<h1 class="sr">{title}</h1><iframe src="{url}"{kept}></iframe>',
+            '<main><h1>{title}</h1><iframe src="{url}"{kept}></iframe></main>',
             title=kept["title"],
             url=url,
             kept=[html(' {n}="{v}"', n=Html(n), v=v) for n, v in kept.items()],
         )
-        return self._page(say, Html(escape(kept["title"])), frame, kind="playing", script="embed")
+        return self._framed(self._first, Html(escape(kept["title"])), self.play_style, frame, whole=True, kind="playing")
+
+    def _framed(self, language: str, title: Html, style: str, body: Html, *, whole: bool, kind: str = "") -> str:
+        script = self._static.get("embed-text")
+        return html(
+            '{doctype}<html lang="{language}"{dir}{kind}>{charset}<title>{title}</title><style>{style}</style>{script}{body}</html>',
+            doctype=Html("<!DOCTYPE html>") if whole else None,
+            language=language,
+            dir=Html(' dir="rtl"') if language in RTL else None,
+            kind=html(' class="{x}"', x=kind) if kind else None,
+            charset=Html('<meta charset="utf-8"><meta name="robots" content="noindex">') if whole else None,
+            title=title,
+            style=Html(style),
+            script=html("<script type='module'>{x}</script>", x=Html(script)) if whole and script else None,
+            body=body,
+        )

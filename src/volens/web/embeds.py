@@ -1,0 +1,150 @@
+"""The documents that stand where an embed was: the placeholder, then the embed alone under a policy that allows its service only.
+
+The first placeholders of a page stand in the page itself (``enforce/html.py``); their form answers here, and so do those
+that a script inserts later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, Protocol
+
+from volens.enforce.html import Withheld
+from volens.enforce.url import Target, resolve, text_of
+from volens.notice import Service
+from volens.policy import Decision, Reason
+from volens.site import Site
+from volens.web.messages import Reply
+
+if TYPE_CHECKING:
+    from volens.web.endpoints import Asked, Fields
+    from volens.web.gateway import Gateway
+
+_DATA = re.compile(r"data-[a-z0-9-]{1,40}")
+_ONCE = "&once="
+
+
+class MakesPage(Protocol):
+    """``Endpoints.page``."""
+
+    def __call__(self, site: Site, status: int, text: str, *, style: str, frame: str = "") -> Reply: ...
+
+
+class Embeds:
+    """``embed/frame`` and ``embed/script``."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        page: MakesPage,
+        nothing: Reply,
+        query: Callable[[Asked], Fields],
+        language: Callable[[Asked, Fields], str],
+        same_origin: Callable[[Asked], bool | None],
+        local: Callable[[str], str],
+    ) -> None:
+        """What it needs of the end points, by name."""
+        self._gateway, self._page, self._nothing = gateway, page, nothing
+        self._query, self._language, self._same_origin, self._local = query, language, same_origin, local
+
+    def frame(self, asked: Asked) -> Reply:
+        """In place of a withheld frame."""
+        address = _own_address(asked)
+        fields = self._query(asked)
+        target, service, decision = self._found(asked, fields)
+        if target.scheme not in ("http", "https") or not target.host:
+            return self._nothing
+        if decision.allowed or self._pressed(asked, address):
+            text = self._gateway.screens(asked.site).playing(text_of(target), fields.pairs)
+            sources = " ".join(_sources(target, service))
+            reply = self._page(asked.site, 200, text, style=self._gateway.screens(asked.site).play_style, frame=sources)
+            # players ask which site shows them, and refuse to play where nobody says
+            pairs = [(k, b"strict-origin-when-cross-origin" if k == b"referrer-policy" else v) for k, v in reply.pairs]
+            return Reply(200, pairs, reply.body)
+        return self._placeholder(asked, Withheld(target, address, self._language(asked, fields)))
+
+    def script(self, asked: Asked) -> Reply:
+        """In place of what a withheld script would show."""
+        # The page's path stands last and as it came: it may itself hold a query.
+        address, _, page_path = _own_address(asked).partition("&back=")
+        fields = self._query(asked)
+        target, service, decision = self._found(asked, fields)
+        if target.scheme not in ("http", "https") or not target.host:
+            return self._nothing
+        data = [(name, value) for name, value in fields.pairs if _DATA.fullmatch(name) and len(value) < 2000]
+        if data and (decision.allowed or self._pressed(asked, address)):
+            return _script_alone(target, service, data)
+        page_path = "" if data else self._local(page_path)  # without data it works on the page around it, which must be made again
+        return self._placeholder(asked, Withheld(target, address, self._language(asked, fields), "", page_path))
+
+    def once(self, asked: Asked, address: str) -> str | None:
+        """Where *Just this one* leads: the embed's own address, with the proof that a placeholder's form was sent; None for any other."""
+        if not address.startswith(asked.site.prefix + "embed/") or _ONCE in address:
+            return None
+        return address + _ONCE + self._proof(asked, address)
+
+    def _placeholder(self, asked: Asked, withheld: Withheld) -> Reply:
+        screens = self._gateway.screens(asked.site)
+        hosts, _ = self._gateway.judges(asked.site, asked.grant, asked.host)
+        text = screens.place(hosts.shown(withheld.target.host), withheld, whole=True)
+        return self._page(asked.site, 200, text, style=screens.place_style)
+
+    def _found(self, asked: Asked, fields: Fields) -> tuple[Target, Service | None, Decision]:
+        target = resolve(fields.get("u")[:8192], Target(asked.request.scheme, asked.host, "/"))
+        hosts, _ = self._gateway.judges(asked.site, asked.grant, asked.host)
+        decision = hosts.decide(target.host, "frame") if target.host else Decision(False, Reason.UNKNOWN)
+        return target, asked.site.notice.service.get(decision.service), decision
+
+    def _proof(self, asked: Asked, address: str, hour: int | None = None) -> str:
+        """Bound to address and hour: markup that names the address by itself shows the placeholder."""
+        hour = int(self._gateway.now().timestamp() // 3600) if hour is None else hour
+        message = f"once {asked.request.scheme}://{asked.request.host} {hour} {address}".encode("utf-8", "replace")
+        return hmac.new(self._gateway.token_key, message, hashlib.sha256).hexdigest()[:32]
+
+    def _pressed(self, asked: Asked, address: str) -> bool:
+        _, _, given = asked.request.target.decode("latin-1").partition(_ONCE)
+        if not given:
+            return False
+        hour = int(self._gateway.now().timestamp() // 3600)
+        known = any([hmac.compare_digest(given.encode(), self._proof(asked, address, h).encode()) for h in (hour, hour - 1)])
+        return known and self._same_origin(asked) is not False
+
+
+def _own_address(asked: Asked) -> str:
+    """Path and query of a placeholder, without the proof of a press."""
+    return asked.request.target.decode("latin-1").partition(_ONCE)[0]
+
+
+def _script_alone(target: Target, service: Service | None, data: list[tuple[str, str]]) -> Reply:
+    attributes = "".join(f' {name}="{escape(value)}"' for name, value in data)
+    policy = (
+        f"default-src {' '.join(_sources(target, service))} data: 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; "
+        "base-uri 'none'; sandbox allow-scripts allow-popups"
+    )
+    text = (
+        f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{escape(target.host)}</title></head>'
+        f'<body><script async src="{escape(text_of(target))}"{attributes}></script></body></html>'
+    )
+    pairs = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-security-policy", policy.encode("latin-1")),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-robots-tag", b"noindex"),
+    ]
+    return Reply(200, pairs, text.encode("ascii", "xmlcharrefreplace"))
+
+
+def _sources(target: Target, service: Service | None) -> list[str]:
+    """The hosts of the one service, or of the one frame, that a placeholder's own policy allows."""
+    port = f":{target.port}" if target.port else ""
+    sources = {f"{target.scheme}://{target.host}{port}"}
+    for host in service.hosts if service else ():
+        if not host.startswith("/"):
+            sources.add(host + (":*" if port else ""))
+    return sorted(sources)
