@@ -78,7 +78,11 @@ class Grant:
 
     def allows(self, id: str) -> bool:
         """Whether the purpose, or else the service, of that id is exempt or granted; False for one the notice doesn't know."""
-        return self.decide(id).allowed
+        return id in self._allowed
+
+    @cached_property
+    def _allowed(self) -> frozenset[str]:
+        return frozenset(id for id in (*self.notice.purpose, *self.notice.service) if self.decide(id).allowed)
 
     def decide(self, x: str | Service | StorageKey) -> Decision:
         """The decision about a purpose or a service (by id: no two share one), a service, or a storage key."""

@@ -117,3 +117,14 @@ def test_what_a_careful_application_reads_as_the_path_is_closed(parts: list[byte
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_any_bytes_have_spellings(target: bytes) -> None:
     assert all(isinstance(path, str) for path in spellings(target))
+
+
+@given(st.from_regex(r"(?:/[a-z0-9._~-]{1,6}){1,4}/?", fullmatch=True), st.data())
+@settings(max_examples=300)
+def test_a_plain_path_reads_as_its_escaped_spelling_does(path: str, data: st.DataObject) -> None:
+    at = data.draw(st.sampled_from([i for i, c in enumerate(path) if c != "/"]))
+    escaped = f"{path[:at]}%{ord(path[at]):02x}{path[at + 1 :]}"
+    assert set(spellings(path.encode())) - {path, path.rstrip("/") + "/"} == {s for s in spellings(escaped.encode()) if "%" not in s} - {
+        path,
+        path.rstrip("/") + "/",
+    }

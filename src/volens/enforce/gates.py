@@ -10,12 +10,19 @@ from urllib.parse import unquote_to_bytes
 from volens.policy import Decision, Grant
 from volens.site import Gate
 
+_PLAIN = re.compile(rb"/|(?:/[\w~-](?:[\w.~-]*[\w~-])?)+/?")
+"""A path without escapes, parameters, empty segments, or dots at either end of one."""
+
 
 def spellings(target: bytes) -> tuple[str, ...]:
     """The path as received and as an application might read it: decoded, dot-removed, slash-merged, without parameters."""
     raw = target.partition(b"?")[0].partition(b"#")[0]
     if not raw.startswith(b"/") and b"://" in raw[:12]:  # absolute form
         raw = b"/" + raw.split(b"://", 1)[1].partition(b"/")[2]
+    if _PLAIN.fullmatch(raw):  # nearly all: there is but one reading
+        path = raw.decode("ascii")
+        bare = path.rstrip("/") or "/"
+        return tuple(dict.fromkeys((path, bare, bare.rstrip("/") + "/")))
     decoded = raw
     for _ in range(3):
         again = unquote_to_bytes(decoded)

@@ -6,7 +6,7 @@ Names are compared without case; order and repetition are kept. Nothing here kno
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from volens.catalog import Catalog
 from volens.enforce.hosts import Hosts
@@ -171,13 +171,16 @@ def filter_set_cookies(pairs: Pairs, storage: Storage, learn: Callable[[str], No
 
 
 def expiries(
-    names: Iterable[str], host: str, path: str, storage: Storage, catalog: Catalog, declared: Iterable[StorageKey] = ()
+    names: Collection[str], host: str, path: str, storage: Storage, catalog: Catalog, declared: Iterable[StorageKey] = ()
 ) -> Pairs:
     """Set-Cookie headers that expire refused cookies wherever a browser may hold them, at most MAX_EXPIRY bytes.
 
     A request doesn't say where a cookie was set: the declared domain and path come first, then the site's domains
     and the paths above this one. ``declared``: keys to expire at their declared place although the request did not show them.
     """
+    places = [(key.name, key.domain.lstrip("."), key.path) for key in declared]
+    if not names and not places:
+        return []
     bare = host.partition(":")[0]
     site = catalog.site(bare)
     labels = bare.split(".")
@@ -186,7 +189,6 @@ def expiries(
     domains = ["", *(d for d in parents if site == bare or d == site or d.endswith("." + site))]
     steps = [step for step in path.split("?")[0].split("/")[1:-1] if step][:3]
     paths = ["/"] + ["/" + "/".join(steps[: i + 1]) for i in range(len(steps))]
-    places = [(key.name, key.domain.lstrip("."), key.path) for key in declared]
     for name in dict.fromkeys(names):
         if re.search(r"[\x00-\x20;,\"=]", name) or not name.isascii():
             continue
