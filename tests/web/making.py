@@ -14,6 +14,7 @@ from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag
 from volens.errors import StoreUnavailable
 from volens.ledger.record import Count, Record
 from volens.ledger.sqlite import SqliteStore
+from volens.ledger.store import Event
 from volens.notice import Notice
 from volens.site import Site
 from volens.web.gateway import Gateway
@@ -43,7 +44,7 @@ class Down(SqliteStore):
 
     at_once = False
 
-    def append(self, record: Record, notice: Notice) -> Future[Record]:
+    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
         if self.at_once:
             raise StoreUnavailable("the disk is gone")
         future: Future[Record] = Future()
@@ -59,7 +60,7 @@ class Held(SqliteStore):
 
     waiting: list[tuple[Future[Record], Record, Notice]]
 
-    def append(self, record: Record, notice: Notice) -> Future[Record]:
+    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
         future: Future[Record] = Future()
         self.__dict__.setdefault("waiting", []).append((future, record, notice))
         return future

@@ -16,6 +16,7 @@ from tests.oracle import would_load
 from tests.web.making import Visitor, forged, gateway, request, send
 from volens.choice import Choice
 from volens.enforce import exchange
+from volens.enforce.headers import get_all
 from volens.web.gateway import Gateway, Recent
 from volens.web.messages import Pairs
 
@@ -53,9 +54,13 @@ def test_an_error_of_ours_serves_the_text_with_third_parties_withheld_never_the_
 
 def test_a_bypass_lets_the_page_pass_and_keeps_our_cookies_to_ourselves(tmp_path: Path) -> None:
     made = gateway(tmp_path, bypass=lambda: True)
-    visit = made.visit(request("GET", "/a", [(b"cookie", b"volens=1; _ga=2; volens-record=3")]))
+    sent = [(b"cookie", b"volens=1; _ga=2; volens-record=3"), (b"Volens_Consent", b"video"), (b"x-forwarded-for", b"203.0.113.77")]
+    visit = made.visit(request("GET", "/a", sent))
     assert visit.whole(200, HTML, PAGE) == (200, HTML, PAGE)
-    assert visit.forward[-1] == (b"cookie", b"_ga=2")
+    assert get_all(visit.forward, b"cookie") == [b"_ga=2"]
+    assert get_all(visit.forward, b"x-forwarded-for") == [b"203.0.113.77"]
+    told = [value for name, value in visit.forward if name.lower().replace(b"_", b"-") == b"volens-consent"]
+    assert len(told) == 1 and b"video=?0" in told[0], "a client cannot grant itself anything, whoever switched what off"
     assert not made.visit(request("POST", "/comments")).own
     made.store.close()
 

@@ -58,6 +58,9 @@ class Plain:
             return Waiting(self.gateway.future, lambda result: Reply(201, [], repr(result).encode()))
         return Reply(200, [(b"Content-Type", b"text/plain")], b"own:" + body)
 
+    def forwarded(self, pairs: Pairs) -> Pairs:
+        return pairs
+
     def early(self, pairs: Pairs) -> Pairs:
         return [pair for pair in pairs if b"tracker" not in pair[1]]
 

@@ -27,7 +27,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -35,8 +35,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from volens.errors import NoticeError, RecordError, StoreBusy, StoreError, StoreTooNew, StoreUnavailable
+from volens.ledger import outbox
+from volens.ledger.outbox import SqliteOutbox
 from volens.ledger.record import Count, Record
-from volens.ledger.store import Total
+from volens.ledger.store import Event, Total
 from volens.notice import Notice, canonical
 
 log = logging.getLogger("volens.ledger")
@@ -56,6 +58,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE tick (one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL)",
         "INSERT INTO tick VALUES (1, 0)",
     ),
+    outbox.TABLES,
 )
 """Schema steps; step n makes version n (``user_version``) and is noted in the same transaction."""
 
@@ -82,6 +85,7 @@ class _Waiting:
     record: Record
     data: bytes
     notice: Notice | None  # None where this process knows that it is kept
+    event: Event | None = None
     future: Future[Record] = field(default_factory=Future)
 
 
@@ -106,6 +110,7 @@ class SqliteStore:
         self._queue_limit = queue
         self._batch_limit = batch
         self._patience = patience
+        self.outbox = SqliteOutbox(self)
         self._reset()
         self._check_process()
         with self._clear_errors("open"):
@@ -238,13 +243,25 @@ class SqliteStore:
             finally:
                 connection.close()
 
+    def reading(self, doing: str) -> AbstractContextManager[sqlite3.Connection]:
+        """For the outbox: a connection to read with."""
+        return self._briefly(doing)
+
+    @contextmanager
+    def writing(self, doing: str) -> Iterator[sqlite3.Connection]:
+        """For the outbox: a transaction of its own, committed at the end."""
+        with self._write, self._briefly(doing) as connection:
+            self._begin(connection)
+            yield connection
+            connection.execute("COMMIT")
+
     # The contract -----------------------------------------------------------------------------------------------
 
-    def append(self, record: Record, notice: Notice) -> Future[Record]:
+    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
         """See ``Store.append``."""
         if record.notice != notice.digest:
             raise RecordError(f"record {record.id}: it names notice {record.notice[:16]}, but came with {notice.short}.")
-        waiting = _Waiting(record, record.canonical(), notice)
+        waiting = _Waiting(record, record.canonical(), notice, event)
         refused = self._start()
         if refused is not None:
             waiting.future.set_exception(refused)
@@ -454,7 +471,7 @@ class SqliteStore:
         wrong: dict[int, StoreError] = {}
         if not batch and not counts:
             return wrong
-        counts = dict(counts)
+        counts, told = dict(counts), False
         self._begin(connection)
         try:
             for number, waiting in enumerate(batch):
@@ -465,6 +482,7 @@ class SqliteStore:
                 if connection.execute("INSERT INTO records (id, json) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", row).rowcount:
                     key = _key(record)
                     counts[key] = counts.get(key, 0) + 1
+                    told = (waiting.event is not None and self.outbox.insert(connection, record, waiting.event)) or told
                 elif connection.execute("SELECT json FROM records WHERE id = ?", row[:1]).fetchone()[0] != waiting.data:
                     wrong[number] = StoreError(f"{self.path}: another record has the id {record.id}. Records are appended, never edited.")
             connection.executemany(COUNT, [(*key, n) for key, n in counts.items()])
@@ -475,6 +493,8 @@ class SqliteStore:
                     connection.execute("ROLLBACK")
             raise
         self._in_place()
+        if told:
+            self.outbox.arrived()
         return wrong
 
     def _begin(self, connection: sqlite3.Connection) -> None:

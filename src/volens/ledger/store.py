@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol, TypedDict
 
@@ -25,6 +27,61 @@ class Total(TypedDict):
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the site is to be told of a record: kept with it or not at all, sent afterwards, then forgotten."""
+
+    id: str
+    """The same at every attempt: by it a receiver knows what it has had."""
+    body: bytes
+    """A JSON object, not empty."""
+    subject: str = ""
+    """Events of one subject are sent in the order of their records; empty: nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An event that may be sent now: everything it must follow has been taken."""
+
+    number: int
+    """Grows with every event of the store."""
+    id: str
+    body: bytes
+    attempts: int
+    """How often it was tried."""
+    made: float
+    """When it was kept, in seconds since 1970."""
+
+
+class Outbox(Protocol):
+    """Events on their way to the site, durable until they are taken. Several processes may share it; one sends.
+
+    An event comes after every earlier one of its subject, and after that of the record its own record follows. At most LIMIT wait;
+    beyond, records are kept without their events, with a line in the log.
+    """
+
+    def turn(self, site: str) -> AbstractContextManager[bool]:
+        """Whether the caller is the one that sends for this site, for as long as the context lasts; False while another is. The
+        turn of a process that dies is free."""
+        ...
+
+    def due(self, site: str, now: float, limit: int) -> list[Due]:
+        """What may be sent, the oldest first, one of each subject; raises StoreUnavailable."""
+        ...
+
+    def settle(self, taken: Iterable[int], later: Mapping[int, float]) -> None:
+        """Forget those taken, by number, and put off others to a time; raises StoreUnavailable, and then all may be sent again."""
+        ...
+
+    def waiting(self, site: str) -> int:
+        """How many wait; raises StoreUnavailable."""
+        ...
+
+    def listen(self, arrived: Callable[[], None]) -> None:
+        """Call ``arrived``, from any thread, when this process has kept an event."""
+        ...
+
+
 class Store(Protocol):
     """Keeps records and counts. Safe to call from any thread; several processes may write to one store.
 
@@ -36,8 +93,13 @@ class Store(Protocol):
     **Never in the way.** ``append`` and ``count`` do no input or output in the caller's thread.
     """
 
-    def append(self, record: Record, notice: Notice) -> Future[Record]:
-        """Keep a grant, change or withdrawal, with the notice it answers.
+    @property
+    def outbox(self) -> Outbox:
+        """The events kept with records."""
+        ...
+
+    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
+        """Keep a grant, change or withdrawal, with the notice it answers and what the site is to be told of it.
 
         Raises StoreBusy at once when too many wait already, and RecordError when ``notice`` is not the one the record
         names. The future raises StoreUnavailable when the record could not be made durable: it has no effect then,

@@ -54,14 +54,13 @@ class AsgiFace:
             if visit.own:
                 await send({"type": "websocket.close", "code": 1008})
                 return
-            await self._app({**scope, "headers": visit.forward, "consent": visit.grant}, receive, send)
+            await self._app(_inner(scope, visit), receive, send)
             return
         if visit.own:
             await self._own(visit, receive, send, scope.get("method", "GET") == "HEAD")
             return
         extensions = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in _UNSEEN}
-        inner = {**scope, "headers": visit.forward, "extensions": extensions, "consent": visit.grant}
-        await self._app(inner, receive, _Answer(visit, send, scope.get("method", "GET")))
+        await self._app({**_inner(scope, visit), "extensions": extensions}, receive, _Answer(visit, send, scope.get("method", "GET")))
 
     async def _own(self, visit: Visit, receive: Receive, send: Send, bodyless: bool) -> None:
         body = bytearray()
@@ -82,6 +81,15 @@ class AsgiFace:
             result: Any = waiting.exception() or waiting.result()
             answer = answer.then(result)
         await _reply(send, answer, bodyless)
+
+
+def _inner(scope: Scope, visit: Visit) -> Scope:
+    """The scope as the application has it: the visitor's choice, and of their address what that permits."""
+    inner = {**scope, "headers": visit.forward, "consent": visit.grant}
+    client = scope.get("client")
+    if client and not visit.whole_address:
+        inner["client"] = (visit.client(client[0]), 0)
+    return inner
 
 
 async def _reply(send: Send, reply: Reply, bodyless: bool = False) -> None:

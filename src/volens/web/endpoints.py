@@ -31,8 +31,10 @@ from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreError
 from volens.ledger.record import Count, Record, new_id
+from volens.ledger.store import Event
 from volens.policy import Decision, Grant, Reason, grant
 from volens.site import Gate, Site
+from volens.web import hooks
 from volens.web.admin import Admin
 from volens.web.embeds import Embeds
 from volens.web.messages import Pairs, Reply, Request, Waiting
@@ -491,8 +493,11 @@ class Endpoints:
             unconfigured=site.unconfigured,
             gpc=asked.grant.gpc or asked.grant.overrides_gpc,
         )
+        told: Event | None = None
+        if site.hook is not None:
+            told = hooks.event(site.hook, record, hooks.visitor_key(site.hook, site, asked.request.pairs, asked.grant, granted))
         try:
-            future: Future[Any] = self._gateway.store.append(record, notice)
+            future: Future[Any] = self._gateway.store.append(record, notice, told)
         except StoreError as error:
             future = Future()
             future.set_exception(error)

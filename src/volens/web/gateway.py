@@ -26,16 +26,18 @@ from volens.catalog import Catalog
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals
 from volens.defaults import unconfigured
 from volens.enforce import gates
+from volens.enforce.address import shown, told
 from volens.enforce.exchange import Exchange, Learnt, Memo, State
-from volens.enforce.headers import Pairs, cookies, get, get_all, without
+from volens.enforce.headers import Pairs, cookies, get, get_all, with_consent, without
 from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage, is_own
 from volens.enforce.url import Target
 from volens.errors import ChoiceError
 from volens.ledger.store import Store
 from volens.policy import Decision, Grant, grant
-from volens.site import Gate, Site
+from volens.site import FULL, Gate, Site
 from volens.web.endpoints import Asked, Endpoints
+from volens.web.hooks import Sender
 from volens.web.messages import Reply, Request, Waiting
 from volens.web.screens import Screens
 
@@ -119,6 +121,7 @@ class Gateway:
         names: Path | None = None,
         audience: Counts | None = None,
         admin_token: str = "",
+        hook_secrets: Sequence[bytes] = (),
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
         tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies. ``audience``: where page
@@ -141,7 +144,12 @@ class Gateway:
                 self._site = replace(site, earlier={**known, **site.earlier})
             except OSError as error:
                 log.error("the ledger cannot be read: %s; earlier notices are not known, grants cannot be recorded", error)
+        self._places = frozenset(name.encode() for name in site.address.places) if site is not None else frozenset()
         self.endpoints = Endpoints(self)
+        self._sender: Sender | None = None
+        if site is not None and site.hook is not None and hook_secrets:
+            self._sender = Sender(store.outbox, site.name, site.hook.url, hook_secrets)
+            self._sender.start()
 
     def site(self, host: str) -> Site:
         """The site that answers for a host (without port)."""
@@ -155,6 +163,10 @@ class Gateway:
             return Screens(site, {**static, "embed-text": self.assets.embed})
 
         return self._screens.get((site.name, site.notice.digest), make)
+
+    def places(self, site: Site) -> frozenset[bytes]:
+        """The site's own names of fields that tell where the visitor is."""
+        return self._places if site is self._site else frozenset()
 
     def visit(self, request: Request) -> Visit:
         """Who asks and what is permitted: decided here, once."""
@@ -211,6 +223,8 @@ class Gateway:
 
     def close(self) -> None:
         """Write what is still in memory: a forked worker runs no exit functions."""
+        if self._sender is not None:
+            self._sender.stop()
         if self.audience is not None:
             self.audience.close()
         self.store.close()
@@ -252,9 +266,9 @@ class Visit:
         self.forward: Pairs = []
         if not self.own:
             if self.left:
-                self.forward = _without_own(request.pairs)
+                self.forward = with_consent(_without_own(request.pairs), granted)
             else:
-                self.forward = self._exchange.ask(request.pairs, request.target)
+                self.forward = self.forwarded(self._exchange.ask(request.pairs, request.target))
 
     @cached_property
     def _state(self) -> State:
@@ -327,6 +341,30 @@ class Visit:
         back = target if target.startswith("/") and not target.startswith("//") else "/"
         text = screens.problem(kind, screens.language("", accept), back=back)
         return self._gateway.endpoints.page(self.site, 504 if kind == "slow" else 502, text)
+
+    # Who the visitor is
+
+    def forwarded(self, pairs: Pairs) -> Pairs:
+        """Request fields as the application may have them: the visitor's address and place by grant. A face that adds fields asks too."""
+        return told(pairs, self._level, placed=self.placed, places=self._gateway.places(self.site))
+
+    def client(self, address: str) -> str:
+        """The visitor's address as the application may have it; it comes without its port unless it comes whole."""
+        return shown(address, self._level) if address else ""
+
+    @cached_property
+    def whole_address(self) -> bool:
+        """Whether the address, and with it the port, reaches the application as it came."""
+        return self._level == FULL
+
+    @cached_property
+    def placed(self) -> bool:
+        """Whether the application may know where the visitor is."""
+        return self.left or self.grant.allows(self.site.address.place)
+
+    @cached_property
+    def _level(self) -> str:
+        return FULL if self.left else self.site.address.level(self.grant)
 
     # The application's answers
 

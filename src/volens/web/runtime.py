@@ -14,6 +14,7 @@ from volens.errors import ConfigError, Mistake
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Site
 from volens.web.gateway import Gateway, new_key
+from volens.web.hooks import read_secrets
 
 TOKEN = 20
 """Characters of the shortest token that is taken."""
@@ -62,6 +63,7 @@ def open_gateway(loaded: Loaded) -> Gateway:
         names=Path(loaded.keys).with_suffix(".names"),
         audience=open_audience(loaded.site, Path(loaded.audience)),
         admin_token=read_token(Path(loaded.admin_token)) if loaded.admin_token else "",
+        hook_secrets=read_secrets(Path(loaded.hook_secret)) if loaded.site.hook is not None else (),
     )
 
 

@@ -78,6 +78,13 @@ class WsgiFace:
             text = value.decode("latin-1")
             inner[name] = f"{inner[name]}{'; ' if name == 'HTTP_COOKIE' else ', '}{text}" if name in inner else text
         inner["consent"] = visit.grant
+        if not visit.whole_address:
+            for name in ("REMOTE_PORT", "REMOTE_HOST"):
+                inner.pop(name, None)
+            if "REMOTE_ADDR" in inner:
+                inner["REMOTE_ADDR"] = visit.client(inner["REMOTE_ADDR"])
+        if not visit.placed:  # what Apache's GeoIP modules add is no header
+            inner = {key: value for key, value in inner.items() if not key.startswith(("GEOIP_", "MM_"))}
         return _answer(self._app, inner, start_response, visit)
 
     def _own(self, visit: Visit, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from volens.notice import Purpose
 from volens.policy import Grant
+from volens.web.screens.address import address_told
 from volens.web.screens.lists import Lists
 from volens.web.screens.mine import MyChoice
 from volens.web.screens.words import Html, Words, html
@@ -27,7 +28,7 @@ class PolicyScreen(Lists, MyChoice):
             '</div><div class="body">'
             "<h2>{who}</h2><p>{who_text}</p><dl>{lines}</dl><h2>{why}</h2><p>{why_text}</p>{purposes}{exempt}"
             '<h2>{proof}</h2><p>{proof_text}</p>{mine}<p><a class="button" href="{prefix}panel?{query}">{change}</a></p>'
-            "<h2>{rights}</h2><p>{rights_text}</p></div>",
+            "<h2>{ip}</h2><p>{ip_text}</p><h2>{rights}</h2><p>{rights_text}</p></div>",
             title=say("policy"),
             back=back,
             close=say.attribute("problem.back"),
@@ -44,6 +45,8 @@ class PolicyScreen(Lists, MyChoice):
             prefix=self.site.prefix,
             query=html("language={l}&amp;back={b}", l=say.language, b=quote(back, safe="/")),
             change=say("policy.change"),
+            ip=say("policy.ip"),
+            ip_text=Html(" ".join(address_told(self.site, say, self._title))),
             rights=say("policy.rights"),
             rights_text=say("policy.rights.text", contact=link),
         )

@@ -1,0 +1,104 @@
+"""The outbox of the SQLite store: events are rows of the file that holds the records, so that one commit keeps both or neither."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from volens.ledger.record import Record
+from volens.ledger.store import Due, Event
+
+log = logging.getLogger("volens.ledger")
+
+TABLES = (
+    """CREATE TABLE outbox (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, site TEXT NOT NULL, subject TEXT NOT NULL,
+        record TEXT NOT NULL UNIQUE, follows TEXT NOT NULL, body BLOB NOT NULL, made REAL NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0)""",
+    "CREATE INDEX outbox_subject ON outbox (subject, number)",
+)
+LIMIT = 100_000
+"""Events that may wait, some 60 MB: days of a large site's changes while its end point is down."""
+
+DUE = """SELECT number, id, body, attempts, made FROM outbox AS one WHERE site = ? AND due <= ?
+    AND NOT EXISTS (SELECT 1 FROM outbox AS before WHERE before.subject = one.subject AND before.number < one.number AND one.subject <> '')
+    AND NOT EXISTS (SELECT 1 FROM outbox AS before WHERE before.record = one.follows)
+    ORDER BY number LIMIT ?"""
+
+
+class _File(Protocol):
+    """What the outbox needs of the store whose file it is in."""
+
+    path: str
+
+    def reading(self, doing: str) -> AbstractContextManager[sqlite3.Connection]: ...
+    def writing(self, doing: str) -> AbstractContextManager[sqlite3.Connection]: ...
+
+
+class SqliteOutbox:
+    """See ``store.Outbox``."""
+
+    def __init__(self, file: _File) -> None:
+        self._file = file
+        self._arrived: Callable[[], None] | None = None
+
+    def insert(self, connection: sqlite3.Connection, record: Record, event: Event) -> bool:
+        """Keep the event in the record's own transaction; False where too many wait."""
+        first, last = connection.execute("SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM outbox").fetchone()
+        if last - first + 1 >= LIMIT and connection.execute("SELECT count(*) FROM outbox").fetchone()[0] >= LIMIT:
+            log.error("%s: %d changes wait for the site to be told; the one of record %s is not kept.", self._file.path, LIMIT, record.id)
+            return False
+        connection.execute(
+            "INSERT INTO outbox (id, site, subject, record, follows, body, made) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (event.id, record.site, event.subject, record.id, record.supersedes, event.body, time.time()),
+        )
+        return True
+
+    def arrived(self) -> None:
+        """Something was committed."""
+        if self._arrived is not None:
+            self._arrived()
+
+    def listen(self, arrived: Callable[[], None]) -> None:
+        """See ``Outbox.listen``."""
+        self._arrived = arrived
+
+    @contextmanager
+    def turn(self, site: str) -> Iterator[bool]:
+        """See ``Outbox.turn``. A lock on a file of its own: SQLite's are held for a transaction, and a sender waits for the network."""
+        name = f"{self._file.path}-hooks-{hashlib.sha256(site.encode()).hexdigest()[:8]}"
+        handle = os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(handle)
+
+    def due(self, site: str, now: float, limit: int) -> list[Due]:
+        """See ``Outbox.due``."""
+        with self._file.reading("read what the site is to be told") as connection:
+            return [Due(*row) for row in connection.execute(DUE, (site, now, limit))]
+
+    def settle(self, taken: Iterable[int], later: Mapping[int, float]) -> None:
+        """See ``Outbox.settle``."""
+        with self._file.writing("note what the site was told") as connection:
+            connection.executemany("DELETE FROM outbox WHERE number = ?", [(number,) for number in taken])
+            connection.executemany(
+                "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE number = ?", [(due, number) for number, due in later.items()]
+            )
+
+    def waiting(self, site: str) -> int:
+        """See ``Outbox.waiting``."""
+        with self._file.reading("count what the site is to be told") as connection:
+            return int(connection.execute("SELECT count(*) FROM outbox WHERE site = ?", (site,)).fetchone()[0])
