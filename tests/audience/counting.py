@@ -1,8 +1,8 @@
 """A process of its own that counts: what the tests of several workers, of a kill and of a full disk start.
 
-    python counting.py gateway FOLDER REQUESTS     answers as many page views through a gateway
-    python counting.py for-ever FILE               counts until it is killed, and says how many by when
-    python counting.py small-disk FILE BYTES       counts where the file may not grow beyond so many bytes
+python counting.py gateway FOLDER REQUESTS     answers as many page views through a gateway
+python counting.py for-ever FILE               counts until it is killed, and says how many by when
+python counting.py small-disk FILE BYTES       counts where the file may not grow beyond so many bytes
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ def through_gateway(folder: Path, requests: int) -> None:
     from tests.web.making import request
 
     made = counting(folder)
-    kinds = [fields(), fields(referer=b"https://www.google.com/"), fields(accept_language=b"en"), fields(user_agent=GOOGLEBOT), fields(dnt=b"1")]
+    kinds = [
+        fields(),
+        fields(referer=b"https://www.google.com/"),
+        fields(accept_language=b"en"),
+        fields(user_agent=GOOGLEBOT),
+        fields(dnt=b"1"),
+    ]
     for number in range(requests):
         visit = made.visit(request("GET", f"/page/{number % 40}", kinds[number % 5]))
         visit.whole(200, list(HTML), PAGE)

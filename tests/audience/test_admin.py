@@ -85,7 +85,15 @@ def test_with_a_token_everyone_is_asked_for_it(tmp_path: Path) -> None:
     for pairs in (basic(TOKEN), [(b"authorization", f"Bearer {TOKEN}".encode())], [(b"authorization", f"bearer  {TOKEN} ".encode())]):
         assert get(made, pairs=pairs, host="www.site.example", client="192.0.2.1").status == 200
     for number, pairs in enumerate(
-        ([], basic(TOKEN[:-1]), basic(""), basic("é"), [(b"authorization", b"Basic %%%")], [(b"authorization", b"")], [(b"cookie", TOKEN.encode())])
+        (
+            [],
+            basic(TOKEN[:-1]),
+            basic(""),
+            basic("é"),
+            [(b"authorization", b"Basic %%%")],
+            [(b"authorization", b"")],
+            [(b"cookie", TOKEN.encode())],
+        )
     ):
         reply = get(made, pairs=pairs, client=f"192.0.2.{number + 10}")
         assert reply.status == 401 and header(reply, "www-authenticate") == ['Basic realm="Volens", charset="UTF-8"']

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.audience.making import COUNTED, GOOGLEBOT, HTML, OLD, PAGE, counting, fields, serve
+from tests.audience.making import COUNTED, GOOGLEBOT, HTML, OLD, counting, fields, serve
 from tests.enforce.making import HOST, NOTICE
 from tests.web.making import SAME, Clock, Visitor, cookies_of, header, request, send, settle
 from volens.audience.counts import Figures
@@ -52,7 +52,8 @@ def test_a_304_is_a_page_view_too(made: Gateway) -> None:
     assert dict(visit.forward)[b"if-none-match"] == b'"a"'
     assert visit.whole(304, [(b"etag", b'"a"')], b"")[0] == 304
     assert counted(made) == 2
-    serve(made, pairs=fields({**dict(fields()), b"user-agent": GOOGLEBOT, b"accept": b"*/*", b"sec-fetch-dest": b"image"}), status=304, head=[], body=b"")
+    robot = fields(user_agent=GOOGLEBOT, accept=b"*/*", sec_fetch_dest=None, sec_fetch_mode=None)
+    serve(made, "/a.pdf", robot, status=304, head=[], body=b"")
     assert counted(made) == 2 and figures(made).bots == {}
 
 
@@ -159,7 +160,9 @@ def switch(made: Gateway, visitor: Visitor, pairs: Pairs = ()) -> bool:  # type:
     return "checked" in tag
 
 
-@pytest.mark.parametrize("answer", ["answer=switches", "answer=refuse", "answer=accept", "answer=switches&purposes=video&services=videotube"])
+@pytest.mark.parametrize(
+    "answer", ["answer=switches", "answer=refuse", "answer=accept", "answer=switches&purposes=video&services=videotube"]
+)
 def test_who_objects_is_not_counted_until_they_take_it_back(made: Gateway, answer: str) -> None:
     visitor = Visitor(made)
     assert not switch(made, visitor), "no switch is on at first (R04)"

@@ -19,7 +19,9 @@ PIXEL = b"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gec
 CUBOT = b"Mozilla/5.0 (Linux; Android 11; CUBOT X50) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36"
 
 
-def seen(target: bytes = b"/a", pairs: list[tuple[bytes, bytes]] | None = None, method: str = "GET", audience: Audience = PLAIN) -> View | None:
+def seen(
+    target: bytes = b"/a", pairs: list[tuple[bytes, bytes]] | None = None, method: str = "GET", audience: Audience = PLAIN
+) -> View | None:
     return read(method, target, fields() if pairs is None else pairs, HOST, SITE.hosts, audience)
 
 
@@ -51,7 +53,9 @@ def test_what_is_no_view(why: str, changed: dict[str, bytes], method: str) -> No
     assert seen(pairs=fields(**changed), method=method) is None
 
 
-@pytest.mark.parametrize("changed", [{"accept": b"application/json"}, {"accept": None}, {"accept": b"*/*"}, {"x_requested_with": b"XMLHttpRequest"}])
+@pytest.mark.parametrize(
+    "changed", [{"accept": b"application/json"}, {"accept": None}, {"accept": b"*/*"}, {"x_requested_with": b"XMLHttpRequest"}]
+)
 def test_without_fetch_metadata_a_view_asks_for_html(changed: dict[str, bytes | None]) -> None:
     assert seen(pairs=fields(OLD, **changed)) is None
 
@@ -119,7 +123,8 @@ def test_of_a_referrer_the_host_alone(said: bytes | None, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"), [(b"de-CH,de;q=0.9", "de"), (b"FR", "fr"), (b"", NONE), (None, NONE), (b"*", OTHER), (b"x" * 99, OTHER), (b"gsw", "gsw")]
+    ("said", "kept"),
+    [(b"de-CH,de;q=0.9", "de"), (b"FR", "fr"), (b"", NONE), (None, NONE), (b"*", OTHER), (b"x" * 99, OTHER), (b"gsw", "gsw")],
 )
 def test_of_the_languages_the_first_without_its_region(said: bytes | None, kept: str) -> None:
     found = seen(pairs=fields(accept_language=said))
@@ -139,7 +144,10 @@ def test_of_the_languages_the_first_without_its_region(said: bytes | None, kept:
         (b"/lien/550e8400-e29b-41d4-a716-446655440000", "/lien/*"),
         (b"/mdp/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "/mdp/*"),
         (b"/mdp/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0", "/mdp/*"),
-        (b"/2026/11/22/le-pont-vieux-rouvre-apres-trois-ans-de-travaux-1234567", "/2026/11/22/le-pont-vieux-rouvre-apres-trois-ans-de-travaux-1234567"),
+        (
+            b"/2026/11/22/le-pont-vieux-rouvre-apres-trois-ans-de-travaux-1234567",
+            "/2026/11/22/le-pont-vieux-rouvre-apres-trois-ans-de-travaux-1234567",
+        ),
         (b"/a%0Ab\x00", "/a\ufffdb\ufffd"),
         (b"*", OTHER),
         (b"/" + b"x" * 9000, "/" + "x" * 198 + "…"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from volens.site import Audience
@@ -33,6 +34,7 @@ _READ = frozenset(
     (b"cookie", b"dnt", b"sec-fetch-mode", b"sec-fetch-dest", b"sec-purpose", b"purpose", b"x-purpose", b"x-moz", b"x-requested-with")
     + (b"accept", b"accept-language", b"referer", b"user-agent", b"sec-ch-ua-mobile", b"sec-ch-ua-platform")
 )
+_EARLY = frozenset((b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
 _AHEAD = re.compile(rb"prefetch|prerender|preview", re.IGNORECASE)
 _OBJECTS = re.compile(rb"(?:\A|;)[ \t]*" + OBJECTION.encode() + rb"=")
 _BOT = re.compile(
@@ -87,25 +89,31 @@ def read(method: str, target: bytes, pairs: Pairs, host: str, own: Iterable[str]
     for key, value in pairs:
         name = key.lower()
         if name in _READ:
-            if name == b"cookie" and _OBJECTS.search(value):
-                return None
-            said[name] = value
-    if said.get(b"dnt", b"").strip() == b"1":
+            if name == b"cookie":
+                if _OBJECTS.search(value):
+                    return None
+            elif name in _EARLY:
+                if _AHEAD.search(value):
+                    return None
+            else:
+                said[name] = value
+    get = said.get
+    if get(b"dnt", b"").strip() == b"1":
         return None
-    if any(name in said and _AHEAD.search(said[name]) for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")):
-        return None
-    kind = device(said)
+    kind = device(get(b"user-agent", b"")[:400], get(b"sec-ch-ua-mobile", b""), get(b"sec-ch-ua-platform", b""))
     if b"sec-fetch-dest" in said or b"sec-fetch-mode" in said:
-        if said.get(b"sec-fetch-dest", b"document") != b"document" or said.get(b"sec-fetch-mode", b"navigate") != b"navigate":
+        if get(b"sec-fetch-dest", b"document") != b"document" or get(b"sec-fetch-mode", b"navigate") != b"navigate":
             return None
-    elif b"x-requested-with" in said or (kind != "bot" and b"text/html" not in said.get(b"accept", b"")):
+    elif b"x-requested-with" in said or (kind != "bot" and b"text/html" not in get(b"accept", b"")):
         return None
-    return View(path(target, audience), referrer(said.get(b"referer"), host, own), language(said.get(b"accept-language")), kind)
+    where = path(target[: 4 * LONGEST].partition(b"?")[0], audience)
+    return View(where, referrer(get(b"referer"), host, own), language(get(b"accept-language")), kind)
 
 
+@lru_cache(4096)  # in memory, and of nobody: what is remembered is a path, not who asked for it
 def path(target: bytes, audience: Audience) -> str:
-    """The path to be counted: no query, no ``;`` parameters, nothing that looks like a person's mark, 200 characters."""
-    text = target[: 4 * LONGEST].partition(b"?")[0].partition(b"#")[0].decode("utf-8", "replace")
+    """The path of a target without query, as it is counted: no ``;`` parameters, nothing like a person's mark, 200 characters."""
+    text = target.partition(b"#")[0].decode("utf-8", "replace")
     if "%" in text:
         text = unquote(text)
     if not text.isprintable():
@@ -145,15 +153,15 @@ def language(said: bytes | None) -> str:
     return found[1].decode().lower() if found else OTHER
 
 
-def device(said: dict[bytes, bytes]) -> str:
+@lru_cache(2048)
+def device(user_agent: bytes, mobile: bytes, platform: bytes) -> str:
     """By client hints where the browser sends them, else by User-Agent; one of DEVICES. A tablet that passes itself off
     as a computer is taken for one."""
-    agent = said.get(b"user-agent", b"").decode("latin-1")
+    agent = user_agent.decode("latin-1")
     if not agent.strip() or _BOT.search(agent):
         return "bot"
-    mobile = said.get(b"sec-ch-ua-mobile", b"").strip()
-    if mobile == b"?1":
+    if mobile.strip() == b"?1":
         return "phone"
-    if _TABLET.search(agent) or (mobile == b"?0" and said.get(b"sec-ch-ua-platform") == b'"Android"'):
+    if _TABLET.search(agent) or (mobile.strip() == b"?0" and platform == b'"Android"'):
         return "tablet"
     return "phone" if _PHONE.search(agent) else "desktop"

@@ -131,7 +131,8 @@ summary{min-height:44px;padding-top:.7rem;color:var(--k);font-size:.875rem;curso
 .more,.note{color:var(--m);font-size:.875rem}
 .more{margin:.75rem 0 0}
 .note{max-width:46rem;padding:.5rem 0 2rem}
-@media(max-width:30rem){header,main{padding-inline:.875rem}.period{gap:0}.period a{padding-inline:.6rem}.card,dl{padding:1rem}dl{grid-template-columns:1fr 1fr;gap:1rem}
+@media(max-width:30rem){header,main{padding-inline:.875rem}.period{gap:0}.period a{padding-inline:.6rem}
+.card,dl{padding:1rem}dl{grid-template-columns:1fr 1fr;gap:1rem}
 dd{font-size:1.5rem}.plot svg{height:10rem}}
 @media(forced-colors:active){.bar{fill:CanvasText}.part{fill:GrayText}.grid{stroke:GrayText}}
 @media print{.period,details,header nav{display:none}.card,dl{break-inside:avoid}}
