@@ -52,9 +52,9 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       if (old.prototype) old.prototype.constructor = found[part];
     });
   };
-  /** Names, `*` for any characters; our own always. */
+  /** Names, `*` for any characters, `#` for a number; our own always. */
   const glob = (list: string[] = []): ((name: Any) => boolean) => {
-    const form = RegExp(`^(${["volens*", ...list].map((x) => x.replace(/[^*\w]/g, "\\$&").replace(/\*/g, ".*")).join("|")})$`);
+    const form = RegExp(`^(${["volens*", ...list].map((x) => x.replace(/[^*\w]/g, "\\$&").replace(/\*/g, ".*").replace("\\#", "\\d+")).join("|")})$`);
     return (name) => form.test(name);
   };
   let cookies = glob(config.C);
@@ -279,7 +279,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     const parse = describe(proto("Element"), "innerHTML").set;
     const opens: Patch = (_me, _args, go) => {
       const to = go();
-      adopt(to?.defaultView || to);
+      attempt(() => adopt(to.defaultView || to)); // another origin's window says nothing of itself
       return to;
     };
     const sets: Patch = (me, args, go, property) => {
@@ -359,6 +359,24 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   attempt(() => ((inside.channel = new BroadcastChannel("volens")).onmessage = compare));
   when(home, "pageshow", (event: Any) => event.persisted && compare());
   when(doc, "visibilitychange", compare);
+  /** The buttons of the notice, or of a place that says what a gate needs. */
+  const heed = (host: Any): void => {
+    const root = host.shadowRoot || host;
+    let passing: boolean;
+    when(root, "submit", (event: Any) => {
+      const { submitter: button, target: form } = event;
+      const { value } = button;
+      if (passing || button.name != "answer") return;
+      event.preventDefault();
+      const answered = (on: boolean): void => attempt(() => (root.querySelector("#volens-ask").hidden = host.toggleAttribute("data-answered", on)));
+      if (value == "refuse") answered(true);
+      (value == "settings" ? open() : late((m) => m.answer(inside, form, value))).catch(() => {
+        answered(false);
+        passing = true;
+        form.requestSubmit(button);
+      });
+    });
+  };
   const found = new MutationObserver(() => {
     // Its fallback form stands behind the template: the shadow root is there by then, also where the page comes in pieces.
     const host = doc.querySelector("body>volens-notice>form")?.parentNode as Any;
@@ -375,22 +393,9 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     });
     // The answer's code is on its way before the press is over.
     when(host, "pointerover", () => late(() => 0));
-    const root = host.shadowRoot || host;
-    let passing: boolean;
-    when(root, "submit", (event: Any) => {
-      const { submitter: button, target: form } = event;
-      const { value } = button;
-      if (passing || button.name != "answer") return;
-      event.preventDefault();
-      const answered = (on: boolean): void => attempt(() => (root.querySelector("#volens-ask").hidden = host.toggleAttribute("data-answered", on)));
-      if (value == "refuse") answered(true);
-      (value == "settings" ? open() : late((m) => m.answer(inside, form, value))).catch(() => {
-        answered(false);
-        passing = true;
-        form.requestSubmit(button);
-      });
-    });
+    heed(host);
   });
+  when(doc, "DOMContentLoaded", () => each(doc.querySelectorAll("volens-gate"), heed));
   found.observe(doc, { childList: true, subtree: true });
   home.volens ??= Object.freeze({ get choice() { return text(); }, grant: config.k || "", on: (f: (choice: string) => void) => void inside.on.push(f), open });
   attempt(() => performance.navigation.type == 1 && home.sessionStorage["volens-keep"] && late((m) => m.arrive()));

@@ -13,7 +13,7 @@ type Any = any;
 
 // --- What follows an answer.
 
-type Kept = { at: string; x: number; y: number; fields: [number, string, string | boolean][] };
+type Kept = { at: string; x: number; y: number; fields: [string, string | boolean][] };
 
 const mark: unique symbol = Symbol.for("volens") as never;
 const KEY = "volens-keep";
@@ -23,10 +23,21 @@ const inputs = (): (HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement)[
   [...document.querySelectorAll<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>("input,textarea,select")].filter(
     (field) => !/^(password|hidden|file|submit|button|image|reset)$/.test(field.type) && !/cc-|one-time-code/.test(field.autocomplete),
   );
+/** Each field by what it is and the how-manieth of its kind: a page that allows more holds more fields than before. */
+const fields = (): Map<string, HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement> => {
+  const all = new Map<string, HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>();
+  for (const field of inputs()) {
+    const kind = [field.type, field.name, field.id, field.className].join("\n");
+    let n = 0;
+    while (all.has(kind + n)) n++;
+    all.set(kind + n, field);
+  }
+  return all;
+};
 const ticked = (field: Element): field is HTMLInputElement => field instanceof HTMLInputElement && /^(checkbox|radio)$/.test(field.type);
-/** As the guard's: a name, `*` for any characters. */
+/** As the guard's: a name, `*` for any characters, `#` for a number. */
 const glob = (list: string[] = []): ((name: unknown) => boolean) => {
-  const form = RegExp(`^(${["volens*", ...list].map((x) => x.replace(/[^*\w]/g, "\\$&").replace(/\*/g, ".*")).join("|")})$`);
+  const form = RegExp(`^(${["volens*", ...list].map((x) => x.replace(/[^*\w]/g, "\\$&").replace(/\*/g, ".*").replace("\\#", "\\d+")).join("|")})$`);
   return (name) => form.test(String(name));
 };
 
@@ -39,13 +50,13 @@ function leave({ allow, jar, areas }: Inside, keep: Answer["keep"]): void {
     for (const where of ["localStorage", "sessionStorage"] as const)
       for (const [name, value] of areas[where] ?? []) if (item(name)) globalThis[where].setItem(name, value);
   }
-  const fields: Kept["fields"] = [];
-  inputs().forEach((field, i) => {
+  const typed: Kept["fields"] = [];
+  for (const [key, field] of fields()) {
     if (ticked(field)) {
-      if (field.checked !== field.defaultChecked) fields.push([i, field.name, field.checked]);
-    } else if (field instanceof HTMLSelectElement || field.value !== field.defaultValue) fields.push([i, field.name, field.value]);
-  });
-  const text = JSON.stringify({ at: location.href, x: scrollX, y: scrollY, fields } satisfies Kept);
+      if (field.checked !== field.defaultChecked) typed.push([key, field.checked]);
+    } else if (field instanceof HTMLSelectElement || field.value !== field.defaultValue) typed.push([key, field.value]);
+  }
+  const text = JSON.stringify({ at: location.href, x: scrollX, y: scrollY, fields: typed } satisfies Kept);
   if (text.length <= MAX) sessionStorage.setItem(KEY, text);
 }
 
@@ -54,16 +65,26 @@ export function arrive(): void {
   const kept = JSON.parse(sessionStorage.getItem(KEY)!) as Kept;
   sessionStorage.removeItem(KEY);
   if (kept.at !== location.href) return;
-  const put = (): void => {
-    const all = inputs();
-    for (const [i, name, value] of kept.fields) {
-      const field = all[i];
-      if (!field || field.name !== name) continue;
+  const missing = new Map(kept.fields);
+  const fill = (): void => {
+    const all = fields();
+    for (const [key, value] of missing) {
+      const field = all.get(key);
+      if (!field) continue;
+      missing.delete(key);
       if (ticked(field)) field.checked = value === true;
       else field.value = String(value);
       field.dispatchEvent(new Event("input", { bubbles: true }));
       field.dispatchEvent(new Event("change", { bubbles: true }));
     }
+    if (!missing.size) late.disconnect();
+  };
+  // A comment engine makes its fields when it has loaded.
+  const late = new MutationObserver(fill);
+  const put = (): void => {
+    late.observe(document, { childList: true, subtree: true });
+    setTimeout(() => late.disconnect(), 10_000);
+    fill();
     scrollTo(kept.x, kept.y);
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", put);
@@ -165,7 +186,8 @@ function hooks(inside: Inside): Hooks {
 /** The visitor pressed a button of the first layer; rejects where the answer did not arrive. */
 export async function answer(inside: Inside, form: HTMLFormElement, value: string): Promise<void> {
   const { post, apply } = hooks(inside);
-  await apply(await post({ ...(Object.fromEntries(new FormData(form)) as Record<string, string>), answer: value }));
+  const fields = new FormData(form);
+  await apply(await post({ ...Object.fromEntries([...fields.keys()].map((name) => [name, fields.getAll(name)])), answer: value }));
 }
 
 /** Shows the panel; rejects where it cannot be loaded. */

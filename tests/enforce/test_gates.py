@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.enforce.making import ACCEPTED, REFUSED, SITE, granted
-from volens.enforce.gates import closed, spellings
+from volens.enforce.gates import asking, closed, spellings
 from volens.site import Gate
 
 GATE = SITE.gates
@@ -117,6 +117,13 @@ def test_what_a_careful_application_reads_as_the_path_is_closed(parts: list[byte
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_any_bytes_have_spellings(target: bytes) -> None:
     assert all(isinstance(path, str) for path in spellings(target))
+
+
+def test_a_place_in_the_page_asks_for_the_gate_behind_its_path_whatever_the_method() -> None:
+    found = asking(GATE, "/comments", REFUSED)
+    assert found is not None and found[0].path == "/comments"
+    assert asking(GATE, "/comments", granted("reseaux-sociaux")) is None
+    assert asking(GATE, "/elsewhere", REFUSED) is None
 
 
 @given(st.from_regex(r"(?:/[a-z0-9._~-]{1,6}){1,4}/?", fullmatch=True), st.data())

@@ -15,6 +15,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +92,9 @@ class State:
     place: Placing | None = None
     place_style: str = ""
     """Text of the placeholders' style element, for its hash."""
+    area: Callable[[str, str, str], str] | None = None
+    """What stands in a place of the page for a closed gate, by the gate's path, the place's id and the page's language; '' where
+    the gate is open. None: the site has no gates."""
     posted: bool = False
     foreign: bool = False
     """Whether another site shows this page in a frame of its own."""
@@ -117,7 +121,7 @@ class State:
             self.language,
             str((self.destination in _FRAMED, self.foreign)),
             f"{self.page.scheme}://{self.page.host}:{self.page.port}",
-            "\n".join((*site.hosts, "", *site.deny)),
+            "\n".join((*site.hosts, "", *site.deny, "", *(f"{gate.path} {gate.purpose} {gate.withdrawn}" for gate in site.gates))),
             csp.hash_source(self.code),
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
@@ -304,7 +308,7 @@ class Exchange:
         framed = page.framed if page is not None else not state.hosts.open
         needs = csp.Needs(
             csp.hash_source(self._guard_text(self._xml)) if state.code else "",
-            csp.hash_source(state.style) if self._dressed else "",
+            csp.hash_source(state.style) if self._dressed or state.area else "",
             framed,
             csp.hash_source(state.place_style) if framed and state.place else "",
         )
@@ -372,6 +376,11 @@ class Exchange:
             markup = state.place(withheld)
             return markup.replace("<style", f"<style nonce='{nonce}'", 1) if nonce else markup
 
+        def area(path: str, id: str, language: str) -> str:
+            assert state.area is not None
+            markup = state.area(path, id, language).encode("ascii", "xmlcharrefreplace").decode()
+            return markup.replace("<style", f"<style nonce='{nonce}'", 1) if nonce else markup
+
         widen = None
         if state.code:
             framed = not state.hosts.open
@@ -391,6 +400,7 @@ class Exchange:
             widen,
             self._xml,
             place if state.place else None,
+            area if state.area else None,
         )
 
     def _nonce(self, pairs: Pairs) -> str:

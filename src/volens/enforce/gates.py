@@ -65,3 +65,13 @@ def closed(
             if not decision.allowed:
                 return gate, decision
     return None
+
+
+def asking(gates: tuple[Gate, ...], path: str, grant: Grant) -> tuple[Gate, Decision] | None:
+    """The first closed gate that a place of the page names by a path behind it, whatever its methods."""
+    for gate in gates:
+        if gate.pattern.fullmatch(path):
+            decision = grant.decide(gate.purpose)
+            if not decision.allowed:
+                return gate, decision
+    return None

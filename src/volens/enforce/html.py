@@ -177,6 +177,8 @@ class Frame:
     """Whether the browser reads it as XML, where nothing is raw text."""
     place: Callable[[Withheld], str] | None = None
     """The placeholder's document; None: it is asked for at its address."""
+    area: Callable[[str, str, str], str] | None = None
+    """Markup for a ``volens-gate`` element, by its path, its id and the page's language."""
 
 
 def _quote(value: str) -> str:
@@ -854,6 +856,17 @@ class Rewriter:
             return self._edit(source, {"action": WITHHELD + "action"}, f'action="{escape(self._out(action))}"')
         return self._any_reference(token, source)
 
+    def _gate(self, token: Token, source: str) -> str:
+        """A place of the site's own for what a closed gate has to say: it stands before whatever the element holds."""
+        path = token.attr("path") or ""
+        if self._frame.area is None or not path or self._fragment or self._foreign or self._templates:
+            return self._any_reference(token, source)
+        markup = self._frame.area(path, token.attr("id") or "", self.seen.language)
+        if self._home:
+            markup = markup.replace(f'"{self._frame.prefix}', f'"{self._home}{self._frame.prefix}')
+        self.seen.changed = self.seen.changed or bool(markup)
+        return source + markup
+
 
 _Handler = Callable[[Rewriter, Token, str], str]
 _HANDLERS: Mapping[str, _Handler] = (
@@ -868,6 +881,7 @@ _HANDLERS: Mapping[str, _Handler] = (
         "meta": Rewriter._meta,
         "base": Rewriter._base_tag,
         "form": Rewriter._form,
+        "volens-gate": Rewriter._gate,
         "html": Rewriter._html,
         "template": Rewriter._template,
         "col": Rewriter._column,

@@ -299,8 +299,7 @@ class Endpoints:
     def gate(self, asked: Asked, gate: Gate, decision: Decision) -> Reply:
         """403: what to allow and why, with what was typed (P4)."""
         request = asked.request
-        accept = (get(request.pairs, b"accept") or b"").decode("latin-1").lower()
-        if "json" in accept and "text/html" not in accept:
+        if _asks_json(request.pairs):
             value = {
                 "type": "about:blank",
                 "title": "Forbidden",
@@ -546,7 +545,7 @@ class Endpoints:
             for key in asked.site.storage_declared
             if key.medium == "cookie"
             and key.party == "first"
-            and "*" not in key.name
+            and not key.many
             and not granted.decide(key).allowed
             and asked.grant.decide(key).allowed
         ]
@@ -618,3 +617,25 @@ def _nothing() -> Reply:
 def _json(status: int, value: Mapping[str, Any], kind: str = "application/json") -> Reply:
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     return Reply(status, [(b"content-type", kind.encode()), _NO_STORE, *_SECURITY], body)
+_RANGE = re.compile(r"\s*([\w.+*-]+/[\w.+*-]+)\s*(?:;[^,]*?\bq=\s*([01](?:\.\d*)?))?[^,]*")
+
+
+def _asks_json(pairs: Pairs) -> bool:
+    """Whether a problem as JSON (RFC 9457) serves the asker better than a page: by Accept (RFC 9110 12.5.1), which scripts often
+    leave at ``*/*``; then by whether a page is being opened, then by what was sent."""
+    told = ",".join(value.decode("latin-1") for value in get_all(pairs, b"accept")).lower() or "*/*"
+    weight = {found[1]: float(found[2] or 1) for part in told[:2000].split(",") if (found := _RANGE.match(part))}
+
+    def of(*types: str) -> float:
+        named = [weight[kind] for kind in types if kind in weight]
+        return max(named) if named else weight.get(types[0].partition("/")[0] + "/*", weight.get("*/*", 0.0))
+
+    page, problem = of("text/html", "application/xhtml+xml"), of("application/problem+json", "application/json")
+    if page != problem:
+        return problem > page
+    mode = get(pairs, b"sec-fetch-mode")
+    if mode is not None:
+        return mode.strip().lower() not in (b"navigate", b"nested-navigate")
+    return (get(pairs, b"content-type") or b"").strip().lower().startswith(b"application/json")
+
+

@@ -283,6 +283,11 @@ class Visit:
         # Where another site frames the page no choice is taken: a frame can be dressed up and pressed through.
         came_from = (get(request.pairs, b"sec-fetch-site") or b"").strip().lower()
         foreign = destination == "iframe" and came_from in (b"cross-site", b"same-site")
+
+        def area(path: str, id: str, language: str) -> str:
+            found = gates.asking(self.site.gates, path, self.grant)
+            return screens.area(*found, self.grant, screens.language(language, accept), id, framed=foreign) if found else ""
+
         return State(
             hosts=hosts,
             storage=storage,
@@ -295,6 +300,7 @@ class Visit:
                 hosts.shown(withheld.target.host), replace(withheld, language=screens.language(withheld.language, accept))
             ),
             place_style=screens.place_style,
+            area=area if self.site.gates else None,
             answer=answer_text(self._choice),
             language=fallback,
             destination=destination,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 from urllib.parse import urlsplit
 
+from volens.notice import Purpose, Service
 from volens.policy import Decision, Grant
 from volens.site import Gate
+from volens.web.screens.notice import BACK
 from volens.web.screens.page import Page
 from volens.web.screens.words import Html, Words, commas, hidden, html, query_of
 
@@ -41,19 +44,11 @@ class GateScreen(Page):
         purpose = self.notice.purpose.get(decision.purpose) or self.notice.purpose[gate.purpose]
         title = self._title(purpose, say.language)
         sends = method not in ("GET", "HEAD")
-        services = [s for s in self.notice.services_asked if s.id in gate.services] or [
-            s for s in self.notice.services_asked if purpose.id in s.purposes
-        ]
-        purposes = (grant.purposes if grant else frozenset()) | {purpose.id}
-        allowed = {
-            s.id
-            for s in self.notice.services_asked
-            if (grant and s.id in grant.services) or purposes.issuperset(set(s.purposes).intersection(self.notice.askable))
-        }
+        services = self._acting(gate, purpose)
         common = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), ("back", target)] + (
             [("token", token)] if token else []
         )
-        just = [("answer", "switches"), *(("purposes", p) for p in sorted(purposes)), *(("services", s) for s in sorted(allowed))]
+        just = [("answer", "switches"), *self._just(purpose, grant)]
         buttons = [
             html(
                 '<button formaction="{prefix}choice?{query}">{text}</button>',
@@ -86,6 +81,65 @@ class GateScreen(Page):
             back_text=say("gate.back"),
         )
         return self._page(say, say("gate.title"), main)
+
+    def area(self, gate: Gate, decision: Decision, grant: Grant, language: str, fragment: str = "", *, framed: bool = False) -> str:
+        """What stands in the site's page where a closed gate's form would be of no use: what is withheld, why, and three ways to
+        change it. A form as the notice's: without script its buttons answer and come back to ``fragment`` of the page.
+
+        ``framed``: as in ``dress``, no answer is taken inside another site's frame."""
+        say = self._say(language)
+        purpose = self.notice.purpose.get(decision.purpose) or self.notice.purpose[gate.purpose]
+        title = self._title(purpose, say.language)
+        fields = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), *self._just(purpose, grant)]
+        ways = (("switches", say("gate.allow", purpose=title)), ("accept", say("accept")), ("settings", say("settings")))
+        to_panel = html(' formaction="{prefix}panel" formmethod="get"', prefix=self.site.prefix)
+        back = Html(BACK + (escape("#" + fragment) if fragment else ""))
+        offered = bool(gate.withdrawn) and grant.answered
+        form = html(
+            '<form class="g" method="post" action="{prefix}choice"{target} aria-labelledby="volens-gate">{hidden}'
+            '<div><p id="volens-gate"><b>{title}</b></p><p>{text}</p><p>{data}</p>{offer}</div><div id="y">{buttons}</div></form>',
+            prefix=self.site.prefix,
+            target=Html(' target="_blank"') if framed else None,
+            hidden=[*(hidden(n, v) for n, v in fields), hidden("back", back)],
+            title=say("area.title" if not gate.methods or "GET" in gate.methods else "area.write"),
+            text=say("area.text", purpose=title, services=commas([s.name for s in self._acting(gate, purpose)], say("list.and"))),
+            data=say("area.purpose", purpose=title, sentence=self._text(purpose.sentence, say.language), data=self._reached(purpose, say)),
+            offer=html('<p><a href="{u}">{x}</a></p>', x=say("area.erase"), u=gate.withdrawn) if offered else None,
+            buttons=[
+                html(
+                    '<button name="answer" value="{value}"{form}>{text}</button>',
+                    value=value,
+                    form=to_panel if value == "settings" else None,
+                    text=text,
+                )
+                for value, text in ways
+                if value == "settings" or not framed
+            ],
+        )
+        return html(
+            '<template shadowrootmode="open"><style>{style}</style>{form}</template>{plain}',
+            style=Html(self.style),
+            form=form,
+            plain=Html(re.sub(r' (?:id|aria-labelledby)="[^"]*"', "", form)),
+        )
+
+    def _reached(self, purpose: Purpose, say: Words) -> Html | None:
+        return say("ask.data", kinds=commas(self._kinds([purpose], say))) if purpose.data_kinds else None
+
+    def _acting(self, gate: Gate, purpose: Purpose) -> list[Service]:
+        """The services that justify a gate, else all of its purpose."""
+        asked = self.notice.services_asked
+        return [s for s in asked if s.id in gate.services] or [s for s in asked if purpose.id in s.purposes]
+
+    def _just(self, purpose: Purpose, grant: Grant | None) -> list[tuple[str, str]]:
+        """The switches that open a gate and leave everything else as it is."""
+        purposes = (grant.purposes if grant else frozenset()) | {purpose.id}
+        services = {
+            s.id
+            for s in self.notice.services_asked
+            if (grant and s.id in grant.services) or purposes.issuperset(set(s.purposes).intersection(self.notice.askable))
+        }
+        return [*(("purposes", p) for p in sorted(purposes)), *(("services", s) for s in sorted(services))]
 
     def _kept(self, fields: Sequence[tuple[str, str]], say: Words, files_lost: bool) -> Html:
         """What was typed, to be read and to be sent. Long or short, it is shown; names that look like secrets are not."""

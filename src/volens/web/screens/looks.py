@@ -11,10 +11,13 @@ from volens.site import Theme
 _VALUE = re.compile(r"[\w\s#%(),.'\"/-]+")
 
 
-def styles(theme: Theme) -> tuple[str, str]:
-    """The style of what stands in the site's pages, and of our own pages."""
+def styles(theme: Theme, gated: bool = False) -> tuple[str, str]:
+    """The style of what stands in the site's pages, and of our own pages. ``gated``: places of gates are among the former; one style
+    for all of them, so that one hash allows it."""
     rule = colours(theme)
-    inside = _ascii(_squeeze(rule.replace(":root", ":host") + _NOTICE + (_TOP if theme.position == "top" else "")))
+    inside = _ascii(
+        _squeeze(rule.replace(":root", ":host") + _NOTICE + (_TOP if theme.position == "top" else "") + (_GATE if gated else ""))
+    )
     return inside, _squeeze(rule + (_PAGE if "prefers-color-scheme" in rule else _PAGE.replace("light dark", "light")))
 
 
@@ -120,6 +123,12 @@ _TOP = """
 form{flex-direction:column-reverse}
 #volens-ask{border-radius:0 0 var(--r) var(--r)}
 @media(min-width:48em){#volens-ask{margin:16px auto 0;border-radius:var(--r)}}
+"""
+_GATE = """
+:host(volens-gate){position:static!important;z-index:auto!important;pointer-events:auto!important}
+.g{flex-direction:column;gap:14px;max-height:none;padding:16px 20px;border:1px solid var(--l);border-radius:var(--r);background:var(--b)}
+.g p+p{margin-top:.4em}
+.g #y{grid-template-columns:repeat(auto-fit,minmax(min(100%,12em),1fr))}
 """
 _PAGE = """
 :root{color-scheme:light dark}

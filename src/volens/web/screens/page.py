@@ -28,7 +28,7 @@ class Page:
         if not self._words:
             raise NoticeError(f"languages = {list(self.notice.languages)}: no interface texts. Use some of {', '.join(sorted(packaged))}.")
         self._first = next(iter(self._words))
-        self.style, self.page_style = styles(site.theme)
+        self.style, self.page_style = styles(site.theme, bool(site.gates))
 
     # Languages
 
