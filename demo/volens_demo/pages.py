@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from volens_demo.articles import ARTICLES, BY_SLUG, EDITION, Article
+from volens_demo.engine import Comment
 from volens_demo.parties import AGREED, BEFORE, RAW, REFUSED
 
 NAME = "Le Courrier de la Dourelle"
@@ -66,8 +68,7 @@ def page(
 <link rel="stylesheet" href="/static/courrier.css">
 {head}</head>
 <body>
-<a class="skip" href="#contenu">Aller au contenu</a>
-<header class="masthead">
+<header class="masthead"><a class="skip" href="#contenu">Aller au contenu</a>
 <div class="bar"><p class="edition">{EDITION}</p><a class="brand" href="/">Le Courrier <span>de la Dourelle</span></a>
 <div class="tools">{tools}<a href="/recherche">Rechercher</a><button type="button" class="theme" data-theme-button>Thème <b>auto</b></button></div></div>
 <nav aria-label="Rubriques"><ul>{nav}</ul></nav>
@@ -174,11 +175,36 @@ def home(view: View) -> str:
     return page(view, "À la une", main, head=fonts(view), end=tags(view), wide=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
-    name: str
-    text: str
-    when: str
+def _when(seconds: float) -> str:
+    at = time.localtime(seconds)
+    return f"{('lundi', 'mardi', 'mercredi', 'jeudi', 'vendredi', 'samedi', 'dimanche')[at.tm_wday]}, {at.tm_hour} h {at.tm_min:02}"
+
+
+def comment_area(view: View, a: Article, comments: Iterable[Comment], *, scripted: bool, placed: bool, posted: bool) -> str:
+    """Everybody reads; who may write gets Isso's own client and Trombine's account (``scripted``), and without script a plain form.
+
+    ``placed``: with the element in which Volens says what is missing, where something is."""
+    allowed = "reseaux-sociaux" in view.granted
+
+    def line(c: Comment) -> str:
+        shown = allowed and scripted and c.avatar
+        face = f'<img src="{escape(c.avatar, quote=True)}" width="40" height="40" alt="" loading="lazy">' if shown else ""
+        return f"<li>{face}<p><b>{c.name}</b> <small>{_when(c.when)}</small></p>{c.text}</li>"
+
+    lines = "".join(map(line, comments))
+    thanks = '<p class="done" role="status">Merci, votre commentaire est en ligne.</p>' if posted else ""
+    gate = '<volens-gate path="/commentaires" id="ecrire"></volens-gate>' if placed else ""
+    account = open_ = ""
+    if allowed and scripted:
+        account = f'<div class="account" data-trombine="{view.url("trombine", "")}"></div><script async src="{view.url("trombine", "/connexion.js")}"></script>'
+        open_ = '<script src="/static/commentaires.js" defer></script>'
+    hint = "Votre commentaire paraît sous votre nom, avec l’heure." if allowed else "Ce que vous écrivez n’est envoyé à personne avant votre accord."
+    return f"""<section class="comments" id="commentaires" aria-labelledby="com" data-page="/article/{a.slug}" data-title="{escape(a.headline, quote=True)}"><h2 id="com">Commentaires</h2>{thanks}<ol>{lines}</ol>
+{gate}{account}<form method="post" action="/commentaires" class="plain"><input type="hidden" name="article" value="{a.slug}">
+<p class="hint" id="regle">{hint}</p>
+<p><label for="nom">Votre nom</label><input id="nom" name="nom" autocomplete="name" required maxlength="60"></p>
+<p><label for="texte">Votre commentaire</label><textarea id="texte" name="texte" rows="4" required minlength="3" maxlength="1500" aria-describedby="regle"></textarea></p>
+<p><button class="button">Publier</button></p></form>{open_}</section>"""
 
 
 def article(
@@ -219,16 +245,7 @@ def article(
         f'<p class="follow"><a href="{view.url("telepost", "/courrier-dourelle")}">Suivez Le Courrier de la Dourelle sur Télépost</a></p>'
     )
     related = "".join(f'<li><a href="/article/{s}">{BY_SLUG[s].headline}</a></li>' for s in a.related)
-    comment_list = "".join(
-        f"<li><p><b>{escape(c.name)}</b> <small>{escape(c.when)}</small></p><p>{escape(c.text)}</p></li>" for c in comments
-    )
-    allowed = "reseaux-sociaux" in view.granted
-    hint = (
-        "Votre commentaire paraît sous votre nom, avec l’heure."
-        if allowed
-        else 'La lecture est ouverte à tous. Pour publier, il faut autoriser « Réseaux sociaux » : <a href="/_volens/panel">paramétrer vos choix</a>.'
-    )
-    thanks = '<p class="done" role="status">Merci, votre commentaire est en ligne.</p>' if posted else ""
+    area = comment_area(view, a, comments, scripted=not (bare or nonce), placed=not bare, posted=posted)
     main = f"""<div class="story">{"" if bare else witness(view)}<article>
 <p class="kicker">{a.section}</p>
 <h1>{a.headline}</h1>
@@ -242,12 +259,7 @@ def article(
 </article>
 <div class="rail">{"" if bare else for_you(view)}{ad("pub-rail")}
 <section class="more" aria-labelledby="aussi"><h2 id="aussi">À lire aussi</h2><ul>{related}</ul></section></div>
-<section class="comments" id="commentaires" aria-labelledby="com"><h2 id="com">Commentaires</h2>{thanks}<ol>{comment_list}</ol>
-<form method="post" action="/commentaires"{"" if allowed else " data-locked"}><input type="hidden" name="article" value="{a.slug}">
-<p class="hint" id="regle">{hint}</p>
-<p><label for="nom">Votre nom</label><input id="nom" name="nom" autocomplete="name" required maxlength="60"></p>
-<p><label for="texte">Votre commentaire</label><textarea id="texte" name="texte" rows="4" required maxlength="1500" aria-describedby="regle"></textarea></p>
-<p><button class="button">Publier</button></p></form></section></div>"""
+{area}</div>"""
     own_head = head if bare or nonce or head else fonts(view)
     end = "" if bare or middle else tags(view, mark)
     return page(view, a.headline, main, head=own_head, end=end, nonce=nonce, wide=True, description=a.short)
@@ -262,12 +274,23 @@ def policy(view: View, services: str) -> str:
 <li><b>Réseaux sociaux</b> : publications de Télépost et d’XPost dans les articles, et vos commentaires, avec le nom que vous donnez.</li>
 <li><b>Vidéos</b> : lecteur de VidéoTube, qui reçoit votre adresse IP et ce que vous regardez.</li>
 <li><b>Publicité</b> : RégiePub, ses enchères et ses annonceurs, qui créent un profil de vos lectures.</li>
-<li><b>Personnalisation</b> : un petit profil de rubriques gardé dans un cookie de ce site, le bloc « Pour vous », et l’outil Mesure+.</li>
+<li><b>Personnalisation</b> : un petit profil de rubriques gardé sur notre serveur, sous une clé que porte un cookie de ce site, le bloc « Pour vous », et l’outil Mesure+.</li>
 <li><b>Géolocalisation</b> : votre position, au degré près, pour la météo.</li></ul>
 {services}
 <h2>Combien de temps</h2><p>Votre choix vaut six mois, qu’il soit oui ou non. Les statistiques sont gardées vingt-cinq mois au plus.</p>
 <h2>Changer d’avis</h2><p>À tout moment, par le lien <a href="/_volens/panel">Paramétrer vos choix</a> ou par le bandeau de chaque page.</p>"""
     return page(view, "Politique de confidentialité", main)
+
+
+def mine(view: View, comments: Sequence[Comment], form: str, erased: int = 0) -> str:
+    """What this visitor has written in this session, to be erased by one press: offered where an agreement was withdrawn."""
+    done = f'<p class="done" role="status">{"C’est fait : " + str(erased) + (" commentaires effacés" if erased > 1 else " commentaire effacé")}.</p>' if erased else ""
+    items = "".join(f"<li><p><b>{c.name}</b> <small>{_when(c.when)}</small></p>{c.text}</li>" for c in comments)
+    press = f'<form method="post" action="/mes-commentaires"><input type="hidden" name="jeton" value="{form}"><button class="button">Effacer ces commentaires</button></form>'
+    main = f"""<h1>Vos commentaires</h1>{done}<p class="standfirst">{"Voici ce que vous avez publié pendant cette visite." if items else "Vous n’avez rien publié pendant cette visite, ou tout est déjà effacé."}</p>
+<div class="comments"><ol>{items}</ol></div>{press if items else ""}
+<p>Pour un commentaire plus ancien, écrivez à <a href="mailto:donnees@courrier.example">donnees@courrier.example</a>.</p><p><a href="/">Retour à la une</a></p>"""
+    return page(view, "Vos commentaires", main)
 
 
 def search(view: View, query: str) -> str:

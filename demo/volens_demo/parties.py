@@ -1,4 +1,4 @@
-"""The third parties: one aiohttp application on its own port that answers under eight ``*.localhost`` names.
+"""The third parties: one aiohttp application on its own port that answers under ``*.localhost`` names.
 
 They do what their models on the web do: identify the browser by a cookie, call each other, and remember every
 request. What they remember is the demonstration's measure, so nothing here is simulated or counted elsewhere.
@@ -7,6 +7,7 @@ request. What they remember is the demonstration's measure, so nothing here is s
 # ruff: noqa: E501 (markup reads better unbroken)
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
@@ -45,6 +46,7 @@ PARTIES = (
     Party("videotube", "VidéoTube", "lecteur vidéo", "video", "vt_visiteur"),
     Party("telepost", "Télépost", "messagerie et chaînes", "reseaux-sociaux", "tp_appareil"),
     Party("xpost", "XPost", "réseau social", "reseaux-sociaux", "xp_invite"),
+    Party("trombine", "Trombine", "compte social et avatars", "reseaux-sociaux", "tb_compte"),
     Party("regie-pub", "RégiePub", "régie publicitaire", "publicite", "rp_uid"),
     Party("enchere", "Enchère", "place d’enchères publicitaires", "publicite", "en_uid"),
     Party("velos-aubin", "Vélos Aubin", "annonceur", "publicite", "va_uid"),
@@ -140,6 +142,8 @@ class ThirdParties:
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
         self.port = 0
+        self.accounts: dict[str, str] = {}
+        """Trombine's: the name each of its cookies has chosen."""
         self.app = web.Application(client_max_size=64 * 1024)
         self.app.router.add_route("*", "/{path:.*}", self.handle)
 
@@ -322,6 +326,61 @@ async def _xpost_frame(request: web.Request, parties: ThirdParties) -> web.Strea
             when="21 novembre 2026, 10 h 41 · 318 mentions",
         )
     )
+
+
+# Trombine: an account for many sites and the faces beside comments. It learns who reads and writes them, and where.
+@route("trombine", "connexion.js")
+async def _sign_in(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
+    return _script(
+        parties,
+        """(function(){var z=document.querySelector('[data-trombine]');if(!z)return;var f=document.createElement('iframe');f.title='Compte Trombine';f.className='trombine';f.width='100%';f.height='104';
+f.src='@trombine@/session?u='+encodeURIComponent(location.href);z.appendChild(f)})();""",
+        ("trombine",),
+    )
+
+
+@route("trombine", "session", "compte et nom")
+async def _account(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
+    """The frame of the social log-in. Once a name is chosen, the page around it is told name, address and face."""
+    known = request.cookies.get("tb_compte", "")
+    page = urlsplit(request.query.get("u", ""))
+    around = f"{page.scheme}://{page.netloc}" if page.netloc else "/"
+    if request.method == "POST" and known:
+        name = str((await request.post()).get("nom", "")).strip()[:40]
+        if name and len(parties.accounts) < 1000:
+            parties.accounts[known] = name
+        elif not name:
+            parties.accounts.pop(known, None)
+    name = parties.accounts.get(known, "")
+    style = """<style>html{color-scheme:light dark}body{margin:0;font:15px/1.4 system-ui,sans-serif;color:#16202a}form{display:flex;background:#fff;flex-wrap:wrap;align-items:end;gap:.4rem .7rem;margin:0;padding:.6rem .8rem;border:1px solid #8a97a5;border-radius:10px}
+label{flex:1 1 11rem;font-size:14px}input{box-sizing:border-box;width:100%;min-height:40px;padding:.3rem .6rem;border:1px solid #5a6672;border-radius:6px;background:#fff;color:#16202a;font:inherit}button{min-height:40px;padding:.3rem .9rem;border:0;border-radius:6px;background:#0f5c8c;color:#fff;font:600 15px system-ui,sans-serif;cursor:pointer}
+form.in{align-items:center}img{border-radius:50%}span{flex:1}button.out{background:none;color:inherit;font-weight:400;text-decoration:underline}@media(prefers-color-scheme:dark){body{color:#eee}form,input{background:#16191d;color:#eee}}</style>"""
+    here = f"/session?u={escape(request.query.get('u', ''), quote=True)}"
+    if not name:
+        told = "null"
+        body = f'<form method="post" action="{here}"><label>Votre nom chez Trombine<input name="nom" autocomplete="nickname" required maxlength="40"></label><button>Continuer avec Trombine</button></form>'
+    else:
+        mail = f"{known}@trombine.localhost"
+        face = f"/avatar/{hashlib.md5(mail.encode(), usedforsecurity=False).hexdigest()}"
+        told = json.dumps({"nom": name, "courriel": mail}).replace("<", "\\u003c")
+        body = f'<form method="post" action="{here}" class="in"><img src="{face}" width="40" height="40" alt=""><span>Compte Trombine : <b>{escape(name)}</b></span><input type="hidden" name="nom" value=""><button class="out">Se déconnecter</button></form>'
+    return _html(f'<title>Compte Trombine</title>{style}{body}<script>parent.postMessage({{trombine:{told}}},{json.dumps(around)})</script>')
+
+
+@route("trombine", "avatar", "commentaires lus")
+async def _face(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
+    """A face for the hash of an address, as Gravatar's: its owner's first letter where it has one, else a pattern."""
+    digest = request.path.rpartition("/")[2][:32]
+    names = {hashlib.md5(f"{key}@trombine.localhost".encode(), usedforsecurity=False).hexdigest(): name for key, name in parties.accounts.items()}
+    bits = int(hashlib.md5(digest.encode(), usedforsecurity=False).hexdigest(), 16)
+    colour = ("#8f2a1b", "#22603a", "#27508c", "#6b3f8f", "#7a5a12", "#1d6670")[bits % 6]
+    if digest in names:
+        inside = f'<text x="24" y="33" text-anchor="middle" font-family="Georgia,serif" font-size="26" fill="#fff">{escape(names[digest][0].upper())}</text>'
+    else:
+        cells = [(x, y) for y in range(5) for x in range(3) if bits >> (8 + y * 3 + x) & 1]
+        inside = '<g fill="#fff">' + "".join(f'<path d="M{9 + a * 6} {9 + y * 6}h6v6h-6z"/>' for x, y in cells for a in {x, 4 - x}) + "</g>"
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><path fill="{colour}" d="M0 0h48v48H0z"/>{inside}</svg>'
+    return web.Response(text=svg, content_type="image/svg+xml")
 
 
 # The advertising chain: tag → auction → creative in a frame → pixel, and a match of identifiers on the way.

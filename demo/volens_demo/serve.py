@@ -1,4 +1,4 @@
-"""Starts everything: the newspaper, the third parties on a second port and, in front, Volens."""
+"""Starts everything: the newspaper with its comment engine, the third parties on a second port and, in front, Volens."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from volens_demo import engine as isso
 from volens_demo.parties import BEFORE, RAW, Memory, ThirdParties
 from volens_demo.site import Newspaper
 
@@ -66,11 +67,14 @@ async def start(
     try:
         parties = ThirdParties(memory)
         parties.port = await _listen(parties.app, host, port + 1 if parties_port is None and port else parties_port or 0, closing)
-        newspaper = Newspaper(memory, parties, obeys=volens)
+        home = home or _home()
+        engine = isso.start(home, f"http://{NAME}:{port}", parties.url("trombine", "/avatar/{}"))
+        closing.callback(engine.close)
+        newspaper = Newspaper(memory, parties, engine, obeys=volens)
         store, ledger = None, None
         if volens:
             behind = await _listen(newspaper.app, "127.0.0.1", 0, closing)
-            store, ledger, port = await _volens(f"http://127.0.0.1:{behind}", host, port, parties.port, home or _home(), closing)
+            store, ledger, port = await _volens(newspaper, behind, host, port, parties.port, home, closing)
         else:
             port = await _listen(newspaper.app, host, port, closing)
     except BaseException:
@@ -80,7 +84,7 @@ async def start(
 
 
 async def _volens(
-    upstream: str, host: str, port: int, parties_port: int, home: Path, closing: contextlib.AsyncExitStack
+    newspaper: Newspaper, behind: int, host: str, port: int, parties_port: int, home: Path, closing: contextlib.AsyncExitStack
 ) -> tuple[Any, Path, int]:
     """Volens in front: configuration, ledger, gateway, proxy; just what ``volens proxy`` does."""
     from volens.catalog import Catalog
@@ -88,18 +92,21 @@ async def _volens(
     from volens.ledger.sqlite import SqliteStore
     from volens.web import proxy
     from volens.web.gateway import Gateway
+    from volens.web.hooks import read_secrets
 
     catalog = Catalog.packaged()
     written = CONFIG.read_text("utf-8").replace(".localhost:8001/", f".localhost:{parties_port}/")  # where their policies are read
-    site = parse(written, str(CONFIG), catalog, base=home).site
+    loaded = parse(written.replace("127.0.0.1:8600/", f"127.0.0.1:{behind}/"), str(CONFIG), catalog, base=home)
+    hook_secrets = newspaper.profiles.keys = read_secrets(Path(loaded.hook_secret))
     ledger = home / "ledger.db"
     store = SqliteStore(ledger)
-    closing.callback(store.close)
     keys = home / "record.key"
     if not keys.exists():
         keys.write_bytes(secrets.token_bytes(32))
         keys.chmod(0o600)
-    runner, port = await proxy.start(Gateway(site, catalog, store, [keys.read_bytes()]), upstream, host, port)
+    gateway = Gateway(loaded.site, catalog, store, [keys.read_bytes()], hook_secrets=hook_secrets)
+    closing.callback(gateway.close)
+    runner, port = await proxy.start(gateway, f"http://127.0.0.1:{behind}", host, port)
     closing.push_async_callback(runner.cleanup)
     return store, ledger, port
 
@@ -115,6 +122,7 @@ def run(port: int = 8000, volens: bool = True, tour: bool = False, host: str = "
         print(f"Le Courrier de la Dourelle  {demo.url}/{'visite' if tour else ''}")
         print(f"  {'with' if volens else 'WITHOUT'} Volens in front; third parties under *.localhost:{demo.parties_port}")
         print(f"  what they have received   {demo.url}/temoin")
+        print(f"  comments                  {demo.newspaper.engine.database}  (Isso)")
         print(f"  the fourteen promises     {demo.url}/visite")
         if demo.ledger:
             print(f"  ledger                    {demo.ledger}")

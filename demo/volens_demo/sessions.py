@@ -18,6 +18,8 @@ class Session:
     """What each form of this session must bring along."""
     member: str = ""
     basket: dict[str, int] = field(default_factory=dict)
+    comments: list[int] = field(default_factory=list)
+    """Ids of the comments written in this session: who withdrew an agreement can still have them erased."""
     letters: list[dict[str, str]] = field(default_factory=list)
 
 

@@ -4,21 +4,25 @@
 from __future__ import annotations
 
 import json
-import time
-from collections import Counter, deque
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from html import escape
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import ClientSession, DummyCookieJar, web
+from yarl import URL
 
 from volens_demo import pages, shop, tour
 from volens_demo.articles import ARTICLES, BY_SLUG
 from volens_demo.consent import HEADER, granted
-from volens_demo.pages import STATES, Comment, View
+from volens_demo.engine import SEEDS, Comment, Engine
+from volens_demo.pages import STATES, View
 from volens_demo.parties import AGREED, REFUSED, Memory, ThirdParties
-from volens_demo.sessions import Sessions
+from volens_demo.profiles import COOKIE as PROFILE
+from volens_demo.profiles import Profiles
+from volens_demo.sessions import Sessions, signed
 
 STATIC = Path(__file__).parent / "static"
-PROFILE = "profil_lecture"
 ASKED = frozenset({"reseaux-sociaux", "video", "publicite", "personnalisation", "geolocalisation"})
 STRICT = (
     "default-src 'self'; script-src 'nonce-n0nce' 'strict-dynamic'; style-src 'self' 'nonce-n0nce'; img-src 'self' data:; connect-src 'self'; "
@@ -36,22 +40,15 @@ UNTAGGED_MIDDLE = """<img src="https://www.facebook.com/tr?id=1&ev=PageView&nosc
 class Newspaper:
     """The site. ``obeys``: it stands behind Volens and does nothing that the header doesn't grant; otherwise it does as sites do."""
 
-    def __init__(self, memory: Memory, parties: ThirdParties, *, obeys: bool) -> None:
+    def __init__(self, memory: Memory, parties: ThirdParties, engine: Engine, *, obeys: bool) -> None:
         self.memory = memory
         self.parties = parties
         self.obeys = obeys
         self.sessions = Sessions()
-        self.comments: dict[str, deque[Comment]] = {a.slug: deque(maxlen=100) for a in ARTICLES}
-        self.comments["pont-vieux"].extend(
-            (
-                Comment(
-                    "Odile",
-                    "Ma grand-mère l’a traversé le jour de son mariage. Elle a 94 ans et voulait être là samedi. Elle y était.",
-                    "samedi, 12 h 15",
-                ),
-                Comment("Marc T.", "Très beau travail. Et la navette du Pré-Long, c’est pour quand exactement ?", "samedi, 13 h 02"),
-            )
-        )
+        self.profiles = Profiles()
+        self.engine = engine
+        self._threads: dict[str, Sequence[Comment]] = {}
+        """Comments by page as last read from the engine; forgotten whenever something is sent to it."""
         self.posted = 0
         self.audience: Counter[str] = Counter()
         self.app = self._routes()
@@ -71,7 +68,12 @@ class Newspaper:
         add("/temoin.json", self.witness_json)
         add("/visite", self.tour)
         add("/moi.json", self.me)
+        app.router.add_post("/volens/changement", self.changed)
         app.router.add_post("/commentaires", self.comment)
+        add("/mes-commentaires", self.mine)
+        app.router.add_post("/mes-commentaires", self.erase)
+        app.router.add_route("*", "/isso/{path:.*}", self.isso)
+        app.cleanup_ctx.append(self._connected)
         app.router.add_post("/temoin/raz", self.reset)
         app.router.add_post("/audience/vue", self.seen)
         app.router.add_static("/static", STATIC)
@@ -88,14 +90,10 @@ class Newspaper:
         return request.headers.get("User-Agent", "")
 
     def profile(self, request: web.Request) -> Counter[str]:
-        """The reading profile: counts by section. All of it lies in the cookie, so who deletes the cookie deletes the profile."""
+        """The reading profile: counts by section, most read first. The cookie only says which one it is."""
         if "personnalisation" not in self.granted(request):
             return Counter()
-        try:
-            counts = json.loads(request.cookies.get(PROFILE, "").replace("'", '"') or "{}")
-            return Counter({a.section: min(99, int(counts[a.slug])) for a in ARTICLES if a.slug in counts})
-        except (ValueError, TypeError, AttributeError):
-            return Counter()
+        return self.profiles.of(request.cookies.get(PROFILE, ""))
 
     def view(self, request: web.Request) -> View:
         """What a page is drawn from. Notes, too, in which state this browser reads from now on."""
@@ -136,27 +134,25 @@ class Newspaper:
         slug = request.match_info["slug"]
         if slug not in BY_SLUG:
             raise web.HTTPNotFound(text="Cet article n’existe pas.\n")
-        answer = self.html(pages.article(self.view(request), slug, self.comments[slug], posted="merci" in request.query))
+        answer = self.html(pages.article(self.view(request), slug, await self.thread(slug), posted="merci" in request.query))
         if "personnalisation" in self.granted(request):
-            read = self.profile(request)
-            read[BY_SLUG[slug].section] += 1
-            text = json.dumps({a.slug: read[a.section] for a in ARTICLES if read[a.section]}, separators=(",", ":")).replace('"', "'")
-            answer.set_cookie(PROFILE, text, max_age=15_552_000, samesite="Lax", httponly=True)
+            name = self.profiles.note(request.cookies.get(PROFILE, ""), BY_SLUG[slug].section)
+            answer.set_cookie(PROFILE, name, max_age=15_552_000, samesite="Lax", httponly=True)
         return answer
 
     async def baseline(self, request: web.Request) -> web.Response:
         slug = request.match_info["slug"]
         if slug not in BY_SLUG:
             raise web.HTTPNotFound(text="Cet article n’existe pas.\n")
-        return self.html(pages.article(self.view(request), slug, self.comments[slug], bare=True))
+        return self.html(pages.article(self.view(request), slug, await self.thread(slug), bare=True))
 
     async def untagged(self, request: web.Request) -> web.Response:
         view, slug = self.view(request), "pont-vieux"
-        text = pages.article(view, slug, self.comments[slug], head=UNTAGGED_HEAD, video=UNTAGGED_VIDEO, middle=UNTAGGED_MIDDLE)
+        text = pages.article(view, slug, await self.thread(slug), head=UNTAGGED_HEAD, video=UNTAGGED_VIDEO, middle=UNTAGGED_MIDDLE)
         return self.html(text)
 
     async def csp(self, request: web.Request) -> web.Response:
-        text = pages.article(self.view(request), "pont-vieux", self.comments["pont-vieux"], nonce="n0nce")
+        text = pages.article(self.view(request), "pont-vieux", await self.thread("pont-vieux"), nonce="n0nce")
         return self.html(text, Content_Security_Policy=STRICT)
 
     async def policy(self, request: web.Request) -> web.Response:
@@ -177,7 +173,7 @@ class Newspaper:
         report = {"place": place, "degrees": "6 °C", "sky": "Ciel couvert, vent faible d’ouest."}
         if "json" in request.headers.get("Accept", ""):
             return web.json_response(report)
-        main = f'<h1>Le temps près de vous</h1><p class="standfirst">{report["place"]}, {report["degrees"]}. {report["sky"]}</p><p><a href="/">Retour à la une</a></p>'
+        main = f'<h1>Le temps près de vous</h1><p class="standfirst">{report["place"]}, {report["degrees"]}. {report["sky"]}</p><p>Votre adresse, telle que le journal l’a reçue : <code>{escape(self.address(request))}</code>.</p><p><a href="/">Retour à la une</a></p>'
         return self.html(pages.page(self.view(request), "Météo", main))
 
     async def comment(self, request: web.Request) -> web.Response:
@@ -188,9 +184,79 @@ class Newspaper:
         slug, name, text = (str(values.get(key, "")).strip() for key in ("article", "nom", "texte"))
         if slug not in BY_SLUG or not name or not text:
             raise web.HTTPBadRequest(text="Il manque un nom ou un texte.\n")
-        self.comments[slug].append(Comment(name[:60], text[:1500], time.strftime("%H h %M")))
+        number = await self.engine.publish(self._client, f"/article/{slug}", BY_SLUG[slug].headline, name[:60], text[:1500])
+        if number is None:
+            raise web.HTTPBadRequest(text="Le commentaire n’a pas pu être publié : il lui faut au moins trois lettres.\n")
+        answer = web.Response(status=303, headers={"Location": f"/article/{slug}?merci#commentaires"})
+        self._written(request, answer, number)
+        return answer
+
+    # Comments: kept by the engine, read and written through it.
+
+    async def _connected(self, app: web.Application) -> AsyncIterator[None]:
+        async with ClientSession(cookie_jar=DummyCookieJar(), auto_decompress=False) as self._client:
+            for page, comments in SEEDS.items():
+                if not await self.engine.thread(self._client, page):
+                    for name, text in comments:
+                        await self.engine.publish(self._client, page, BY_SLUG[page.rpartition("/")[2]].headline, name, text)
+            yield
+
+    async def thread(self, slug: str) -> Sequence[Comment]:
+        """The comments of an article, asked of the engine when something may have changed."""
+        page = f"/article/{slug}"
+        if page not in self._threads:
+            self._threads[page] = await self.engine.thread(self._client, page)
+        return self._threads[page]
+
+    def _written(self, request: web.Request, answer: web.Response, number: int) -> None:
+        """Whose comment it is lies in the session, which is technical: so that it can be erased when an agreement is withdrawn."""
+        self._threads.clear()
         self.posted += 1
-        raise web.HTTPSeeOther(f"/article/{slug}?merci#commentaires")
+        self.sessions.open(request, answer).comments.append(number)
+
+    async def isso(self, request: web.Request) -> web.Response:
+        """The engine under the newspaper's own name, as a front server would pass it on. It asks for no agreement: the gate does."""
+        path = request.rel_url.raw_path_qs.removeprefix("/isso")
+        kept = {n: v for n, v in request.headers.items() if n.lower() in ("host", "cookie", "content-type", "origin", "referer", "accept")}
+        url = URL(self.engine.url + path, encoded=True)
+        async with self._client.request(request.method, url, headers=kept, data=await request.read() or None) as came:
+            body = await came.read()
+        answer = web.Response(status=came.status, body=body)
+        for name, value in came.headers.items():
+            if name.lower() in ("content-type", "set-cookie", "x-set-cookie", "cache-control", "etag", "last-modified"):
+                answer.headers.add(name, value)
+        if request.method not in ("GET", "HEAD"):
+            self._threads.clear()
+        if request.path == "/isso/new" and came.status in (201, 202):
+            self._written(request, answer, json.loads(body)["id"])
+        return answer
+
+    async def mine(self, request: web.Request) -> web.Response:
+        """Where Volens sends whoever has withdrawn: what was written in this session."""
+        answer = self.html("")
+        session = self.sessions.open(request, answer)
+        every = [comment for slug in BY_SLUG for comment in await self.thread(slug)]
+        own = [comment for comment in every if comment.id in session.comments]
+        erased = request.query.get("effaces", "")
+        answer.text = pages.mine(self.view(request), own, session.form, int(erased) if erased.isdecimal() and len(erased) < 4 else 0)
+        return answer
+
+    async def erase(self, request: web.Request) -> web.Response:
+        session = self.sessions.find(request)
+        if session is None or not signed(session, (await request.post()).get("jeton")):
+            raise web.HTTPForbidden(text="Ce formulaire a expiré : revenez à la page et recommencez.\n")
+        erased = [number for number in session.comments if await self.engine.erase(self._client, number)]
+        session.comments.clear()
+        self._threads.clear()
+        raise web.HTTPSeeOther(f"/mes-commentaires?effaces={len(erased)}")
+
+    async def changed(self, request: web.Request) -> web.Response:
+        """Where Volens says that a choice has changed (``on_change``)."""
+        return web.Response(status=204 if self.profiles.told(request.headers, await request.read()) else 403)
+
+    def address(self, request: web.Request) -> str:
+        """The reader's address as far as the newspaper is told."""
+        return request.headers.get("X-Forwarded-For", request.remote or "").partition(",")[0]
 
     async def seen(self, request: web.Request) -> web.Response:
         """Our exempt audience measure: pages counted, nobody known."""
@@ -234,5 +300,6 @@ class Newspaper:
                 "consent": request.headers.get(HEADER),
                 "granted": sorted(self.granted(request)),
                 "profile": dict(self.profile(request)),
+                "address": self.address(request),
             }
         )

@@ -31,7 +31,7 @@ def witness_page(view: View, kept: Sequence[str]) -> str:
         for p in view.witness["parties"]
     )
     main = f"""<div data-witness><h1>Ce que les tiers ont reçu de vous</h1>
-<p class="standfirst">Neuf sociétés inventées, mais de vrais serveurs : chacune note ce que votre navigateur lui envoie. Voici leurs registres, réunis.</p>
+<p class="standfirst">Dix sociétés inventées, mais de vrais serveurs : chacune note ce que votre navigateur lui envoie. Voici leurs registres, réunis.</p>
 <p>Où vous en êtes : <b data-now>{dict(STATES)[view.witness["state"]]}</b>. Le nombre de requêtes reçues, par tous les tiers ensemble :</p>
 {_figures(view)}
 <div class="scroll" role="region" aria-label="Registre des tiers" tabindex="0"><table class="ledger"><thead><tr><th scope="col">Tiers</th>{heads}<th scope="col">Vous connaît comme</th><th scope="col">A appris</th><th scope="col">À la source</th></tr></thead><tbody>{rows}</tbody></table></div>

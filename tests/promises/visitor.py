@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +19,7 @@ PURPOSES = {
     "geolocalisation": "Géolocalisation",
 }
 PARTIES = {
-    "reseaux-sociaux": {"telepost", "xpost"},
+    "reseaux-sociaux": {"telepost", "xpost", "trombine"},
     "video": {"videotube"},
     "publicite": {"regie-pub", "enchere", "pixel"},
     "personnalisation": {"mesure"},
@@ -28,7 +29,7 @@ PARTIES = {
 UNLISTED = "velos-aubin"
 """The advertiser at the end of the chain: on a host nobody can list, reached only when everything is granted."""
 ON_SITE = {
-    "reseaux-sociaux": {"telepost-appareil"},
+    "reseaux-sociaux": {"telepost-appareil", "isso-author", "isso-email", "isso-website", "isso-#", "#"},
     "video": set(),
     "publicite": {"__regie_uid"},
     "personnalisation": {"_ga", "_ga_COURRIER", "mesure_session", "profil_lecture"},
@@ -175,24 +176,32 @@ class Visitor:
         return names
 
     def device(self) -> set[str]:
-        """Everything named that the newspaper's pages keep on the device."""
-        return self.cookies() | self.stored()
+        """Everything named that the newspaper's pages keep on the device; a comment's number, which Isso puts into names, as ``#``."""
+        return {re.sub(r"\A(isso-)?\d+\Z", r"\1#", name) for name in self.cookies() | self.stored()}
 
     def told(self) -> dict[str, Any]:
         """What the application receives from this visitor."""
         return dict(self.page.evaluate("fetch('/moi.json').then(answer => answer.json())"))
 
     def comment(self, text: str) -> None:
-        """Writes a comment and publishes it, by hand."""
+        """Writes a comment and publishes it, by hand: in the engine's own box where writing is open, else in the plain form."""
+        box = self.page.locator("#isso-thread > .isso-postbox")
+        if self.page.locator("script[src*=commentaires]").count():
+            box.get_by_label("Votre commentaire").fill(text)
+            if box.get_by_label("Nom").is_visible():
+                box.get_by_label("Nom").fill("Odette")
+            box.get_by_role("button", name="Soumettre").click()
+            self.page.locator("#isso-root").get_by_text(text).wait_for()
+            return
         self.page.get_by_label("Votre nom").fill("Odette")
         self.page.get_by_label("Votre commentaire").fill(text)
         self.page.get_by_role("button", name="Publier").click()
         self.page.wait_for_load_state("load")
 
     def published(self, text: str) -> bool:
-        """Whether the newspaper has published it."""
-        return any(
-            text in comment.text
-            for comments in self.demo.ask(lambda: [tuple(c) for c in self.demo.demo.newspaper.comments.values()])
-            for comment in comments
-        )
+        """Whether the engine's own database holds it."""
+        return any(text in kept for _, _, kept in self.demo.demo.newspaper.engine.comments())
+
+    def engine_received(self, *methods: str) -> list[tuple[str, str]]:
+        """What the engine's own log says it was sent."""
+        return [line for line in list(self.demo.demo.newspaper.engine.requests) if not methods or line[0] in methods]
