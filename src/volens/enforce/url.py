@@ -98,7 +98,7 @@ def _clean(reference: str) -> Target | None:
 
 _REMEMBERED = 160
 """Characters of the longest reference whose reading is remembered."""
-_remembered = lru_cache(1 << 15)(_clean)
+_remembered = lru_cache(1 << 14)(_clean)
 """The same addresses stand on every page of a site."""
 
 
