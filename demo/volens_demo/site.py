@@ -13,7 +13,7 @@ from aiohttp import ClientSession, DummyCookieJar, web
 from yarl import URL
 
 from volens_demo import pages, shop, tour
-from volens_demo.articles import ARTICLES, BY_SLUG
+from volens_demo.articles import BY_SLUG
 from volens_demo.consent import HEADER, granted
 from volens_demo.engine import SEEDS, Comment, Engine
 from volens_demo.pages import STATES, View

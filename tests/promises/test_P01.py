@@ -5,6 +5,7 @@ Each row: data kind → purpose → the layer that enforces it → what shows it
 | kind | purpose | layer | shown by |
 |---|---|---|---|
 | (a) IP addresses | every one | markup, Content-Security-Policy | the third parties' logs: who isn't reached has no address |
+| (a) IP addresses | geolocalisation | request headers | what the newspaper itself is told: the beginning, or the whole |
 | (b) browsing data | all but geolocalisation | markup, Content-Security-Policy | the page's address in those logs |
 | (c) usage data | personnalisation | guard, Content-Security-Policy | scrolling told to Mesure+ |
 | (d) geolocation | geolocalisation | Permissions-Policy, gate | the weather where the visitor is |
@@ -88,3 +89,15 @@ def test_accepted_means_what_the_notice_named(visitor: Visitor) -> None:
     visitor.read_on()
     assert until(lambda: visitor.received()["videotube"])
     assert visitor.received()["polices"] == 0
+
+
+def test_the_newspaper_itself_is_told_the_whole_address_after_an_agreement_and_only_then(visitors: Callable[..., Visitor]) -> None:
+    """The demonstration is reached on loopback, so the page plays the front that says where the visitor is."""
+    script = "fetch('/moi.json', {headers: {'x-forwarded-for': '203.0.113.77'}}).then(a => a.json()).then(a => a.address)"
+    for answer, told in (("none", "203.0.113.0"), ("refuse", "203.0.113.0"), ("accept", "203.0.113.77")):
+        visitor = visitors().open()
+        if answer != "none":
+            getattr(visitor, answer)()
+        assert visitor.page.evaluate(script) == told, f"with answer {answer}"
+    visitor.withdraw()
+    assert visitor.page.evaluate(script) == "203.0.113.0", "and no longer after a withdrawal"
