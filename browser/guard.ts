@@ -395,7 +395,13 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     when(host, "pointerover", () => late(() => 0));
     heed(host);
   });
-  when(doc, "DOMContentLoaded", () => each(doc.querySelectorAll("volens-gate"), heed));
+  when(doc, "DOMContentLoaded", () => {
+    each(doc.querySelectorAll("volens-gate"), heed);
+    if (config.a) return;
+    // Pages hide until a testing tool has come (Kameleoon, Adobe, VWO, Optimize): it won't.
+    each(doc.querySelectorAll("#kameleoonLoadingStyleSheet,#at-body-style,#alloy-prehiding,#_vis_opt_path_hides"), (x) => x.remove());
+    doc.documentElement.classList.remove("async-hide");
+  });
   found.observe(doc, { childList: true, subtree: true });
   home.volens ??= Object.freeze({ get choice() { return text(); }, grant: config.k || "", on: (f: (choice: string) => void) => void inside.on.push(f), open });
   attempt(() => performance.navigation.type == 1 && home.sessionStorage["volens-keep"] && late((m) => m.arrive()));

@@ -62,7 +62,7 @@ def test_a_refusal_hides_the_first_layer_at_once_and_reloads_nothing(site: Site,
     hidden = "(() => { const h = document.querySelector('volens-notice'); return [h.shadowRoot.getElementById('volens-ask').hidden, h.hasAttribute('data-answered')] })()"
     assert page.evaluate(hidden) == [True, True]
     page.wait_for_timeout(500)
-    assert got == [{"notice": "0011223344556677", "back": "/?a=1", "language": "fr", "surface": "notice", "answer": "refuse"}]
+    assert got == [{"notice": ["0011223344556677"], "back": ["/?a=1"], "language": ["fr"], "surface": ["notice"], "answer": "refuse"}]
     assert page.input_value("#typed") == "half a sentence"
     assert loads(site) == 1
     assert page.evaluate("[volens.choice, window.told]") == [REFUSED, REFUSED]
@@ -213,3 +213,20 @@ def test_no_request_before_a_press_and_nothing_on_the_device(site: Site) -> None
     page.wait_for_timeout(400)
     assert [seen.path for seen in site.net.requests if seen.path.startswith("/_volens")] == []
     assert site.stored() == {}
+
+
+HIDING = {
+    "Kameleoon": "var s = document.createElement('style'); s.id = 'kameleoonLoadingStyleSheet'; s.textContent = '* { visibility: hidden !important }'; document.head.append(s)",
+    "Adobe Target": "var s = document.createElement('style'); s.id = 'at-body-style'; s.textContent = 'body { opacity: 0 !important; visibility: hidden }'; document.head.append(s)",
+    "VWO": "var s = document.createElement('style'); s.id = '_vis_opt_path_hides'; s.textContent = 'body { visibility: hidden !important }'; document.head.append(s)",
+    "Optimize": "document.documentElement.className += ' async-hide'; document.write('<style>.async-hide p { visibility: hidden }</style>')",
+}
+
+
+@pytest.mark.parametrize("tool", HIDING)
+def test_a_page_does_not_stay_hidden_for_a_tool_that_will_not_come(site: Site, tool: str) -> None:
+    """The snippet's own time-out (1.5 s to 4 s) would show the page at last."""
+    show = "getComputedStyle(document.querySelector('#seen')).visibility"
+    body = f"<script>{HIDING[tool]}</script><p id=seen>Le pont rouvre.</p>"
+    assert site.open(body, {}).evaluate(show) == "visible"
+    assert site.open(body, {"a": 1}).evaluate(show) == "hidden"
