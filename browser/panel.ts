@@ -70,7 +70,7 @@ async function open(host: HTMLElement, hooks: Hooks): Promise<void> {
     if (sent) return;
     sent = true;
     const answer = (event.submitter as HTMLButtonElement).value;
-    const fields: Record<string, unknown> = { answer, purposes: field("purposes"), services: field("services") };
+    const fields: Record<string, unknown> = { answer, purposes: field("purposes"), services: field("services"), object: field("object") };
     for (const name of ["notice", "language", "surface", "back", "token"]) if (field(name)[0]) fields[name] = field(name)[0];
     hooks.post(fields).then(
       (reply) => {

@@ -93,6 +93,7 @@ async def _volens(
     from volens.web import proxy
     from volens.web.gateway import Gateway
     from volens.web.hooks import read_secrets
+    from volens.web.runtime import open_audience
 
     catalog = Catalog.packaged()
     written = CONFIG.read_text("utf-8").replace(".localhost:8001/", f".localhost:{parties_port}/")  # where their policies are read
@@ -104,7 +105,8 @@ async def _volens(
     if not keys.exists():
         keys.write_bytes(secrets.token_bytes(32))
         keys.chmod(0o600)
-    gateway = Gateway(loaded.site, catalog, store, [keys.read_bytes()], hook_secrets=hook_secrets)
+    audience = open_audience(loaded.site, Path(loaded.audience))
+    gateway = Gateway(loaded.site, catalog, store, [keys.read_bytes()], audience=audience, hook_secrets=hook_secrets)
     closing.callback(gateway.close)
     runner, port = await proxy.start(gateway, f"http://127.0.0.1:{behind}", host, port)
     closing.push_async_callback(runner.cleanup)
@@ -125,6 +127,7 @@ def run(port: int = 8000, volens: bool = True, tour: bool = False, host: str = "
         print(f"  comments                  {demo.newspaper.engine.database}  (Isso)")
         print(f"  the fourteen promises     {demo.url}/visite")
         if demo.ledger:
+            print(f"  audience, on this machine {demo.url}/_volens/admin/")
             print(f"  ledger                    {demo.ledger}")
         print("Ctrl-C stops it.", flush=True)
         await stop.wait()

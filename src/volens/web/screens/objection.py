@@ -9,6 +9,13 @@ from volens.web.screens.words import Html, Words, flag, hidden, html
 class Objection(Page):
     """What the panel says of the site's own count of page views."""
 
+    def _counted(self, say: Words) -> Html | None:
+        """What the policy page says of it, with the way to the switch."""
+        if self.site.audience is None:
+            return None
+        panel = html('<a href="{p}panel#audience">{x}</a>', p=self.site.prefix, x=say("settings"))
+        return html("<p>{x}</p>", x=say("object.policy", months=self.site.audience.months, panel=panel))
+
     def _objection(self, say: Words, said: str) -> Html | None:
         """The row; None where nothing is counted. ``said``: how the visitor objects (``view.objects``).
 
