@@ -39,6 +39,9 @@ class Passing:
     def answer(self, body: bytes) -> Reply:
         raise AssertionError("nothing is its own")
 
+    def forwarded(self, pairs: Pairs) -> Pairs:
+        return pairs
+
     def early(self, pairs: Pairs) -> Pairs:
         return pairs
 
