@@ -26,6 +26,54 @@ export function follow(form: HTMLElement): void {
   });
 }
 
+/** Letters only, so that *telepost* finds *Télépost*. */
+const folded = (text: string): string => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
+/** Where there are many services, a field that shows those whose name or words hold what is typed; their purposes open. */
+export function find(form: HTMLElement): void {
+  const { find: label, found } = form.dataset;
+  const first = form.querySelector(".purpose");
+  if (!label || !found || !first) return;
+  const box = document.createElement("div");
+  const name = document.createElement("label");
+  const field = document.createElement("input");
+  const said = document.createElement("p");
+  box.className = "find";
+  said.className = "kinds";
+  name.append(label, field);
+  field.type = "search";
+  said.setAttribute("role", "status");
+  box.append(name, said);
+  first.before(box);
+  const rows = [...form.querySelectorAll<HTMLElement>(".purpose:has([name=purposes])")].map((purpose) => {
+    const lines = [...purpose.querySelectorAll<HTMLElement>("li")];
+    return { purpose, lines, details: purpose.querySelector("details")!, texts: lines.map((line) => folded(line.textContent!)) };
+  });
+  const were = rows.map(({ details }) => details.open);
+  const filter = (): void => {
+    const wanted = folded(field.value.trim());
+    const shown = new Set<string>();
+    rows.forEach(({ purpose, lines, details, texts }, i) => {
+      lines.forEach((line, j) => (line.hidden = !texts[j]!.includes(wanted)));
+      for (const line of lines) if (!line.hidden) line.querySelectorAll<HTMLInputElement>("[name=services]").forEach((s) => shown.add(s.value));
+      purpose.hidden = lines.every((line) => line.hidden) && !!wanted;
+      details.open = wanted ? true : were[i]!;
+    });
+    said.textContent = wanted ? found.replace("{n}", String(shown.size)) : "";
+  };
+  field.addEventListener("input", filter);
+  field.addEventListener("keydown", (event) => {
+    // Enter would press the form's first button; Escape would close the panel before it has emptied the field.
+    if (event.key != "Enter" && (event.key != "Escape" || !field.value)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key == "Escape") {
+      field.value = "";
+      filter();
+    }
+  });
+}
+
 function fetched(url: string): Promise<Document> {
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();
@@ -61,6 +109,7 @@ async function open(host: HTMLElement, hooks: Hooks): Promise<void> {
     if (/^\/(?!\/)/.test(to)) link.setAttribute("href", location.origin + to);
   }
   follow(form);
+  find(form);
 
   const field = (name: string): string[] => new FormData(form).getAll(name).map(String);
   let sent = false;
@@ -114,7 +163,11 @@ if (host && hooks) hooks.open = () => open(host, hooks);
 // A page of its own: back to where the visitor came from, where the address doesn't say.
 const own = document.querySelector<HTMLElement>("main.v");
 if (own && !hooks) {
+  const form = own.querySelector("form");
   follow(own);
+  if (form) find(form);
+  // The first layer's link to the list of services shows the list.
+  if (location.hash == "#services") for (const details of own.querySelectorAll<HTMLDetailsElement>(".purpose:has([name=purposes])>details")) details.open = true;
   const from = document.referrer.startsWith(location.origin + "/") && !/[?&]back=/.test(location.search) ? new URL(document.referrer) : null;
   const field = own.querySelector<HTMLInputElement>("input[name=back]");
   const close = own.querySelector<HTMLElement>(".x");

@@ -12,8 +12,8 @@ import html
 import json
 import re
 import threading
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from volens.choice import Choice, Signals
 from volens.enforce.html import Withheld
 from volens.enforce.url import Target
+from volens.ledger.record import Record
 from volens.notice import Controller, Notice, Purpose, Service, StorageKey
 from volens.policy import Grant, grant
 from volens.site import Gate, Site
@@ -37,7 +38,7 @@ def _purpose(
 
 
 NOTICE = Notice(
-    Controller("Le Quai", "donnees@lequai.example", "", "12 quai de la Fosse, 44000 Nantes", "dpo@lequai.example"),
+    Controller("Le Quai", "donnees@lequai.example", "", "12 quai de la Fosse, 44000 Nantes", "dpo@lequai.example", "FR"),
     (
         _purpose(
             "technique", "Fonctionnement du site", "Running the site", "Garder votre session.", "Keep your session.", "authentication"
@@ -91,8 +92,30 @@ NOTICE = Notice(
     ),
     ("lequai.test",),
 )
+RECORD = Record(
+    "0123456789abcdefghijklmnop",
+    "lequai.test",
+    datetime(2026, 11, 22, 10, 23, 5, tzinfo=UTC),
+    "given",
+    "panel",
+    "panel",
+    "fr",
+    NOTICE.digest,
+    {p: p in ("reseaux-sociaux", "video") for p in NOTICE.askable},
+    {s.id: s.id in ("canal", "mesvideos") for s in NOTICE.services_asked},
+)
 GATE = Gate("/commentaires", "reseaux-sociaux", title={"fr": "Commentaires", "en": "Comments"})
 SITE = Site("lequai.test", NOTICE, storage=(StorageKey("session", days=0), StorageKey("volens", days=183)), gates=(GATE,))
+WORDS = "Aube Brise Côte Dune Embrun Falaise Golfe Houle Île Jetée Lagune Marée Noroît Océane Phare Quille".split()
+MANY = replace(
+    SITE,
+    notice=replace(
+        NOTICE,
+        services=NOTICE.services
+        + tuple(Service(f"s{i}", f"Régie {word}", ("publicite",), (f"s{i}.test",), (), word + " SA") for i, word in enumerate(WORDS)),
+    ),
+)
+"""The same with more services than can be looked through."""
 PART = Choice.from_switches(NOTICE, DAY, ["reseaux-sociaux", "video"], ["canal", "mesvideos"])
 ACCEPTED = Choice.accept_all(NOTICE, DAY)
 GRANTS = {
@@ -211,7 +234,22 @@ class Desk:
                 ),
             )
         if path == "/_volens/policy":
-            return page, own, screens.policy(at, language, "/article")
+            return page, own, screens.policy(at, language, "/article", record_id=RECORD.id if at.purposes else "")
+        if path == "/_volens/rights":
+            text = (
+                {"part": PART, "accepted": ACCEPTED}.get(query.get("grant", ""), Choice.refuse_all(NOTICE, DAY)).text()
+                if at.answered
+                else ""
+            )
+            known = RECORD if at.purposes and "down" not in query else None
+            record = RECORD.id if at.purposes else ""
+            return (
+                page,
+                own,
+                screens.rights(at, language, "/article", choice_text=text, record_id=record, recorded=known, unavailable="down" in query),
+            )
+        if path == "/_volens/forget":
+            return page, own, screens.forget(language, "/article", token="t0k", anything=at.answered, recorded=bool(at.purposes))
         if path == "/_volens/embed/frame":
             service = NOTICE.service.get(query.get("service", "mesvideos"))
             if query.get("once"):

@@ -1,24 +1,23 @@
-"""What a visitor sees: weight, equality of the buttons, accessibility, keyboard, zoom, and the ways that need no script."""
+"""What a visitor sees: weight, equality of the buttons, accessibility, keyboard, zoom, and the ways that need no script.
+
+The panel, the policy page and the page of rights have files of their own.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import chain, combinations, product
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 from xml.etree import ElementTree
 
 import brotli
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
-from screens_site import ACCEPTED, DAY, GATE, GRANTS, NOTICE, PART, SITE, STATIC, TYPED, Desk
+from looking import BUTTONS, FOCUSED, ask, box, button, each, faults
+from playwright.sync_api import Browser
+from screens_site import DAY, GRANTS, NOTICE, PART, SITE, STATIC, TYPED, Desk
 
 from volens.choice import Choice, Signals
 from volens.enforce.html import Withheld
@@ -27,7 +26,7 @@ from volens.errors import NoticeError
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, MEDIA, Controller, Notice, Purpose, Service
 from volens.policy import grant
 from volens.site import Gate, Site, Theme
-from volens.web.screens import Screens, packaged_texts, switched
+from volens.web.screens import Screens, packaged_texts
 
 VIDEO = Target("https", "videos.test", "/embed/1?a=b&c=d")
 
@@ -38,6 +37,12 @@ OWN_PAGES = (
     "/_volens/panel?grant=gpc&message=stale",
     "/_volens/panel?grant=accepted&language=en",
     "/_volens/policy",
+    "/_volens/policy?grant=accepted&language=en",
+    "/_volens/rights?grant=part",
+    "/_volens/rights?grant=refused",
+    "/_volens/rights?grant=none&language=en",
+    "/_volens/forget?grant=part",
+    "/_volens/forget?grant=none",
     "/_volens/embed/frame",
     "/_volens/embed/frame?service=nobody",
     "/_volens/embed/frame?once=1",
@@ -45,82 +50,6 @@ OWN_PAGES = (
     "/gate?method=GET&language=en",
     *(f"/problem?kind={kind}" for kind in ("down", "slow", "broken", "record", "confirm", "stale")),
 )
-FOCUSED = """(() => { let a = document.activeElement; while (a.shadowRoot) a = a.shadowRoot.activeElement;
-    return [a.id || a.value || (a.tagName == 'SUMMARY' ? a.tagName : a.innerText), getComputedStyle(a).outlineStyle] })()"""
-
-
-def each(*parts: Any) -> list[Any]:
-    return list(product(*parts))
-
-
-BUTTONS = ("refuse", "accept", "settings")
-
-
-@pytest.fixture(scope="module")
-def desk() -> Iterator[Desk]:
-    desk = Desk()
-    yield desk
-    desk.server.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def clean(desk: Desk) -> None:
-    desk.seen.posts.clear()
-    desk.seen.gets.clear()
-    desk.fails = False
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    args = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-    )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=args.split())
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def show(browser: Browser, desk: Desk) -> Iterator[Any]:
-    contexts = []
-
-    def show(path: str, width: int = 1280, height: int = 800, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, locale="fr-FR", **options)
-        context.set_default_timeout(5000)
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints = []  # type: ignore[attr-defined]
-        page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" and "favicon" not in m.location["url"] else None)  # type: ignore[attr-defined]
-        page.on("pageerror", lambda e: page.complaints.append(str(e)))  # type: ignore[attr-defined]
-        page.goto(desk.url + path)
-        return page
-
-    yield show
-    for context in contexts:
-        context.close()
-
-
-def ask(page: Page) -> Locator:
-    return page.locator("#volens-ask")
-
-
-def button(page: Page, value: str) -> Locator:
-    return page.locator(f"#volens-ask button[value={value}]")
-
-
-def panel(page: Page) -> Locator:
-    return page.locator("#volens-panel")
-
-
-def box(locator: Locator) -> dict[str, float]:
-    found = locator.bounding_box()
-    assert found
-    return found  # type: ignore[return-value]
-
-
-def faults(page: Page) -> list[str]:
-    return [f"{v['id']}: {v['nodes'][0]['target']} {v['nodes'][0]['failureSummary']}" for v in Axe().run(page).response["violations"]]
 
 
 # --- Weight and form
@@ -199,12 +128,16 @@ def test_what_others_write_stays_text(desk: Desk) -> None:
         (evil,),
         texts={"ask.title": {"fr": evil}},
     )
-    screens = Screens(Site("x", notice, gates=(gate := Gate("/x", "a", title={"fr": evil}),)), {"panel": "/p.js"})
+    own = {"fr": f'{evil}\n\n## {evil}\n- {evil}\n[{evil}](javascript:alert(1)) [x](/y"onclick=z) https://h/{evil}'}
+    site = Site("x", notice, gates=(gate := Gate("/x", "a", title={"fr": evil}),), policy_before=own, policy_after=own)
+    screens = Screens(site, {"panel": "/p.js"})
     at = grant(notice, None, Signals(), DAY)
     for markup in (
         screens.dress(at, "fr").body,
         screens.panel(at, "fr", evil, choice_text=evil, record_id=evil, token=evil),
-        screens.policy(at, "fr", evil),
+        screens.policy(at, "fr", evil, record_id=evil),
+        screens.rights(at, "fr", evil, choice_text=evil, record_id=evil),
+        screens.forget("fr", evil, token=evil, anything=True, recorded=True),
         screens.place(notice.service["s"], Withheld(resolve("https://h/" + evil, VIDEO), evil, "fr")),
         screens.place(None, Withheld(resolve("https://h/", VIDEO), evil, evil, evil, evil), whole=True),
         screens.playing(evil, {"title": evil, "allow": evil}),
@@ -282,29 +215,6 @@ def test_a_language_without_texts_is_not_offered() -> None:
     assert Screens(replace(SITE, notice=replace(NOTICE, languages=("tlh", "en"))), {}).language("tlh", "tlh") == "en"
     with pytest.raises(NoticeError, match="no interface texts"):
         Screens(replace(SITE, notice=replace(NOTICE, languages=("tlh",))), {})
-
-
-# --- What switches mean
-
-
-def test_a_purpose_switched_on_without_script_brings_its_services() -> None:
-    assert switched(NOTICE, ["video"], []) == ({"video"}, {"mesvideos"})
-    assert switched(NOTICE, ["reseaux-sociaux"], ["canal"]) == ({"reseaux-sociaux"}, {"canal"})
-    assert switched(NOTICE, ["publicite"], []) == ({"publicite"}, {"mesure"}), "what also serves a purpose that is off stays off"
-    assert switched(NOTICE, [], ["canal", "nobody"]) == (frozenset(), {"canal", "nobody"})
-    assert switched(NOTICE, NOTICE.askable, [])[1] == {s.id for s in NOTICE.services_asked}
-
-
-def test_switches_never_mean_more_than_they_show() -> None:
-    """Over all purposes × some services: nothing is on whose own switch, or all of whose purposes, wasn't."""
-    for n in range(len(NOTICE.askable) + 1):
-        for purposes in combinations(NOTICE.askable, n):
-            for services in ((), ("canal",), ("regie",), ("canal", "mesure")):
-                got = grant(NOTICE, Choice.from_switches(NOTICE, DAY, *switched(NOTICE, purposes, services)), Signals(), DAY)
-                assert got.purposes <= set(purposes)
-                for s in NOTICE.services_asked:
-                    if s.id in got.services:
-                        assert s.id in services or set(s.purposes).intersection(NOTICE.askable) <= set(purposes)
 
 
 # --- First layer
@@ -465,15 +375,26 @@ def test_axe_would_find_something(show: Any) -> None:
     assert faults(page)
 
 
-@pytest.mark.parametrize("path", ("/article", "/_volens/panel", "/_volens/policy", "/gate", "/problem?kind=confirm"))
+@pytest.mark.parametrize(
+    "path",
+    (
+        "/article",
+        "/_volens/panel",
+        "/_volens/policy",
+        "/_volens/rights?grant=part",
+        "/_volens/forget?grant=part",
+        "/gate",
+        "/problem?kind=confirm",
+    ),
+)
 def test_at_400_percent_everything_is_reached_in_one_column(show: Any, path: str) -> None:
     page = show(path, 320, 200)
     assert page.evaluate("document.documentElement.scrollWidth <= 320")
-    for each in page.locator("button:visible").all():
-        each.scroll_into_view_if_needed()
-        at = box(each)
+    for part in page.locator("button:visible").all():
+        part.scroll_into_view_if_needed()
+        at = box(part)
         assert at["y"] >= 0 and at["y"] + at["height"] <= 200.5 and at["x"] + at["width"] <= 320
-        each.click(trial=True)
+        part.click(trial=True)
 
 
 @pytest.mark.parametrize("path", ("/article", "/_volens/panel", "/gate"))
@@ -483,15 +404,15 @@ def test_text_twice_as_large_is_not_cut(show: Any, path: str) -> None:
     page.goto(page.url.split("/problem")[0] + path)
     assert page.locator("button:visible").last.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 24
     assert page.evaluate("document.documentElement.scrollWidth <= 360")
-    for each in page.locator("button:visible").all():
-        assert each.evaluate("e => e.scrollWidth <= e.clientWidth + 1 && e.scrollHeight <= e.clientHeight + 1")
-        each.click(trial=True)
+    for part in page.locator("button:visible").all():
+        assert part.evaluate("e => e.scrollWidth <= e.clientWidth + 1 && e.scrollHeight <= e.clientHeight + 1")
+        part.click(trial=True)
 
 
 def test_forced_colours_keep_borders_words_and_states(show: Any) -> None:
     page = show("/article?grant=none", 360, 740, forced_colors="active")
-    for each in (*(button(page, b) for b in BUTTONS), page.locator("#volens-band"), ask(page)):
-        assert each.evaluate("e => getComputedStyle(e).borderTopStyle + getComputedStyle(e).borderTopWidth") not in ("none0px", "solid0px")
+    for part in (*(button(page, b) for b in BUTTONS), page.locator("#volens-band"), ask(page)):
+        assert part.evaluate("e => getComputedStyle(e).borderTopStyle + getComputedStyle(e).borderTopWidth") not in ("none0px", "solid0px")
     assert page.locator("#s b:visible").inner_text() == "refusé"
     page = show("/_volens/panel?grant=part", 360, 740, forced_colors="active")
     assert page.locator("input[name=purposes]").first.evaluate("e => getComputedStyle(e).appearance") == "auto", "the system draws its own"
@@ -575,166 +496,6 @@ def test_the_band_opens_the_panel_without_script(show: Any, state: str) -> None:
     page.wait_for_url("**/_volens/panel?*")
     assert page.locator("h1").inner_text() == "Paramétrer vos choix"
     assert page.locator("a.x").get_attribute("href") == "/article?grant=none&x=1"
-
-
-def test_the_panel_page_records_what_its_switches_show(show: Any, desk: Desk) -> None:
-    page = show("/_volens/panel?back=/article", 360, 740, java_script_enabled=False)
-    switches = page.get_by_role("switch")
-    assert switches.count() == 10 and all(not s.is_checked() for s in switches.all()), "off at first (R04)"
-    page.get_by_role("switch", name="Autoriser\u00a0: Vidéos").check()
-    assert page.get_by_text("Avec tous ses services.").locator("visible=true").count() == 1, "what it means is said where it shows"
-    page.get_by_role("button", name="OK").click()
-    page.wait_for_selector("#sent")
-    _, fields = desk.seen.posts.pop()
-    assert fields == {
-        "notice": [NOTICE.short],
-        "back": ["/article"],
-        "language": ["fr"],
-        "surface": ["panel"],
-        "token": ["t0k"],
-        "purposes": ["video"],
-        "answer": ["switches"],
-    }
-
-
-def test_the_panel_page_tells_everything_the_notice_holds(show: Any) -> None:
-    page = show("/_volens/panel?grant=part", java_script_enabled=False)
-    for details in page.locator("details").all():
-        details.locator("summary").click()
-    text = page.locator("main").inner_text()
-    for service in NOTICE.services:
-        assert service.name in text and service.controller in text
-        assert not service.policy_url or page.locator(f'a[href="{service.policy_url}"]').count() == 1
-        assert all(key.name in text for key in service.storage)
-    assert "395 jours (13 mois)" in text and "jusqu’à la fermeture du navigateur" in text and "durée non déclarée" in text
-    assert "session" in text and "Fonctionnement du site" in text and "anonyme" in text
-    assert PART.text() in text and "0123456789abcdefghijklmnop" in text and "22 novembre 2026" in text and "22 mai 2027" in text
-    assert page.locator("input:checked").evaluate_all("e => e.map(x => x.value)") == ["reseaux-sociaux", "canal", "video", "mesvideos"]
-    for value in ("refuse", "accept", "switches"):
-        assert page.locator(f"button[value={value}]").is_visible(), "one press each, always in reach"
-
-
-def test_the_panel_keeps_its_buttons_in_view_while_it_scrolls(show: Any) -> None:
-    for size in ((360, 740), (1280, 800)):
-        page = show("/_volens/panel", *size)
-        for y in (0, 700, 99999):
-            page.evaluate(f"scrollTo(0, {y})")
-            at = [box(page.locator(f"button[value={v}]")) for v in ("refuse", "accept", "switches")]
-            assert (
-                all(b["y"] >= 0 and b["y"] + b["height"] <= size[1] for b in at)
-                and len({(round(b["width"]), round(b["height"])) for b in at}) == 1
-            )
-
-
-# --- With JavaScript: the dialog
-
-
-def opened(page: Page) -> Page:
-    button(page, "settings").click()
-    panel(page).wait_for()
-    return page
-
-
-@pytest.mark.parametrize("size", ((360, 740), (1280, 800)))
-def test_the_panel_is_a_native_modal_dialog(show: Any, desk: Desk, size: tuple[int, int]) -> None:
-    page = opened(show("/article", *size))
-    assert panel(page).evaluate("e => e.matches(':modal')") and panel(page).get_attribute("aria-labelledby") == "volens-panel-title"
-    assert urlsplit(page.url).path == "/article" and page.complaints == []
-    assert faults(page) == []
-    assert not panel(page).locator("input:checked").count()
-    outside = 0
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        outside += page.evaluate(
-            """(() => { const a = document.querySelector('volens-notice').shadowRoot.activeElement;
-                return !(document.activeElement == document.body || a?.closest('dialog')) })()"""
-        )
-    assert outside == 0, "focus stays inside"
-    assert all(panel(page).locator(f"button[value={v}]").is_visible() for v in ("refuse", "accept", "switches"))
-    box_ = box(panel(page).locator("button[value=refuse]"))
-    assert box_["y"] + box_["height"] <= size[1]
-
-
-@pytest.mark.parametrize("way", ("Escape", "x"))
-def test_closing_records_nothing_and_gives_focus_back(show: Any, desk: Desk, way: str) -> None:
-    page = opened(show("/article"))
-    panel(page).locator("input[name=purposes]").first.check()
-    if way == "x":
-        panel(page).locator(".x").click()
-    else:
-        page.keyboard.press("Escape")
-    panel(page).wait_for(state="detached")
-    assert desk.seen.posts == [] and ask(page).is_visible()
-    assert page.evaluate("document.querySelector('volens-notice').shadowRoot.activeElement.value") == "settings"
-    opened(page)
-    assert not panel(page).locator("input:checked").count(), "and forgets what was switched"
-
-
-def test_ok_records_just_what_the_switches_show(show: Any, desk: Desk) -> None:
-    page = opened(show("/article"))
-
-    def on() -> list[str]:
-        return list(panel(page).locator("input:checked").evaluate_all("e => e.map(x => x.value)"))
-
-    def check(name: str) -> Locator:
-        return panel(page).locator(f"input[value={name}]")
-
-    check("reseaux-sociaux").check()
-    assert on() == ["reseaux-sociaux", "canal", "piaf"]
-    check("piaf").uncheck()
-    assert on() == ["reseaux-sociaux", "canal"]
-    check("publicite").check()
-    assert on() == ["reseaux-sociaux", "canal", "publicite", "mesure"], "a service that also serves another purpose waits for it"
-    check("personnalisation").check()
-    assert "regie" in on()
-    check("personnalisation").uncheck()
-    assert "regie" not in on()
-    check("mesure").uncheck()
-    assert on() == ["reseaux-sociaux", "canal"], "the last service takes its purpose along"
-    panel(page).locator("button[value=switches]").click()
-    panel(page).wait_for(state="detached")
-    ((path, fields),) = desk.seen.posts
-    assert path == "/_volens/choice" and fields["answer"] == ["switches"]
-    assert fields["purposes"] == ["reseaux-sociaux"] and fields["services"] == ["canal"] and fields["surface"] == ["panel"]
-    assert fields["token"] == ["t0k"] and fields["notice"] == [NOTICE.short] and not ask(page).is_visible()
-    assert page.evaluate("document.querySelector('volens-notice').shadowRoot.activeElement.id") == "volens-band", (
-        "focus goes to what is left"
-    )
-
-
-@pytest.mark.parametrize("value", ("refuse", "accept"))
-def test_all_or_nothing_is_one_press_in_the_panel_too(show: Any, desk: Desk, value: str) -> None:
-    page = show("/article?grant=part")
-    page.locator("#volens-band").click()
-    panel(page).locator(f"button[value={value}]").click()
-    panel(page).wait_for(state="detached")
-    assert desk.seen.posts[0][1]["answer"] == [value]
-
-
-def test_what_the_server_would_not_record_is_said_by_its_own_page(show: Any, desk: Desk) -> None:
-    page = opened(show("/article"))
-    desk.fails = True
-    panel(page).locator("input[value=video]").check()
-    panel(page).locator("button[value=switches]").click()
-    page.wait_for_selector("#sent")
-    assert desk.seen.posts[1][1]["answer"] == ["switches"] and desk.seen.posts[1][1]["services"] == ["mesvideos"]
-
-
-def test_a_panel_that_cannot_load_gives_way_to_its_page(show: Any) -> None:
-    page = show("/problem?kind=down")
-    page.route("**/panel-*.js", lambda route: route.abort())
-    page.goto(page.url.split("/problem")[0] + "/article")
-    button(page, "settings").click()
-    page.wait_for_url("**/_volens/panel?*")
-
-
-def test_the_panel_page_comes_back_to_where_the_visitor_was(show: Any) -> None:
-    page = show("/article?grant=none")
-    ask(page).get_by_role("link", name="5 services").click()
-    page.wait_for_url("**#services")
-    assert page.locator("input[name=back]").input_value() == "/article?grant=none"
-    page.keyboard.press("Escape")
-    page.wait_for_url("**/article?grant=none")
 
 
 # --- Placeholder, gate, messages
@@ -831,27 +592,3 @@ def test_a_doubtful_request_is_confirmed_with_a_token(show: Any, desk: Desk) -> 
 def test_inside_another_site_s_frame_there_is_nothing_to_grant() -> None:
     body = SCREENS.dress(GRANTS["none"], "fr", framed=True).body
     assert 'value="accept"' not in body and 'value="refuse"' not in body and 'target="_blank"' in body and " data-ask=" not in body
-
-
-def test_what_is_new_since_the_answer_is_named() -> None:
-    more = replace(NOTICE, services=(*NOTICE.services, Service("neuf", "Tout Neuf", ("video",), ("neuf.test",))))
-    at = grant(more, ACCEPTED, Signals(), DAY, earlier=NOTICE)
-    screens = Screens(replace(SITE, notice=more), {})
-    assert at.asked and "Tout Neuf" in screens.dress(at, "fr").body
-    assert "nouveau" in screens.panel(at, "fr", "/").split("Tout Neuf")[1][:40]
-
-
-def test_the_policy_page_names_who_answers_and_what_is_asked(show: Any) -> None:
-    text = show("/_volens/policy").locator("main").inner_text()
-    for needed in (
-        "Le Quai",
-        "donnees@lequai.example",
-        "12 quai de la Fosse",
-        "dpo@lequai.example",
-        "améliorer le service",
-        "CNIL",
-        "Changer vos choix",
-    ):
-        assert needed in text
-    assert all(name in text for name in chain((s.name for s in NOTICE.services), (p.title["fr"] for p in NOTICE.purposes)))
-    assert GATE.purpose in NOTICE.purpose

@@ -38,6 +38,7 @@ from volens.web import hooks
 from volens.web.admin import Admin
 from volens.web.embeds import Embeds
 from volens.web.messages import Pairs, Reply, Request, Waiting
+from volens.web.rights import Rights, shown
 from volens.web.screens import Screens, switched
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Endpoints:
         self._gateway = gateway
         self._rate = Rate()
         self._admin = Admin(gateway, self._rate)
+        self._rights = Rights(gateway)
         self._embeds = Embeds(gateway, self.page, _nothing(), self._query, self._language, self._same_origin, local)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
             "choice": self._choice,
@@ -160,6 +162,9 @@ class Endpoints:
             "panel": self._panel,
             "band": self._band,
             "policy": self._policy,
+            "policy.json": self._policy,
+            "rights": self._shown_rights,
+            "forget": self._forget,
             "embed/frame": self._embeds.frame,
             "embed/script": self._embeds.script,
             "out": self._out,
@@ -172,7 +177,7 @@ class Endpoints:
         name = path[len(asked.site.prefix) :]
         route = self._routes.get(name)
         if route is not None:
-            allowed = ("POST",) if name == "choice" else ("GET", "HEAD", "POST") if name == "out" else ("GET", "HEAD")
+            allowed = ("POST",) if name == "choice" else ("GET", "HEAD", "POST") if name in ("out", "forget") else ("GET", "HEAD")
             if asked.request.method not in allowed:
                 return Reply(
                     405, [(b"allow", ", ".join(allowed).encode()), (b"content-type", b"text/plain"), _NO_STORE], b"Method not allowed.\n"
@@ -240,7 +245,7 @@ class Endpoints:
             self._language(asked, fields),
             local(fields.get("back")),
             choice_text=asked.choice.text() if asked.choice else "",
-            record_id=_shown(asked),
+            record_id=shown(asked),
             part=fields.get("part") == "1",
             objects=objects(asked.request.pairs),
         )
@@ -253,26 +258,96 @@ class Endpoints:
         return self.page(asked.site, 200, "<!DOCTYPE html>" + body.replace(Screens.BACK, _attribute(local(fields.get("back")))))
 
     def _policy(self, asked: Asked) -> Reply:
+        """The page, or its JSON twin: by its own address or by Accept."""
         fields = self._query(asked)
-        text = self._screens(asked).policy(
-            asked.grant,
-            self._language(asked, fields),
-            local(fields.get("back")),
-            choice_text=asked.choice.text() if asked.choice else "",
-            record_id=_shown(asked),
+        language, screens = self._language(asked, fields), self._screens(asked)
+        if asked.request.target.partition(b"?")[0].endswith(b".json") or _asks_json(asked.request.pairs):
+            reply = _json(200, screens.policy_json(asked.grant, language, record_id=shown(asked)))
+        else:
+            text = screens.policy(
+                asked.grant,
+                language,
+                local(fields.get("back")),
+                choice_text=asked.choice.text() if asked.choice else "",
+                record_id=shown(asked),
+            )
+            reply = self.page(asked.site, 200, text)
+        return _alone(reply)
+
+    # ---------------------------------------------------------------- a visitor's rights
+
+    def _shown_rights(self, asked: Asked) -> Reply | Waiting:
+        """What is kept of the choice, shown to whom it is about (GDPR 15; R20)."""
+        fields = self._query(asked)
+
+        def make(recorded: Record | None, unavailable: bool) -> Reply:
+            text = self._screens(asked).rights(
+                asked.grant,
+                self._language(asked, fields),
+                local(fields.get("back")),
+                choice_text=asked.choice.text() if asked.choice else "",
+                record_id=shown(asked),
+                recorded=recorded,
+                unavailable=unavailable,
+            )
+            return _alone(self.page(asked.site, 200, text))
+
+        return self._rights.recorded(asked, make)
+
+    def _choice_json(self, asked: Asked) -> Reply | Waiting:
+        """The same as a file (GDPR 20)."""
+        language = self._language(asked, self._query(asked))
+
+        def make(recorded: Record | None, unavailable: bool) -> Reply:
+            reply = _alone(_json(200, self._rights.taken(asked, language, recorded, unavailable)))
+            name = re.sub(r"[^\w.-]", "-", asked.site.name, flags=re.ASCII)
+            return replace(reply, pairs=[*reply.pairs, (b"content-disposition", f'attachment; filename="choice-{name}.json"'.encode())])
+
+        return self._rights.recorded(asked, make)
+
+    def _forget(self, asked: Asked) -> Reply | Waiting:
+        """Asks once; pressed on our own page, it withdraws, expires what lived by the choice and drops the record's number (R14, R15).
+
+        What asks and what was done are one page, which goes by what the request still holds.
+        """
+        request = asked.request
+        posted = request.method == "POST"
+        if posted and len(request.body) > CHOICE_BODY:
+            return self._wrong(False, 413, "A choice is smaller than that.")
+        content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
+        fields = Fields.read(content_type, request.body) if posted else self._query(asked)
+        language, back = self._language(asked, fields), local(fields.get("back"))
+        if posted:
+            wait = self._rate.allows(request.client, time.monotonic())
+            if wait:
+                reply = self._wrong(False, 429, "Too many choices at once from your address. Wait a moment.")
+                return replace(reply, pairs=[*reply.pairs, (b"retry-after", b"%d" % math.ceil(wait))])
+            own = self._same_origin(asked, fields.get("token"))
+            if own is False:
+                return self._wrong(False, 403, "A choice is taken only from the site's own pages.")
+            if own and fields.get("answer") == "forget":
+                return self._forgotten(asked, language, back)
+        held = {name for name, _ in cookies(request.pairs)}
+        text = self._screens(asked).forget(
+            language,
+            back,
+            token=self._token(asked),
+            anything=bool(held & {COOKIE, RECORD_COOKIE}),
+            recorded=asked.record is not None,
         )
         return self.page(asked.site, 200, text)
 
-    def _choice_json(self, asked: Asked) -> Reply:
-        value = {
-            "site": asked.site.name,
-            "choice": asked.choice.text() if asked.choice else None,
-            "notice": asked.site.notice.digest,
-            "record": _shown(asked) or None,
-            "purposes": {p: asked.grant.allows(p) for p in asked.site.notice.askable},
-            "services": {s.id: s.id in asked.grant.services for s in asked.site.notice.services_asked},
-        }
-        return _json(200, value)
+    def _forgotten(self, asked: Asked, language: str, back: str) -> Reply | Waiting:
+        choice = Choice.refuse_all(asked.site.notice, self._gateway.now().date())
+        done = f"{asked.site.prefix}forget?language={language}&back={quote(back, safe='/')}"
+        if asked.record is not None and asked.choice is not None and not asked.choice.refuses_all:
+            settled = self._settle(asked, choice, "withdraw", "panel", language, done, False, keeps_body=False)
+        else:  # nothing was recorded, and what forgets is no refusal to be counted
+            settled = self._answered(asked, choice, None, done, False, keeps_body=False)
+        assert isinstance(settled, Reply)  # a withdrawal waits for nothing
+        secure = "; Secure" if asked.request.scheme == "https" else ""
+        gone = (b"set-cookie", f"{COOKIE}=; Path=/; Max-Age=0; SameSite=Lax{secure}".encode())
+        return replace(settled, pairs=[gone, *(p for p in settled.pairs if not p[1].startswith(COOKIE.encode() + b"="))])
 
     def _health(self, asked: Asked) -> Reply:
         return _json(200, {"ok": True})
@@ -409,7 +484,7 @@ class Endpoints:
                 language,
                 back,
                 choice_text=asked.choice.text() if asked.choice else "",
-                record_id=_shown(asked),
+                record_id=shown(asked),
                 message="stale",
                 objects="cookie" if "1" in fields.all("object") else objects(asked.request.pairs),
             )
@@ -569,54 +644,6 @@ class Endpoints:
         return Reply(status, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE, *_SECURITY], text.encode() + b"\n")
 
 
-def _note(done: Future[Any], record: Record) -> None:
-    error = done.exception()
-    if error is not None:
-        log.error("the withdrawal of record %s took effect but could not be recorded: %s", record.supersedes, error)
-
-
-_NO_SIGNALS = Signals()
-
-
-def _shown(asked: Asked) -> str:
-    """The record's id, for a page the visitor opens. A script that fetches it would have an identifier that no cookie gives it."""
-    mode = get(asked.request.pairs, b"sec-fetch-mode")
-    return (asked.record or "") if mode in (None, b"navigate") else ""
-
-
-def local(path: str) -> str:
-    """A path of this site and nothing else: no scheme, no host, no control character; ``/`` in doubt."""
-    if (
-        not path.startswith("/")
-        or len(path) > 4096
-        or re.match(r"/[/\\\t\n\r]", path)
-        or re.search(r"[\x00-\x20\x7f\\\ud800-\udfff]", path)
-    ):
-        return "/"
-    return path
-
-
-def _attribute(value: str) -> str:
-    return value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _quoted(path: str) -> bytes:
-    """A local path for a Location header."""
-    return quote(path, safe="/?=&%:;,+@!$'()*~#[]-._").encode()
-
-
-def _see(path: str) -> Reply:
-    """The answer to a form lies there, and nothing was stored."""
-    return Reply(303, [(b"location", _quoted(path)), _NO_STORE, *_SECURITY])
-
-
-def _nothing() -> Reply:
-    return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
-
-
-def _json(status: int, value: Mapping[str, Any], kind: str = "application/json") -> Reply:
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return Reply(status, [(b"content-type", kind.encode()), _NO_STORE, *_SECURITY], body)
 _RANGE = re.compile(r"\s*([\w.+*-]+/[\w.+*-]+)\s*(?:;[^,]*?\bq=\s*([01](?:\.\d*)?))?[^,]*")
 
 
@@ -639,3 +666,50 @@ def _asks_json(pairs: Pairs) -> bool:
     return (get(pairs, b"content-type") or b"").strip().lower().startswith(b"application/json")
 
 
+def _note(done: Future[Any], record: Record) -> None:
+    error = done.exception()
+    if error is not None:
+        log.error("the withdrawal of record %s took effect but could not be recorded: %s", record.supersedes, error)
+
+
+_NO_SIGNALS = Signals()
+
+
+def local(path: str) -> str:
+    """A path of this site and nothing else: no scheme, no host, no control character; ``/`` in doubt."""
+    if (
+        not path.startswith("/")
+        or len(path) > 4096
+        or re.match(r"/[/\\\t\n\r]", path)
+        or re.search(r"[\x00-\x20\x7f\\\ud800-\udfff]", path)
+    ):
+        return "/"
+    return path
+
+
+def _attribute(value: str) -> str:
+    return value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _alone(reply: Reply) -> Reply:
+    """Of a page that may show the record's number: a window that a script of the site opened cannot be read by its opener."""
+    return replace(reply, pairs=[*reply.pairs, (b"cross-origin-opener-policy", b"same-origin")])
+
+
+def _quoted(path: str) -> bytes:
+    """A local path for a Location header."""
+    return quote(path, safe="/?=&%:;,+@!$'()*~#[]-._").encode()
+
+
+def _see(path: str) -> Reply:
+    """The answer to a form lies there, and nothing was stored."""
+    return Reply(303, [(b"location", _quoted(path)), _NO_STORE, *_SECURITY])
+
+
+def _nothing() -> Reply:
+    return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
+
+
+def _json(status: int, value: Mapping[str, Any], kind: str = "application/json") -> Reply:
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Reply(status, [(b"content-type", kind.encode()), _NO_STORE, *_SECURITY], body)

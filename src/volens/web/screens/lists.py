@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
+from volens import countries
 from volens.notice import Purpose, Service, StorageKey
 from volens.policy import Grant
 from volens.web.screens.page import Page
@@ -13,6 +15,35 @@ from volens.web.screens.words import Html, Words, commas, flag, html, lifetime, 
 class Lists(Page):
     """The parts that panel and policy page share."""
 
+    @cached_property
+    def own_storage(self) -> tuple[StorageKey, ...]:
+        """What Volens itself keeps: the choice, its proof after a grant, and where the visitor was while a page is made again."""
+        days = round(self.notice.months * 30.44)
+        named = {key.name for key in self.site.storage_declared}
+        exempt = {p.exempt: p.id for p in reversed(self.notice.purposes) if p.exempt}
+        purpose = exempt.get("choice") or next((p.id for p in self.notice.purposes if p.exempt), "technique")
+        own = (("volens", "cookie", days), ("volens-record", "cookie", days), ("volens-keep", "session", 0))
+        return tuple(StorageKey(name, medium, purpose, days=days_) for name, medium, days_ in own if name not in named)
+
+    def _own_keys(self, purpose: Purpose) -> list[StorageKey]:
+        """What the site itself keeps for a purpose, without a service."""
+        return [key for key in (*self.site.storage, *self.own_storage) if key.purpose == purpose.id and not key.service]
+
+    def _who(self, service: Service, say: Words) -> str:
+        """Company and country, where they say more than the service's name."""
+        parts = (service.controller, countries.name(service.country, say.language))
+        return " · ".join(x for x in parts if x and x != service.name)
+
+    def _theirs(self, service: Service, say: Words) -> Html | None:
+        if not service.policy_url:
+            return None
+        return html(
+            '<a href="{u}" target="_blank" rel="noopener">{x}<span class="sr"> ({n})</span></a>',
+            u=service.policy_url,
+            x=say("panel.theirs"),
+            n=service.name,
+        )
+
     def _service(self, service: Service, grant: Grant | None, say: Words, under: Purpose | None) -> Html:
         """One service, with a switch where it stands ``under`` a purpose that needs a choice."""
         also = [self._title(self.notice.purpose[p], say.language) for p in service.purposes if under and p != under.id]
@@ -20,9 +51,9 @@ class Lists(Page):
             '<li><{tag} class="row"><span><b>{name}</b>{new}{profiles}{who}</span>{switch}</{tag}>{also}{chain}<p>{policy}</p>{keys}</li>',
             tag="label" if under else "div",
             name=service.name,
-            new=tag(say("panel.new")) if grant and service.id in grant.new else None,
+            new=tag(say("panel.new"), "new") if grant and service.id in grant.new else None,
             profiles=tag(say("panel.profiles")) if service.profiles else None,
-            who=html(" <small>{x}</small>", x=", ".join(x for x in (service.controller, service.country) if x and x != service.name)),
+            who=html(" <small>{x}</small>", x=self._who(service, say)),
             switch=html(
                 '<input type="checkbox" role="switch" name="services" value="{id}" data-purposes="{purposes}" aria-label="{label}"{on}>',
                 id=service.id,
@@ -34,14 +65,7 @@ class Lists(Page):
             else None,
             also=html('<p class="kinds">{x}</p>', x=say("panel.also", titles=commas(also))) if also else None,
             chain=html('<p class="kinds">{x}</p>', x=say("panel.chain")) if service.chain else None,
-            policy=html(
-                '<a href="{u}" target="_blank" rel="noopener">{x}<span class="sr"> ({n})</span></a>',
-                u=service.policy_url,
-                x=say("panel.theirs"),
-                n=service.name,
-            )
-            if service.policy_url
-            else None,
+            policy=self._theirs(service, say),
             keys=self._keys(service.storage, say),
         )
 
@@ -65,31 +89,3 @@ class Lists(Page):
                 for k in keys
             ],
         )
-
-    def _exempt(self, say: Words) -> Html | None:
-        exempt = [p for p in self.notice.purposes if p.exempt]
-        asked = frozenset(self.notice.services_asked)
-        if not exempt:
-            return None
-        return html(
-            "<h2>{title}</h2><p>{text}</p>{all}",
-            title=say("panel.always"),
-            text=say("panel.always.text"),
-            all=[
-                html(
-                    '<section class="purpose"><p><b>{title}</b></p><p>{sentence}</p><p class="kinds">{reason}</p>{kinds}'
-                    "<ul>{services}</ul>{keys}</section>",
-                    title=self._title(p, say.language),
-                    sentence=self._text(p.sentence, say.language),
-                    reason=say("panel.reason", reason=say(f"exempt.{p.exempt}")),
-                    kinds=self._data(p, say),
-                    services=[self._service(s, None, say, None) for s in self.notice.services if s not in asked and s.purposes[0] == p.id],
-                    keys=self._keys([k for k in self.site.storage if k.purpose == p.id], say),
-                )
-                for p in exempt
-            ],
-        )
-
-    def _own_keys(self, purpose: Purpose) -> list[StorageKey]:
-        """What the site itself keeps for a purpose, without a service."""
-        return [key for key in self.site.storage if key.purpose == purpose.id and not key.service]

@@ -48,8 +48,8 @@ class NoticeScreen(Page):
             '<template shadowrootmode="open"><style>{style}</style>{shadow}</template>{plain}</volens-notice>',
             language=say.language,
             dir="rtl" if say.language in RTL else "ltr",
-            storage=_state(grant.storage_share),
-            profiles=_state(grant.profiles_share),
+            storage=state_of(grant.storage_share),
+            profiles=state_of(grant.profiles_share),
             panel=html(' data-panel="{u}"', u=self._static["panel"]) if "panel" in self._static and not framed else None,
             ask=flag(grant.asked and not framed, "data-ask"),
             style=Html(self.style),
@@ -77,8 +77,8 @@ class NoticeScreen(Page):
             ],
             title=say.attribute("settings"),
             form=self._to_panel if asked else None,
-            storage=_field("s", "band.storage", "band", grant.storage_share, say, plain),
-            profiles=_field("p", "band.profiles", "band.profiles", grant.profiles_share, say, plain),
+            storage=field_of("s", "band.storage", "band", grant.storage_share, say, plain),
+            profiles=field_of("p", "band.profiles", "band.profiles", grant.profiles_share, say, plain),
             ask=self._ask(grant, say) if asked else None,
         )
 
@@ -119,14 +119,14 @@ class NoticeScreen(Page):
         )
 
 
-def _state(share: tuple[int, int]) -> str:
+def state_of(share: tuple[int, int]) -> str:
     granted, total = share
     return "no" if not granted else "yes" if granted == total else "part"
 
 
-def _field(id: str, label: str, state: str, share: tuple[int, int], say: Words, plain: bool) -> Html:
+def field_of(id: str, label: str, state: str, share: tuple[int, int], say: Words, plain: bool) -> Html:
     """One of the band's two fields: its colour, sign and words follow the host's attribute, so that the guard can turn it to *no*."""
-    now = _state(share)
+    now = state_of(share)
     no = None if now == "no" else html('<b class="n">{x}</b>', x=say(f"{state}.no"))
     words = say("band.part", n=share[0], all=share[1]) if now == "part" else say(f"{state}.{now}")
     bar = None

@@ -1,16 +1,22 @@
-"""*Paramétrer vos choix*: purposes, services, and the switches (R10, R12, R13)."""
+"""*Paramétrer vos choix*: purposes, services, and the switches (R10, R12, R13).
+
+A purpose is one line with its switch; its services, each with a switch of its own, its data and what is kept lie in ``details``
+below. A purpose some of whose services differ says so in words (by style alone, so also without script): a switch knows no third
+state (ARIA in HTML, role *switch*), and a half that says *on* would not be what *OK* records (P10).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from volens.notice import Notice, Purpose
+from volens.notice import Notice, Purpose, Service
 from volens.policy import Grant
 from volens.web.screens.lists import Lists
 from volens.web.screens.mine import MyChoice
 from volens.web.screens.objection import Objection
 from volens.web.screens.words import Html, Words, commas, flag, hidden, html, tag
 
+MANY = 12
 """Services from which on the panel offers a search (with script; the browser's own finds what lies in ``details`` too)."""
 
 
@@ -57,17 +63,20 @@ class PanelScreen(Lists, MyChoice, Objection):
         say = self._say(language)
         notice = self.notice
         askable = [notice.purpose[p] for p in notice.askable]
-        months = {"months": notice.months, "scope": self._scope(say)}
         main = html(
-            '<form method="post" action="{prefix}choice" data-volens-panel="">{hidden}'
+            '<form method="post" action="{prefix}choice" data-volens-panel=""{find}>{hidden}'
             '<div class="top"><h1 id="volens-panel-title">{title}</h1><a class="x" href="{back}" aria-label="{close}">'
             '<span aria-hidden="true">✕</span></a></div>'
-            '<div class="body">{message}<p>{intro}</p>{gpc}<p>{yes} {no}</p>'
-            '<h2 id="services">{purposes_title}</h2>{purposes}{exempt}{mine}<p>{valid} <a href="{policy}">{policy_text}</a></p></div>'
+            '<div class="body">{message}<p class="lead">{intro}</p>{new}{gpc}'
+            '<h2 id="services">{purposes_title}</h2><p class="kinds">{yes} {no}</p>{purposes}{exempt}{mine}'
+            '<p class="kinds">{valid} <a href="{policy}">{policy_text}</a></p></div>'
             '<div class="bar" role="group" aria-label="{bar}">'
             '<button name="answer" value="refuse">{refuse}</button><button name="answer" value="accept">{accept}</button>'
             '<button name="answer" value="switches">{ok}</button></div></form>',
             prefix=self.site.prefix,
+            find=html(' data-find="{a}" data-found="{b}"', a=say("panel.find"), b=say("panel.found", all=len(notice.services_asked)))
+            if len(notice.services_asked) > MANY
+            else None,
             hidden=[
                 hidden("notice", notice.short),
                 hidden("back", back),
@@ -84,9 +93,10 @@ class PanelScreen(Lists, MyChoice, Objection):
             if message
             else None,
             intro=say("panel.intro"),
+            new=self._changed(grant, say),
             yes=say("panel.yes"),
             no=say("panel.no"),
-            valid=say("panel.valid", **months),
+            valid=say("panel.valid", months=notice.months, scope=self._scope(say)),
             policy=self.policy_url,
             policy_text=say("policy"),
             gpc=html('<p class="message">{x}</p>', x=say("panel.gpc" if grant.gpc else "panel.gpc.over"))
@@ -95,7 +105,7 @@ class PanelScreen(Lists, MyChoice, Objection):
             purposes_title=say("panel.purposes"),
             purposes=[self._purpose(p, grant, say) for p in askable],
             exempt=[self._exempt(say), self._objection(say, objects)],
-            mine=self._mine(grant, say, choice_text, record_id),
+            mine=self._mine(grant, say, choice_text, record_id, back),
             bar=say.attribute("panel.bar"),
             refuse=say("refuse"),
             accept=say("accept"),
@@ -103,26 +113,51 @@ class PanelScreen(Lists, MyChoice, Objection):
         )
         return self._page(say, say("settings"), main, script="panel", kind="panel", part=part)
 
+    def _changed(self, grant: Grant, say: Words) -> Html | None:
+        """What is asked anew since the visitor's answer, and that the rest still holds (R13)."""
+        if not grant.new or grant.day is None:
+            return None
+        names = self._names(grant.new, say.language)
+        return html(
+            '<p class="message" id="new">{x}</p>',
+            x=say("panel.changed", date=say.day(grant.day), new=html("<b>{x}</b>", x=commas(names, say("list.and")))),
+        )
+
     def _purpose(self, purpose: Purpose, grant: Grant, say: Words) -> Html:
         notice, language = self.notice, say.language
         home = {s.id: next(p for p in s.purposes if p in notice.askable) for s in notice.services_asked}
         own = [s for s in notice.services_asked if home[s.id] == purpose.id]
         others = [s for s in notice.services_asked if purpose.id in s.purposes and home[s.id] != purpose.id]
         title = self._title(purpose, language)
+        on = purpose.id in grant.purposes
+        mixed = any((s.id in grant.services) != on for s in own)
         return html(
             '<section class="purpose"><label class="row"><span><b>{title}</b>{new}{profiles}</span>'
-            '<input type="checkbox" role="switch" name="purposes" value="{id}" aria-label="{switch}"{on}></label>'
-            "<p>{sentence}</p>{kinds}{none}{keys}<ul>{own}{others}</ul>{all}</section>",
+            '<input type="checkbox" role="switch" name="purposes" value="{id}" aria-label="{switch}"{described}{on}></label>'
+            "<p>{sentence}</p>{state}<details{open}><summary>{summary}</summary>{kinds}{none}{keys}<ul>{own}{others}</ul></details></section>",
             title=title,
-            new=tag(say("panel.new")) if purpose.id in grant.new else None,
+            new=tag(say("panel.new"), "new") if purpose.id in grant.new else None,
             profiles=tag(say("panel.profiles")) if purpose.profiles else None,
             id=purpose.id,
             switch=say.attribute("panel.switch", title=title),
-            on=flag(purpose.id in grant.purposes, "checked"),
+            described=html(' aria-describedby="state-{id}"', id=purpose.id) if own else None,
+            on=flag(on, "checked"),
             sentence=self._text(purpose.sentence, language),
+            state=html(
+                '<p class="state" id="state-{id}"><span class="all">{all}</span><span class="but">{but}</span>'
+                '<span class="few">{few}</span></p>',
+                id=purpose.id,
+                all=say("panel.all"),
+                but=say("panel.but"),
+                few=say("panel.few"),
+            )
+            if own
+            else None,
+            open=flag(mixed or bool({s.id for s in own} & grant.new), "open"),
+            summary=self._summary([*own, *others], say),
             kinds=self._data(purpose, say),
-            keys=self._keys(self._own_keys(purpose), say),
             none=None if own or others else html('<p class="kinds">{x}</p>', x=say("panel.no.services", controller=notice.controller.name)),
+            keys=self._keys(self._own_keys(purpose), say),
             own=[self._service(s, grant, say, purpose) for s in own],
             others=[
                 html(
@@ -132,5 +167,35 @@ class PanelScreen(Lists, MyChoice, Objection):
                 )
                 for s in others
             ],
-            all=html('<p class="all">{x}</p>', x=say("panel.all")) if own else None,
+        )
+
+    def _summary(self, services: list[Service], say: Words) -> Html:
+        """How many services, and the first of their names: what opening shows."""
+        if not services:
+            return say("panel.details")
+        return html("{n}<small>{names}</small>", n=say.count("services", len(services)), names=commas(s.name for s in services))
+
+    def _exempt(self, say: Words) -> Html | None:
+        exempt = [p for p in self.notice.purposes if p.exempt]
+        asked = frozenset(self.notice.services_asked)
+        if not exempt:
+            return None
+        return html(
+            '<h2>{title}</h2><p class="kinds">{text}</p>{all}',
+            title=say("panel.always"),
+            text=say("panel.always.text"),
+            all=[
+                html(
+                    '<section class="purpose"><p class="row"><b>{title}</b></p><p>{sentence}</p><details><summary>{summary}</summary>'
+                    '<p class="kinds">{reason}</p>{kinds}{keys}<ul>{services}</ul></details></section>',
+                    title=self._title(p, say.language),
+                    sentence=self._text(p.sentence, say.language),
+                    summary=self._summary(services, say),
+                    reason=say("panel.reason", reason=say(f"exempt.{p.exempt}")),
+                    kinds=self._data(p, say),
+                    services=[self._service(s, None, say, None) for s in services],
+                    keys=self._keys(self._own_keys(p), say),
+                )
+                for p, services in ((p, [s for s in self.notice.services if s not in asked and s.purposes[0] == p.id]) for p in exempt)
+            ],
         )

@@ -87,8 +87,8 @@ def hidden(name: str, value: str) -> Html:
     return html('<input type="hidden" name="{name}" value="{value}"/>', name=name, value=value)
 
 
-def tag(text: Html) -> Html:
-    return html(" <em>{x}</em>", x=text)
+def tag(text: Html, kind: str = "") -> Html:
+    return html(" <em{kind}>{x}</em>", kind=html(' class="{k}"', k=kind) if kind else None, x=text)
 
 
 def query_of(pairs: Iterable[tuple[str, str]]) -> str:

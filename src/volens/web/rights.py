@@ -1,0 +1,91 @@
+"""What a visitor is shown of the own choice, and the file to take along (GDPR 15, 20; R20, R23).
+
+A record is read from the ledger by the number that the visitor's own cookie proves, and told only to a page that the visitor
+opens: a script that fetched it would have an identifier that no cookie gives it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from volens.choice import COOKIE, RECORD_COOKIE, expires
+from volens.enforce.headers import get
+from volens.errors import StoreError
+from volens.ledger.record import Record
+from volens.web.messages import Reply, Waiting
+
+if TYPE_CHECKING:
+    from volens.web.endpoints import Asked
+    from volens.web.gateway import Gateway
+
+log = logging.getLogger("volens")
+
+Make = Callable[["Record | None", bool], Reply]
+"""Makes the answer of the record, and of whether the ledger could not be read."""
+
+
+def shown(asked: Asked) -> str:
+    """The record's id, for a page the visitor opens, not for a fetch or a frame of the page's scripts."""
+    mode, destination = (get(asked.request.pairs, name) for name in (b"sec-fetch-mode", b"sec-fetch-dest"))
+    return (asked.record or "") if mode in (None, b"navigate") and destination in (None, b"document") else ""
+
+
+class Rights:
+    """``rights`` and ``choice.json``, without the words of HTTP."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._reader = ThreadPoolExecutor(2, "volens-rights")  # the ledger is read off the event loop; threads start at first use
+
+    def recorded(self, asked: Asked, make: Make) -> Reply | Waiting:
+        """The answer, once the visitor's record is read."""
+        id = shown(asked)
+        if not id:
+            return make(None, False)
+
+        def then(result: Any) -> Reply:
+            if isinstance(result, StoreError):
+                log.error("a visitor could not be shown the own record: %s", result)
+                return make(None, True)
+            if isinstance(result, BaseException):
+                raise result
+            return make(result, False)
+
+        return Waiting(self._reader.submit(self._gateway.store.record, id), then)
+
+    def taken(self, asked: Asked, language: str, recorded: Record | None, unavailable: bool) -> dict[str, Any]:
+        """Everything that is kept of the choice: what the cookies hold, what it means now, and the record with what its fields mean."""
+        notice, choice, grant = asked.site.notice, asked.choice, asked.grant
+        id = shown(asked)
+        cookies: dict[str, Any] = {}
+        if choice is not None:
+            cookies[COOKIE] = {
+                "text": choice.text(),
+                "notice": choice.notice,
+                "day": choice.day.isoformat(),
+                "until": expires(choice.day, notice.months).isoformat(),
+                "purposes": sorted(choice.purposes),
+                "services": sorted(choice.services),
+                "without": sorted(choice.without),
+            }
+        if id:
+            cookies[RECORD_COOKIE] = {"record": id}
+        value: dict[str, Any] = {
+            "format": "volens-choice/1",
+            "site": asked.site.name,
+            "notice": notice.digest,
+            "choice": choice.text() if choice else None,
+            "purposes": {p: grant.allows(p) for p in notice.askable},
+            "services": {s.id: s.id in grant.services for s in notice.services_asked},
+            "cookies": cookies,
+            "record": id or None,
+            "recorded": recorded.to_json() if recorded else None,
+        }
+        if unavailable:
+            value["unavailable"] = True
+        if recorded:
+            value["meaning"] = self._gateway.screens(asked.site).meanings(language)
+        return value

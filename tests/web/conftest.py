@@ -1,0 +1,60 @@
+"""A browser, and the screens behind a server, for the tests of what a visitor sees."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from screens_site import Desk
+
+
+@pytest.fixture(scope="module")
+def _desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.server.shutdown()
+
+
+@pytest.fixture
+def desk(_desk: Desk) -> Desk:
+    """Has seen nothing yet."""
+    _desk.seen.posts.clear()
+    _desk.seen.gets.clear()
+    _desk.fails = False
+    return _desk
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    args = (
+        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=args.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser: Browser, desk: Desk) -> Iterator[Any]:
+    """``show(path, width, height, **options of the context)`` opens a page; ``page.complaints`` are the console's errors."""
+    contexts = []
+
+    def show(path: str, width: int = 1280, height: int = 800, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, locale="fr-FR", **options)
+        context.set_default_timeout(5000)
+        contexts.append(context)
+        page = context.new_page()
+        page.complaints = []  # type: ignore[attr-defined]
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" and "favicon" not in m.location["url"] else None)  # type: ignore[attr-defined]
+        page.on("pageerror", lambda e: page.complaints.append(str(e)))  # type: ignore[attr-defined]
+        page.goto(path if "://" in path else desk.url + path)
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
