@@ -29,10 +29,10 @@ def test_storage_is_red_before_a_choice_and_after_a_refusal_green_after_an_agree
 def test_a_partial_agreement_divides_the_field_in_proportion(visitor: Visitor) -> None:
     visitor.open().choose("video")
     one = visitor.field("storage")
-    assert hue(one["colour"]) == "red" and hue(one["fill"]) == "green" and one["share"] == pytest.approx(1 / 6, abs=0.02), one
-    assert "1 sur 6" in one["text"]
+    assert hue(one["colour"]) == "red" and hue(one["fill"]) == "green" and one["share"] == pytest.approx(1 / 8, abs=0.02), one
+    assert "1 sur 8" in one["text"]
     visitor.choose("video", "reseaux-sociaux")
-    assert visitor.field("storage")["share"] == pytest.approx(3 / 6, abs=0.02), "three of six services"
+    assert visitor.field("storage")["share"] == pytest.approx(5 / 8, abs=0.02), "five of eight services"
 
 
 def test_the_sign_is_a_sign_and_not_its_code(visitor: Visitor) -> None:
