@@ -98,6 +98,12 @@ MISTAKES = [
     ('^leave = ["flux"]', "'flux' is not a path."),
     ('^languages = ["fr", "tlh"]', "'tlh' has no complete texts. Use one of: fr, en."),
     ("^languages = []", "the list is empty"),
+    ("[audience]\nmonths = 26", "26 months. Write 1 to 25: longer is not exempt (R27)."),
+    ("[audience]\nmonths = 0", "0 months. Write 1 to 25"),
+    ("[audience]\npaths = 7", "7 paths a day. Write 50 to 20000"),
+    ("[audience]\nmerge = ['compte/*']", "'compte/*' is not a path."),
+    ("[audience]\ncount = 'yes'", "Write true or false, without quotes."),
+    ("[admin]\ntoken = 'secret'", "there is no setting 'token' here. Did you mean 'token_file'?"),
     ('hosts = ["a.example"]', "'hosts' belongs at the top of the file"),
     ("[lifetimes]\naccepted = 6\nrefused = 1", "line 8 [lifetimes] refused: yes holds 6 months, no 1 (R19)"),
     ("[lifetimes]\naccepted = 24\nrefused = 24", "Write 1 to 13 months"),
@@ -340,6 +346,25 @@ def test_whatever_the_file_holds_it_loads_or_says_its_mistakes(content: dict[str
     assert loaded.site.notice.digest
 
 
+def test_page_views_are_counted_where_the_file_says_so_and_the_notice_tells_of_it() -> None:
+    assert read(WHOLE).site.audience is None and read(WHOLE + "[audience]\ncount = false\n").site.audience is None
+    loaded = read(WHOLE + "[audience]\nmonths = 13\nmerge = ['/compte/*']\n")
+    assert loaded.site.audience is not None
+    assert (loaded.site.audience.months, loaded.site.audience.paths, loaded.site.audience.merge) == (13, 2000, ("/compte/*",))
+    told = loaded.site.notice.purpose["audience"]
+    assert told.exempt == "audience" and told.data_kinds == ("browsing",)
+    assert loaded.audience == "volens-audience.db" and loaded.admin_token == ""
+    assert read(WHOLE + "[admin]\ntoken_file = 'volens.token'\n").admin_token == "volens.token"
+
+
+def test_counting_exempts_no_other_tool() -> None:
+    """A purpose that the site asks about, or that a service uses, stays asked."""
+    for more in ("[purposes.audience]\n", "[services.mesure]\nname = 'Mesure'\npurposes = ['audience']\nhosts = ['mesure.example']\n"):
+        assert not read(WHOLE + more + "[audience]\n").site.notice.purpose["audience"].exempt
+    renamed = read(WHOLE + "[purposes.stats]\nreplaces = 'audience'\n[audience]\n").site.notice
+    assert [p.id for p in renamed.purposes] == ["technique", "stats"]
+
+
 def documented() -> list[str]:
     return re.findall(
         r"^```toml\n(.*?)^```", (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
@@ -362,7 +387,21 @@ def test_the_examples_of_the_reference_make_one_file_that_loads_and_names_every_
 def test_every_setting_stands_in_a_table_of_the_reference() -> None:
     text = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE))))
-    tables = {"controller", "lifetimes", "purposes", "services", "storage", "gates", "theme", "texts", "proxy", "address", "hooks", "audience", "admin"}
+    tables = {
+        "controller",
+        "lifetimes",
+        "purposes",
+        "services",
+        "storage",
+        "gates",
+        "theme",
+        "texts",
+        "proxy",
+        "address",
+        "hooks",
+        "audience",
+        "admin",
+    }
     for known in SETTINGS.values():
         assert set(known) - tables <= rows
     for name in ATTESTATIONS:
