@@ -214,6 +214,11 @@ def test_do_not_track_objects_and_the_panel_says_so(made: Gateway) -> None:
     assert "Do Not Track" not in send(made, "GET", "/_volens/panel").body.decode()
 
 
+def test_the_policy_page_tells_of_it_and_leads_to_the_switch(made: Gateway) -> None:
+    text = send(made, "GET", "/_volens/policy").body.decode()
+    assert "Ce site compte lui-même les pages lues" in text and 'href="/_volens/panel#audience"' in text
+
+
 def test_a_choice_changes_no_page_of_who_objects(made: Gateway) -> None:
     """The objection is no part of the page's state: the same bytes, the same mark."""
     one = serve(made, "/a")
