@@ -103,7 +103,7 @@ class GateScreen(Page):
             hidden=[*(hidden(n, v) for n, v in fields), hidden("back", back)],
             title=say("area.title" if not gate.methods or "GET" in gate.methods else "area.write"),
             text=say("area.text", purpose=title, services=commas([s.name for s in self._acting(gate, purpose)], say("list.and"))),
-            data=say("area.purpose", purpose=title, sentence=self._text(purpose.sentence, say.language), data=self._reached(purpose, say)),
+            data=html("<b>{t}.</b> {a} {b}", t=title, a=self._text(purpose.sentence, say.language), b=self._reached(purpose, say)),
             offer=html('<p><a href="{u}">{x}</a></p>', x=say("area.erase"), u=gate.withdrawn) if offered else None,
             buttons=[
                 html(
