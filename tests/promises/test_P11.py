@@ -38,6 +38,6 @@ def test_controller_services_and_consequences_are_named_at_the_time_of_choice(vi
     words = flat(visitor.open().page.locator(NOTICE).locator("#volens-ask").inner_text())
     assert "Le Courrier de la Dourelle" in words
     assert f"{len(SITE.notice.services_asked)} services" in words
-    listed = flat(visitor.panel().inner_text())
+    listed = flat(visitor.unfolded().inner_text())
     for service in SITE.notice.services_asked:
         assert service.name in listed and service.controller in listed, service.id

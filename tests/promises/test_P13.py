@@ -19,7 +19,7 @@ def test_the_first_layer_links_to_the_policy_which_can_be_read_before_choosing(v
 
 
 def test_the_panel_links_to_it_and_to_each_services_own(visitor: Visitor) -> None:
-    dialog = visitor.open().panel()
+    dialog = visitor.open().unfolded()
     assert dialog.get_by_role("link", name="Politique de confidentialité").first.get_attribute("href").endswith("/confidentialite")
     for name in ("Télépost", "XPost", "VidéoTube", "RégiePub", "Mesure+"):
         assert dialog.get_by_role("link", name=f"({name})").or_(dialog.get_by_role("link", name=name)).count(), name

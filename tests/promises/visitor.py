@@ -102,6 +102,14 @@ class Visitor:
         dialog.get_by_role("button", name="OK", exact=True).wait_for()
         return dialog
 
+    def unfolded(self) -> Any:
+        """The panel with everything in it folded out, as a visitor does who wants to read it all."""
+        dialog = self.panel()
+        folded = dialog.locator("details:not([open])>summary:visible")
+        while folded.count():
+            folded.first.press("Enter")
+        return dialog
+
     def switch(self, purpose: str) -> Any:
         return self.page.get_by_role("dialog").get_by_role("switch", name=PURPOSES[purpose], exact=False).first
 
