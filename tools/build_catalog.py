@@ -225,6 +225,8 @@ def services(entities: list[dict[str, Any]], tags: list[dict[str, Any]], own: di
 
     for host, row in sorted(owner.items()):
         row["hosts"].append(host)
+    for need in own["needs"]:
+        next(row for row in rows if row["id"] == need["id"])["needs"] = need["hosts"]
     for row in rows:
         if row["category"] not in PURPOSES and row["category"] != DELIVERY:
             raise SystemExit(f"{row['id']}: category {row['category']!r} has no place in volens.catalog.PURPOSES.")

@@ -85,6 +85,8 @@ class Entry:
     policy_url: str = ""
     country: str = ""
     profiles: bool = False
+    needs: tuple[str, ...] = ()
+    """Hosts of other services that hand out its code: ``gtag/js`` for Google Analytics."""
     embed: str = ""
     """``frame`` or ``script``: it is shown in the page (video, post, map), by that element."""
     shared: bool = False
@@ -331,6 +333,7 @@ def _service(row: Mapping[str, Any]) -> dict[str, Any]:
         "policy_url": row.get("policy", ""),
         "country": row.get("country", ""),
         "profiles": bool(PROFILING.intersection(purposes)),
+        "needs": tuple(row.get("needs", ())),
         "embed": row.get("embed", ""),
         "shared": bool(row.get("shared", False)),
     }
@@ -424,28 +427,30 @@ class OperatorList:
 
 
 def describe(query: str, catalog: Catalog) -> dict[str, Any]:
-    """All that is known of a host, an URL or a storage name, and from where; JSON values only."""
+    """All that is known of a host, an URL, a service's id or a storage name, and from where; JSON values only."""
     text = query.strip()
     where = re.fullmatch(r"(?:[a-z][a-z0-9+.-]*:)?//([^/?#]*)(.*)", text, re.IGNORECASE)
     host, target = (where[1].rpartition("@")[2], where[2]) if where else (text, "")
-    answer: dict[str, Any] = {"query": query, "host": None, "path": None, "storage": None, "sources": {}}
+    answer: dict[str, Any] = {"query": query, "host": None, "path": None, "service": None, "storage": None, "sources": {}}
     entry = catalog.host(host) if "." in host else None
     if entry:
         answer["host"] = {**asdict(entry), "name_asked": _name(host), "site": catalog.site(host)}
+    named = catalog.service(text)
+    if named:
+        answer["service"] = asdict(named)
     path = catalog.path(host, target) if where or (not entry and host.count(".") > 1) else None
     if path:
         answer["path"] = asdict(replace(path, hosts=()))
     known = None if where else catalog.storage(text)
     if known:
         answer["storage"] = asdict(known)
-    used = {source for part in (entry, path, known) if part for source in part.sources}
+    used = {source for part in (entry, path, named, known) if part for source in part.sources}
     answer["sources"] = {name: dict(catalog.sources.get(name, {})) for name in sorted(used)}
     return cast(dict[str, Any], json.loads(json.dumps(answer)))
 
 
-def describe_text(query: str, catalog: Catalog) -> str:
+def describe_text(found: Mapping[str, Any]) -> str:
     """``describe`` for people."""
-    found = describe(query, catalog)
     lines: list[str] = []
 
     def service(title: str, entry: Mapping[str, Any]) -> None:
@@ -463,6 +468,9 @@ def describe_text(query: str, catalog: Catalog) -> str:
         if entry["hosts"]:
             more = len(entry["hosts"]) - 6
             lines.append(f"  hosts     {', '.join(entry['hosts'][:6])}" + (f" and {more} more" if more > 0 else ""))
+        if entry["needs"]:
+            lines.append(f"  needs     {', '.join(entry['needs'])}")
+        lines.append(f"  written   [services.{entry['id']}]")
         if entry["policy_url"]:
             lines.append(f"  policy    {entry['policy_url']}")
         lines.append(f"  from      {', '.join(entry['sources'])}")
@@ -471,6 +479,8 @@ def describe_text(query: str, catalog: Catalog) -> str:
         service(f"host {found['host']['name_asked']}", found["host"])
     if found["path"]:
         service("collection by the site's own host", found["path"])
+    if found["service"]:
+        service("service", found["service"])
     if found["storage"]:
         known = found["storage"]
         lasts = {None: "not known", 0: "the session", 1: "a day or less"}.get(known["days"], f"{known['days']} days")
@@ -487,7 +497,7 @@ def describe_text(query: str, catalog: Catalog) -> str:
         lines.append(f"  from      {', '.join(known['sources'])}")
     if not lines:
         denied = "An unknown host is denied for scripts, frames and connections; an unknown key, when a script writes it."
-        return f"{query}: not in the catalog. {denied}"
+        return f"{found['query']}: not in the catalog. {denied}"
     for name, source in found["sources"].items():
         lines.append(f"{name}: {source.get('file', '')}, {source.get('version', '')}, {source.get('licence', '')}")
     return "\n".join(lines)

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     browser.add_argument("--no-browser", dest="browser", action="store_false", help="do not measure")
 
     catalog = commands.add_parser("catalog", help="what the catalog knows of a host or a storage name, and from where")
-    catalog.add_argument("query", metavar="HOST|NAME")
+    catalog.add_argument("query", metavar="HOST|URL|NAME", help="a host, an address, a storage name, or a service as [services.NAME] names it")
     catalog.add_argument("--json", action="store_true", help="for machines")
     return parser
 
@@ -82,12 +82,10 @@ def _proxy(arguments: argparse.Namespace) -> int:
         import tempfile
 
         folder = Path(tempfile.mkdtemp(prefix="volens-"))
-        print(
-            "volens proxy: no configuration: a demonstration. Accepting equals the raw page; records are not valid as proof.",
-            file=sys.stderr,
-        )
+        how = "no configuration: a demonstration. Accepting equals the raw page; records are not valid as proof."
         factory = lambda: open_unconfigured(folder)
     else:
+        how = f"configuration {path}"
         factory = lambda: open_gateway(loaded)
     trusted = arguments.trust or (list(loaded.trusted) if loaded and loaded.trusted else None)
     serve(
@@ -97,7 +95,7 @@ def _proxy(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         trusted=trusted,
         access_log=arguments.access_log,
-        ready=lambda address: print(f"volens proxy: {address} -> {upstream}", flush=True),
+        ready=lambda address: print(f"volens proxy: {address} -> {upstream}, {how}", flush=True),
     )
     return 0
 
@@ -106,11 +104,12 @@ def _catalog(arguments: argparse.Namespace) -> int:
     from volens.catalog import Catalog, describe, describe_text
 
     catalog = Catalog.packaged()
+    found = describe(arguments.query, catalog)
     if arguments.json:
-        print(json.dumps(describe(arguments.query, catalog), ensure_ascii=False, indent=2))
+        print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        print(describe_text(arguments.query, catalog))
-    return 0
+        print(describe_text(found))
+    return 0 if found["sources"] else 1
 
 
 def _check(arguments: argparse.Namespace) -> int:

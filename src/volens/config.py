@@ -195,7 +195,7 @@ def load(path: Path, catalog: Catalog) -> Loaded:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        remedy = "Make one with 'volens init URL', or name another file."
+        remedy = "Name another file, or write one: docs/examples/volens.toml is a whole example, docs/reference/configuration.md says all."
         raise ConfigError(str(path), (Mistake("file", f"cannot be read ({error.strerror}).", remedy),)) from error
     try:
         content = raw.decode("utf-8-sig")
@@ -787,7 +787,7 @@ class _Reading:
             )
         if not purposes:
             return None
-        hosts = entry.hosts if entry else ()
+        hosts = (*entry.hosts, *entry.needs) if entry else ()
         if "hosts" in here:  # a path is where the service is reached on the site's own host
             paths = tuple(host for host in here["hosts"] if re.fullmatch(r"/[^\s?#]+", host))
             hosts = self.hosts((*path, "hosts"), [host for host in here["hosts"] if host not in paths]) + paths
@@ -1013,12 +1013,13 @@ class _Reading:
             if here.get(key) and not _COLOUR.fullmatch(here[key]):
                 self.wrong(("theme", key), f"{here[key]!r} is not a colour.", "Write it as '#rrggbb'.")
                 here[key] = ""
-        if here.get("background") and here.get("text"):
-            ratio = contrast(rgb(here["text"]), rgb(here["background"]))
+        if here.get("background") or here.get("text"):
+            text, background = here.get("text") or "#1b2030", here.get("background") or "#ffffff"  # as web/screens/looks.py has them
+            ratio = contrast(rgb(text), rgb(background))
             if ratio < 5:
                 self.wrong(
-                    ("theme", "text"),
-                    f"{here['text']} on {here['background']} has a contrast of {ratio:.1f}.",
+                    ("theme", "text" if here.get("text") else "background"),
+                    f"{text} on {background} has a contrast of {ratio:.1f}.",
                     "Choose colours with at least 5 (R06).",
                 )
         if here.get("radius") and not _RADIUS.fullmatch(here["radius"]):

@@ -362,7 +362,7 @@ def test_any_text_gets_an_answer(host: str, target: str, name: str) -> None:
     CATALOG.path(host, target, name)
     CATALOG.storage(name)
     assert json.loads(json.dumps(describe(host, CATALOG)))["query"] == host
-    assert describe_text(name, CATALOG)
+    assert describe_text(describe(name, CATALOG))
 
 
 _LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12)
@@ -422,11 +422,11 @@ def test_describe_says_what_is_known_and_from_where() -> None:
 
 
 def test_describe_text_is_for_people() -> None:
-    text = describe_text("www.google-analytics.com", CATALOG)
+    text = describe_text(describe("www.google-analytics.com", CATALOG))
     assert "tracker" in text and "third-party-web" in text and "MIT" in text
-    assert "exempt" in describe_text("csrftoken", CATALOG)
-    assert "treated as unknown" in describe_text("x.cloudfront.net", CATALOG)
-    assert "not in the catalog" in describe_text("nobody.example.net", CATALOG)
+    assert "exempt" in describe_text(describe("csrftoken", CATALOG))
+    assert "treated as unknown" in describe_text(describe("x.cloudfront.net", CATALOG))
+    assert "not in the catalog" in describe_text(describe("nobody.example.net", CATALOG))
 
 
 # -- an operator's own list
@@ -466,3 +466,11 @@ def test_without_adblock_the_remedy_is_told(rules: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "adblock", None)
     with pytest.raises(CatalogError, match=r"volens\[lists\]"):
         OperatorList(rules)
+
+
+def test_a_service_is_found_by_the_name_a_configuration_gives_it() -> None:
+    found = describe("google-analytics", CATALOG)
+    assert found["service"]["needs"] == ["www.googletagmanager.com"], "gtag.js"
+    assert "[services.google-analytics]" in describe_text(found)
+    assert describe("youtube", CATALOG)["service"]["name"] == "YouTube"
+    assert describe("no-such-service", CATALOG)["sources"] == {}

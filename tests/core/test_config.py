@@ -154,6 +154,7 @@ MISTAKES = [
     ("[[gates]]\npath = '/x*'\npurpose = 'video'\nwithdrawn = 'mine'", "'mine' is not an address"),
     ("[[gates]]\npath = '/x*'\npurpose = 'video'\nwithdrawn = '/xy'", "'/xy' is behind this gate"),
     ("[theme]\nbackground = '#fff'\ntext = '#999'", "has a contrast of 2.8"),
+    ("[theme]\ntext = '#cccccc'", "has a contrast of 1.6"),
     ("[theme]\naccent = 'red;}body{display:none'", "is not a colour"),
     ("[theme]\nradius = '4px;x'", "is not a length"),
     ("[theme]\nfont = 'a;b'", "is not a list of fonts"),
