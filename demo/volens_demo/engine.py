@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,19 +83,25 @@ class Engine:
             return answer.status == 200
 
 
-def start(home: Path, site: str, avatars: str) -> Engine:
-    """Isso in a thread of its own. ``site``: the address its pages have; ``avatars``: where avatars are asked for, ``{}`` for the hash."""
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Isso sets up logging for the whole process when it is imported, and tells it of each of its parts."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    root.setLevel(logging.ERROR)
     try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def start(home: Path, site: str, avatars: str) -> Engine:
+    """Isso in a thread of its own. ``site``: the address its pages have; ``avatars``: where avatars are asked for, ``{}`` for the hash."""
+    with _quiet():
         import isso
         from isso import config
         from werkzeug.serving import WSGIRequestHandler, make_server
-    except ImportError as error:
-        raise RuntimeError("The demonstration's comments need Isso: pip install 'volens[demo]'") from error
-    finally:  # Isso sets up logging for the whole process when it is imported
-        root.handlers[:] = handlers
-        root.setLevel(level)
     logging.getLogger("isso").setLevel(logging.ERROR)
     database = home / "comments.db"
     settings = config.load(config.default_file())
@@ -112,7 +119,8 @@ def start(home: Path, site: str, avatars: str) -> Engine:
     class App(isso.Isso, isso.ThreadedMixin):  # type: ignore[misc, name-defined]
         pass
 
-    engine = App(settings)
+    with _quiet():
+        engine = App(settings)
     application = isso.SharedDataMiddleware(engine, {"/js": str(Path(isso.__file__).parent / "js")})
     running = Engine(0, database, _isso=engine)
 

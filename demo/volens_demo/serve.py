@@ -7,7 +7,9 @@ import contextlib
 import os
 import secrets
 import signal
+import sys
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,8 @@ async def _volens(
 
 def run(port: int = 8000, volens: bool = True, tour: bool = False, host: str = "127.0.0.1") -> None:
     """Starts the demonstration, prints its address and stays up until interrupted."""
+    if find_spec("isso") is None:
+        sys.exit("The demonstration's comments need Isso: pip install 'volens[demo]'")
 
     async def main() -> None:
         demo = await start(port, volens=volens, host=host)
