@@ -4,4 +4,12 @@
  */
 const channel = new BroadcastChannel("volens");
 if (document.documentElement.className) channel.postMessage(0);
-else channel.onmessage = () => location.reload();
+else {
+  channel.onmessage = () => location.reload();
+  // A frame that a script inserted says only here how it may behave.
+  const frame = self.frameElement;
+  const back = document.querySelector<HTMLInputElement>("[name=back]");
+  if (frame && back && !/&allow/.test(back.value))
+    for (const name of ["allow", "allowfullscreen", "referrerpolicy"])
+      if (frame.hasAttribute(name)) back.value += `&${name}=${encodeURIComponent(frame.getAttribute(name)!)}`;
+}

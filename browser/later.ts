@@ -6,7 +6,7 @@
  * where the visitor was (scroll position, typed text) is kept for the moment of the reload under one sessionStorage
  * key, deleted on reading: strictly necessary, and nothing a site could not keep itself.
  */
-import type { Answer, Hooks, Inside } from "./contract";
+import type { Answer, Config, Hooks, Inside } from "./contract";
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- stands in for methods of any signature */
 type Any = any;
@@ -120,8 +120,8 @@ async function band({ config, host }: Inside): Promise<void> {
 }
 
 /** Placeholders of a service that is now allowed give way to what their frames' own addresses show. */
-function reveal(allowed: string[]): void {
-  for (const frame of document.querySelectorAll<HTMLIFrameElement>("iframe[srcdoc][data-volens-src],script+iframe[srcdoc]")) {
+function reveal(config: Config, allowed: string[]): void {
+  for (const frame of document.querySelectorAll<HTMLIFrameElement>(`iframe[srcdoc][src*="${config.p}embed/"]`)) {
     const service = frame.contentDocument?.querySelector<HTMLInputElement>("[name=services]");
     if (service && allowed.includes(`+${service.value}`)) frame.removeAttribute("srcdoc");
   }
@@ -148,7 +148,7 @@ export async function follow(inside: Inside, answer?: Answer): Promise<void> {
   if (!(answer ? answer.reload : other)) return;
   if (!answer && opened(meaning(config.c), meaning(inside.choice))) {
     config.c = inside.choice;
-    reveal(meaning(config.c).split("~"));
+    reveal(config, meaning(config.c).split("~"));
     await band(inside).catch(() => 0); // the next page says it
     return;
   }

@@ -251,7 +251,7 @@ class Desk:
         if path == "/_volens/forget":
             return page, own, screens.forget(language, "/article", token="t0k", anything=at.answered, recorded=bool(at.purposes))
         if path == "/_volens/embed/frame":
-            service = NOTICE.service.get(query.get("service", "mesvideos"))
+            service = NOTICE.service.get(query.get("service", "mesvideos"), "videos.test")
             if query.get("once"):
                 return page, "", screens.playing(self.url + "/player", {"allow": "fullscreen", "onload": "alert(1)", "title": "Film"})
             own = own.replace(csp_hash(screens.page_style), csp_hash(screens.place_style))

@@ -139,7 +139,7 @@ def test_what_others_write_stays_text(desk: Desk) -> None:
         screens.rights(at, "fr", evil, choice_text=evil, record_id=evil),
         screens.forget("fr", evil, token=evil, anything=True, recorded=True),
         screens.place(notice.service["s"], Withheld(resolve("https://h/" + evil, VIDEO), evil, "fr")),
-        screens.place(None, Withheld(resolve("https://h/", VIDEO), evil, evil, evil, evil), whole=True),
+        screens.place(evil, Withheld(resolve("https://h/", VIDEO), evil, evil, evil, evil), whole=True),
         screens.playing(evil, {"title": evil, "allow": evil}),
         screens.gate(gate, at.decide("a"), "fr", "POST", evil, [(evil, evil)], back=evil),
         screens.problem("confirm", "fr", back=evil, token=evil, fields=[(evil, evil)]),
@@ -149,7 +149,7 @@ def test_what_others_write_stays_text(desk: Desk) -> None:
         assert "<script>" not in markup and evil not in markup
     assert not [
         v
-        for _, n, v in attributes(SCREENS.place(None, Withheld(Target("javascript", "h", "alert(1)"), "/x", "fr"))).found
+        for _, n, v in attributes(SCREENS.place("h", Withheld(Target("javascript", "h", "alert(1)"), "/x", "fr"))).found
         if n == "href" and "javascript" in (v or "")
     ]
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from volens.catalog import Catalog, Entry
+from volens.enforce.embeds import name_of
+from volens.enforce.url import Target
 from volens.notice import Service
 from volens.policy import Decision, Grant, Reason
 from volens.site import Site
@@ -145,11 +147,14 @@ class Hosts:
         entry = self.catalog.host(host)
         return entry.name if entry is not None and entry.embed == form else ""
 
-    def shown(self, host: str) -> Service | Entry | None:
-        """Who a withheld embed of ``host`` belongs to: a service of the notice, or one that the catalog knows."""
-        service = self.grant.notice.service.get(self.decide(host, "frame").service)
-        entry = self.catalog.host(host)
-        return service or (entry if entry is None or not entry.shared else None)
+    def shown(self, target: Target) -> Service | Entry | str:
+        """Who a withheld embed belongs to: a service of the notice, one that the catalog knows, or a name, at worst the host's."""
+        service = self.grant.notice.service.get(self.decide(target.host, "frame").service)
+        if service is not None:
+            return service
+        entry = self.catalog.host(target.host)
+        name = name_of(target)
+        return name or (entry if entry is not None and not entry.shared and (entry.embed or entry.purposes) else target.host)
 
     def collection(self, host: str, target: str) -> bool:
         """Whether a path and query of an own host is a collection end point that is not granted."""

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from turbohtml import Token, Tokenizer, TokenType
 
-from volens.enforce import css
+from volens.enforce import css, embeds
 from volens.enforce.hosts import Hosts
 from volens.enforce.url import DOUBT, NETWORK, Target, refresh_address, resolve, text_of
 from volens.policy import Decision, Reason
@@ -48,7 +48,7 @@ IN_HEAD = frozenset(
     ["html", "head", "base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style", "script", "template"]
 )
 RAW = frozenset(["style", "script", "title", "textarea", "xmp", "noembed", "noframes", "iframe", "noscript", "plaintext"])
-ENDS = frozenset(["svg", "math", "select", "template"])
+ENDS = frozenset(["svg", "math", "select", "template", "blockquote"])
 HINTS = frozenset(["preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload", "compression-dictionary"])
 LOADS = {"stylesheet": "style", "icon": "image", "apple-touch-icon": "image", "apple-touch-icon-precomposed": "image"} | {
     "mask-icon": "image",
@@ -248,8 +248,9 @@ class Rewriter:
         self._kept_size = 0
         self._inner: Rewriter | None = None  # rewrites raw text that a browser may read as markup
         self._after = ""  # markup to follow the script element that is open
-        self._placed: set[str] = set()  # scripts that have their placeholder already
+        self._placed: set[str] = set()  # scripts, and hosts of posts, that have their placeholder already
         self._places = 0
+        self._quote: tuple[dict[str, str | None], list[str]] | None = None  # a post's quote that is open: its attributes, its links
         self._foreign: int = outer._foreign if outer else 0
         self._select = self._frameset = False
         self._cdata = False  # in foreign text that the tokenizer takes for markup
@@ -558,6 +559,9 @@ class Rewriter:
             self._foreign -= 1
         elif tag == "select":
             self._select = False
+        elif tag == "blockquote" and self._quote is not None:
+            quote, self._quote = self._quote, None
+            return (token.source or "") + self._post(embeds.quoted(*quote))
         elif tag == "template" and self._templates:
             self._templates.pop()
         return token.source or ""
@@ -658,6 +662,10 @@ class Rewriter:
         """Frequent elements that rarely carry a reference: looked at only where their text hints at one."""
         if "=" in source:
             lower = source.lower()
+            if self._quote is not None and token.tag == "a":
+                self._quote[1].append(token.attr("href") or "")
+            if "data-pin-do" in lower:
+                return self._post(embeds.pinned(dict(token.attrs or ()))) + self._references(token, source)
             if (
                 "style" in lower
                 or "ping" in lower
@@ -733,17 +741,47 @@ class Rewriter:
         renames = {name: WITHHELD + name.rpartition(":")[2] for name in ("src", "href", "xlink:href", "type")}
         return self._edit(source, renames, 'type="text/plain"')
 
+    def _blockquote(self, token: Token, source: str) -> str:
+        if self._quote is None and "class" in source and not embeds.QUOTES.keys().isdisjoint((token.attr("class") or "").split()):
+            self._quote = (dict(token.attrs or ()), [])
+        return self._seldom(token, source)
+
+    def _post(self, url: str) -> str:
+        """The placeholder of a post that a script would draw, after its quote: played as the service's own frame."""
+        if not url or self._fragment or not self._opened or self._foreign or self._templates or self._allowed(url, "frame"):
+            return ""
+        target = resolve(url, self._frame.page)
+        self._placed.add(target.host)
+        self.seen.changed = True
+        return self._place_frame(target, f"{self._frame.prefix}embed/frame?u={_quote(text_of(target))}", 320)
+
+    def _place_frame(self, target: Target, address: str, height: int, page_path: str = "", back: str = "") -> str:
+        place = self._place(target, address, page_path)
+        return (
+            f'<iframe src="{self._home}{escape(address)}{back}"{place} width="100%" height="{height}" loading="lazy" '
+            f'title="{escape(self._whose(target))}"></iframe>'
+        )
+
+    def _whose(self, target: Target) -> str:
+        """The name of the service an embed belongs to, as its placeholder says it."""
+        who = self._frame.hosts.shown(target)
+        return who if isinstance(who, str) else who.name
+
     def _script_place(self, token: Token, reference: str) -> str:
         """The placeholder of a script that shows something: where it stands, if its own data say what; else once a page.
 
         The page's own path stands last in the address and unescaped, as it came (``Exchange`` puts it in).
         """
         target = resolve(reference, self._base)
-        service = self._frame.hosts.embed(target.host, "script")
+        service = self._frame.hosts.embed(target.host, "script") or embeds.captcha(target)
         if not service or self._fragment or not self._opened:
             return ""
+        if frame := embeds.scripted(target, dict(token.attrs or ())):
+            return self._post(frame)
         data = [(name, value) for name, value in token.attrs or () if name.startswith("data-") and len(value) < 2000][:20]
         url = text_of(target)
+        if embeds.DRAWN.fullmatch(target.host) or target.host in self._placed:
+            return ""  # what it draws has its placeholder already, where it stands
         if not data:
             if url in self._placed:
                 return ""
@@ -751,11 +789,7 @@ class Rewriter:
         query = "&".join([f"u={_quote(url)}", *(f"{_quote(n)}={_quote(v)}" for n, v in data)])
         address = f"{self._frame.prefix}embed/script?{query}"
         height = 240 if data else 200
-        place = self._place(target, address, "" if data else DEEP)
-        return (
-            f'<iframe src="{self._home}{escape(address)}&amp;back={BACK}"{place} width="100%" height="{height}" loading="lazy" '
-            f'title="{escape(service)}"></iframe>'
-        )
+        return self._place_frame(target, address, height, "" if data else DEEP, f"&amp;back={BACK}")
 
     def _place(self, target: Target, address: str, page_path: str = "") -> str:
         """The attribute that holds the placeholder itself, so that it asks for nothing; ``src`` takes over once it is removed."""
@@ -800,8 +834,13 @@ class Rewriter:
                     address = f"{self._frame.prefix}embed/frame?{query}"
                     add = f'src="{self._home}{escape(address)}"'
                     if token.tag == "iframe":
-                        lazy = "" if token.attr("loading") else ' loading="lazy"'
-                        add += (self._place(target, address) if srcdoc is None else "") + lazy
+                        facade = srcdoc is not None and target.host in srcdoc  # a picture with a link to the very frame
+                        if facade:
+                            rename["srcdoc"] = WITHHELD + "srcdoc"
+                            replace.pop("srcdoc", None)
+                        add += self._place(target, address) if srcdoc is None or facade else ""
+                        add += "" if token.attr("loading") else ' loading="lazy"'
+                        add += "" if token.attr("title") else f' title="{escape(self._whose(target))}"'
                     rename |= {name: WITHHELD + name for name in _NOT_OURS}
                     allow = token.attr("allow")
                     if allow and allow != (features := "; ".join(_FEATURE.findall(allow.lower()))):
@@ -872,6 +911,7 @@ _Handler = Callable[[Rewriter, Token, str], str]
 _HANDLERS: Mapping[str, _Handler] = (
     dict.fromkeys(REFERENCES, Rewriter._references)
     | dict.fromkeys(("a", "area", "button", "td", "tr", "th", "table", "tbody", "thead", "tfoot", "colgroup"), Rewriter._seldom)
+    | {"blockquote": Rewriter._blockquote}
     | dict.fromkeys(RAW, Rewriter._enter_raw)
     | {
         "script": Rewriter._script,

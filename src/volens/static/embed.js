@@ -1,1 +1,1 @@
-(()=>{var e=new BroadcastChannel("volens");document.documentElement.className?e.postMessage(0):e.onmessage=()=>location.reload()})();
+(()=>{var e=new BroadcastChannel("volens");if(document.documentElement.className)e.postMessage(0);else{e.onmessage=()=>location.reload();let l=self.frameElement,t=document.querySelector("[name=back]");if(l&&t&&!/&allow/.test(t.value))for(let e of["allow","allowfullscreen","referrerpolicy"])l.hasAttribute(e)&&(t.value+=`&${e}=${encodeURIComponent(l.getAttribute(e))}`)}})();

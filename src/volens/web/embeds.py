@@ -90,7 +90,7 @@ class Embeds:
     def _placeholder(self, asked: Asked, withheld: Withheld) -> Reply:
         screens = self._gateway.screens(asked.site)
         hosts, _ = self._gateway.judges(asked.site, asked.grant, asked.host)
-        text = screens.place(hosts.shown(withheld.target.host), withheld, whole=True)
+        text = screens.place(hosts.shown(withheld.target), withheld, whole=True)
         return self._page(asked.site, 200, text, style=screens.place_style)
 
     def _found(self, asked: Asked, fields: Fields) -> tuple[Target, Service | None, Decision]:

@@ -297,7 +297,7 @@ class Visit:
             style=screens.style,
             dress=lambda language: screens.dress(self.grant, screens.language(language, accept), framed=foreign).body,
             place=lambda withheld: screens.place(
-                hosts.shown(withheld.target.host), replace(withheld, language=screens.language(withheld.language, accept))
+                hosts.shown(withheld.target), replace(withheld, language=screens.language(withheld.language, accept))
             ),
             place_style=screens.place_style,
             area=area if self.site.gates else None,

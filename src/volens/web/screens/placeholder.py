@@ -12,8 +12,8 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from volens.enforce.embeds import captcha, page_of
 from volens.enforce.html import FRAME_ATTRIBUTES, Withheld
-from volens.enforce.url import text_of
 from volens.notice import Service
 from volens.web.screens.looks import colours
 from volens.web.screens.page import Page
@@ -34,7 +34,7 @@ button{min-height:44px;padding:4px 16px;border:1px solid var(--k);border-radius:
 font:600 .875em/1.25 var(--f);cursor:pointer}
 a{color:var(--a);font-size:.875em}
 :focus-visible{outline:3px solid var(--a);outline-offset:2px}
-@media(max-height:15em){main{gap:4px 16px;padding:4px 8px;font-size:.875em}div,form{width:auto}p{margin:0}span{display:none}}
+@media(max-height:15em){main{gap:2px 16px;padding:4px 8px;font-size:.875em}div,form{width:auto}p{margin:0}span{display:none}}
 @media(max-height:6.5em)and (max-width:36em){div{position:absolute;clip-path:inset(50%)}}"""
 _PLAYING = "html,body,main,iframe{display:block;width:100%;height:100%;margin:0;border:0}h1{position:absolute;clip-path:inset(50%)}"
 
@@ -49,14 +49,17 @@ class PlaceholderScreen(Page):
         """Text of a placeholder's style element."""
         return (colours(self.site.theme) + _STYLE).replace("\n", "")
 
-    def place(self, who: Entry | Service | None, withheld: Withheld, *, whole: bool = False) -> str:
+    def place(self, who: Entry | Service | str, withheld: Withheld, *, whole: bool = False) -> str:
         """Who it is, what they would receive, and the ways to see it. Only a service that the notice names can be allowed.
 
         ``whole``: a document of its own, at its own address, which follows what is chosen elsewhere; else for ``srcdoc``.
         """
         say = self._say(withheld.language)
-        url, host = text_of(withheld.target), withheld.target.host
-        name = who.name if who else host
+        target = withheld.target
+        robots = captcha(target)
+        # A script's address is nothing to read.
+        page = f"{target.scheme}://{target.host}/" if withheld.address.startswith(f"{self.site.prefix}embed/script") else page_of(target)
+        name = who if isinstance(who, str) else who.name
         named = isinstance(who, Service) and who.id in self.notice.service
         form = html(
             '<form method="post" action="{home}{prefix}choice"{top}>{hidden}{allow}{once}</form>',
@@ -65,7 +68,7 @@ class PlaceholderScreen(Page):
             top=Html(' target="_top"') if withheld.page_path else None,
             hidden=[
                 hidden("notice", self.notice.short),
-                hidden("services", who.id) if named and who else None,
+                hidden("services", who.id) if isinstance(who, Service) and named else None,
                 hidden("surface", "embed"),
                 hidden("language", say.language),
                 hidden("back", withheld.page_path or withheld.address),
@@ -74,13 +77,18 @@ class PlaceholderScreen(Page):
             once=None if withheld.page_path else html('<button name="answer" value="once">{x}</button>', x=say("frame.once")),
         )
         body = html(
-            "<main><div><h1>{title}</h1><p>{short} <span>{text} {profiles} {unnamed}</span></p></div>{form}{link}</main>",
+            "<main><div><h1>{title}</h1><p>{short} <span>{text} {robots}{profiles} {unnamed}</span></p></div>{form}{link}</main>",
             title=say("frame.title", name=name),
             text=say("frame.text"),
-            link=html('<a href="{url}" target="_blank" rel="noopener">{text}</a>', url=url, text=say("frame.link", host=host))
-            if withheld.target.scheme in ("http", "https")
+            link=html(
+                '<a href="{url}" target="_blank" rel="noopener">{text}</a>',
+                url=page,
+                text=say("frame.link", host=(urlsplit(page).hostname or "").removeprefix("www.")),
+            )
+            if target.scheme in ("http", "https") and not robots
             else None,
-            profiles=say("frame.profiles") if who and who.profiles else None,
+            robots=html("{x} ", x=say("frame.captcha")) if robots else None,
+            profiles=say("frame.profiles") if not isinstance(who, str) and who.profiles else None,
             unnamed=None if named else say("frame.unnamed"),
             short=say("frame.short", name=name),
             form=form,
