@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     browser.add_argument("--no-browser", dest="browser", action="store_false", help="do not measure")
 
     catalog = commands.add_parser("catalog", help="what the catalog knows of a host or a storage name, and from where")
-    catalog.add_argument("query", metavar="HOST|URL|NAME", help="a host, an address, a storage name, or a service as [services.NAME] names it")
+    catalog.add_argument("query", metavar="HOST|URL|NAME", help="a host, an address, a storage name or a service")
     catalog.add_argument("--json", action="store_true", help="for machines")
     return parser
 
