@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -229,6 +230,37 @@ def test_a_forked_process_counts_its_own(counts: Counts) -> None:
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
     assert dict(today(counts).paths) == {"/parent": 1, "/child": 1}
+
+
+def test_a_forked_process_that_counts_nothing_ends_in_order_whatever_its_parent_held(counts: Counts) -> None:
+    counts.add("site", view("/parent"))
+    with counts._lock:  # as the parent's thread may hold it at that moment
+        pid = os.fork()
+        if not pid:
+            counts.close()
+            os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert dict(today(counts).paths) == {"/parent": 1}
+
+
+def test_threads_that_begin_together_lose_nothing(tmp_path: Path) -> None:
+    for number in range(20):
+        counts = Counts(tmp_path / f"{number}.db", lambda: TODAY)
+        gate = threading.Barrier(8)
+
+        def begin(counts: Counts = counts, gate: threading.Barrier = gate) -> None:
+            gate.wait()
+            for _ in range(50):
+                counts.add("site", view())
+
+        threads = [threading.Thread(target=begin) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        counts.close()
+        with sqlite3.connect(counts.path) as file:
+            assert file.execute("SELECT n FROM views WHERE kind = 'path'").fetchone() == (400,)
 
 
 def test_closing_writes_what_is_in_memory(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ KEYS = 20_000
 NAMES = {"referrer": 500, "language": 100, "device": 10}
 """Different names kept a day for each kind; of paths as many as the site says."""
 
+_starting = threading.Lock()
+
 Key = tuple[str, str, str, str]
 """site, day, kind, name"""
 
@@ -126,11 +128,11 @@ class Counts:
 
     def _start(self) -> bool:
         """Run the thread, anew in a process that was forked: what its parent counted the parent writes."""
-        if self._pid:
-            self._reset()
-        with self._lock:
+        with _starting:
             if self._pid == os.getpid():
                 return True
+            if self._pid:
+                self._reset()
             if self._closed:
                 return False
             try:
@@ -146,16 +148,20 @@ class Counts:
         return True
 
     def close(self) -> None:
-        """Write what is in memory and stop."""
+        """Write what is in memory and stop. In a process forked from the one that counts there is nothing to write."""
+        if self._pid not in (0, os.getpid()):
+            return
         with self._lock:
             self._closed = True
             self._lock.notify_all()
-        if self._thread is not None and self._pid == os.getpid():
+        if self._thread is not None:
             self._thread.join()
         atexit.unregister(self.close)
 
     def flush(self, patience: float = 2.0) -> None:
         """Wait until what this process has counted so far is written, or could not be."""
+        if self._pid != os.getpid():
+            return
         with self._lock:
             self._due = 0.0
             self._lock.notify_all()
