@@ -125,7 +125,9 @@ _CAPTCHAS = (
 
 
 def captcha(target: Target) -> str:
-    """The name of the robot test that a script makes, or empty."""
+    """The name of the robot test that a script shows, or empty: ``render=<key>`` is the form that shows none."""
+    if re.search(r"[?&]render=(?!explicit|onload)", target.path):
+        return ""
     return next((name for host, path, name in _CAPTCHAS if target.path.startswith(path) and host.fullmatch(target.host)), "")
 
 
@@ -192,7 +194,7 @@ QUOTES: Mapping[str, Callable[[Attributes, list[str]], str]] = {
 """By the class of a ``blockquote``."""
 DRAWN = re.compile(
     r"platform\.(?:twitter|x)\.com|(?:www\.)?instagram\.com|www\.tiktok\.com|embed\.bsky\.app|www\.threads\.(?:net|com)|embed\.reddit\.com"
-    r"|connect\.facebook\.net"
+    r"|connect\.facebook\.net|platform\.linkedin\.com|assets\.pinterest\.com"
 )
 """Hosts of the scripts that do so: where no quote stands, they show nothing."""
 

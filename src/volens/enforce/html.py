@@ -248,7 +248,7 @@ class Rewriter:
         self._kept_size = 0
         self._inner: Rewriter | None = None  # rewrites raw text that a browser may read as markup
         self._after = ""  # markup to follow the script element that is open
-        self._placed: set[str] = set()  # scripts, and hosts of posts, that have their placeholder already
+        self._placed: set[str] = set()  # scripts that have their placeholder already
         self._places = 0
         self._quote: tuple[dict[str, str | None], list[str]] | None = None  # a post's quote that is open: its attributes, its links
         self._foreign: int = outer._foreign if outer else 0
@@ -751,7 +751,6 @@ class Rewriter:
         if not url or self._fragment or not self._opened or self._foreign or self._templates or self._allowed(url, "frame"):
             return ""
         target = resolve(url, self._frame.page)
-        self._placed.add(target.host)
         self.seen.changed = True
         return self._place_frame(target, f"{self._frame.prefix}embed/frame?u={_quote(text_of(target))}", 320)
 
@@ -780,7 +779,7 @@ class Rewriter:
             return self._post(frame)
         data = [(name, value) for name, value in token.attrs or () if name.startswith("data-") and len(value) < 2000][:20]
         url = text_of(target)
-        if embeds.DRAWN.fullmatch(target.host) or target.host in self._placed:
+        if embeds.DRAWN.fullmatch(target.host):
             return ""  # what it draws has its placeholder already, where it stands
         if not data:
             if url in self._placed:
