@@ -193,3 +193,33 @@ def test_the_level_goes_by_grant_and_doubt_is_the_refused_one() -> None:
     assert Address(refused=NONE).level(REFUSED) == NONE
     assert Address(refused=NONE, security={"fr": "bloquer les attaques"}).level(REFUSED) == FULL
     assert SITE.address == Address() and HOST
+
+
+def test_a_site_s_own_purpose_for_geolocation_stands_for_the_built_in_one_in_every_layer() -> None:
+    """``replaces = "geolocalisation"``: header, guard, address and place go by the site's name for it."""
+    from tests.enforce.making import CATALOG, PAGE
+    from volens.config import parse
+    from volens.enforce import guard
+    from volens.enforce.headers import from_application
+    from volens.enforce.hosts import Hosts
+    from volens.enforce.storage import Storage
+
+    written = """
+    names = ["www.site.example"]
+    [controller]
+    name = "Le Site"
+    contact = "donnees@site.example"
+    policy = "volens"
+    [purposes.pres-de-moi]
+    replaces = "geolocalisation"
+    """
+    site = parse(written, "volens.toml", CATALOG).site
+    assert site.address.purposes == ("pres-de-moi",) and site.address.place == "pres-de-moi"
+    for purposes, open_ in ((("pres-de-moi",), True), ((), False)):
+        grant = granted(*purposes, notice=site.notice)
+        hosts = Hosts(site, grant, CATALOG, HOST)
+        policy = dict(from_application([], hosts, PAGE)).get(b"permissions-policy", b"")
+        assert (b"geolocation=()" not in policy) == open_
+        told_ = guard.config(hosts, Storage(site, grant, CATALOG), answer="", own=[])
+        assert bool(told_.get("g") or told_.get("a")) == open_
+        assert site.address.level(grant) == (FULL if open_ else TRUNCATED)

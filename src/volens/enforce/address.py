@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from enum import Enum, auto
+from functools import lru_cache
 
 from volens.enforce.headers import Pairs
 from volens.site import FULL, TRUNCATED
@@ -40,7 +42,11 @@ _PLACE = re.compile(
     rb"|postal-code|zip-?code)(?=-|\Z)"
 )
 """Where content networks and GeoIP modules write what they made of the address."""
-_NO_ADDRESS = frozenset(b"host x-forwarded-host x-forwarded-server x-forwarded-proto x-forwarded-port content-length".split())
+_NO_ADDRESS = frozenset(
+    b"""host x-forwarded-host x-forwarded-server x-forwarded-proto x-forwarded-port content-length volens-consent cookie user-agent
+    accept accept-language accept-encoding referer date if-modified-since""".split()
+)
+"""Fields whose items are no address of a visitor: the site's own, or of another grammar."""
 _MAYBE = re.compile(rb"\d\.\d{1,3}\.\d{1,3}\.\d|:[0-9A-Fa-f]*:")
 """What every written address has."""
 _ITEM = re.compile(r"\[(?P<six>[0-9A-Fa-f:.]+)\](?::\d{1,5})?|(?P<four>\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?|(?P<bare>[0-9A-Fa-f:.]+)")
@@ -76,7 +82,8 @@ def shown(text: str, level: str) -> str:
 
 
 def _network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, bits: int) -> str:
-    return str(ipaddress.ip_network((address, bits), strict=False).network_address)
+    rest = address.max_prefixlen - bits
+    return str(type(address)(int(address) >> rest << rest))
 
 
 def _forwarded(value: str, level: str) -> str:
@@ -107,20 +114,53 @@ def told(pairs: Pairs, level: str, *, placed: bool = False, places: frozenset[by
     if level == FULL and placed:
         return pairs
     out: Pairs = []
-    for key, value in pairs:
-        name = key.lower().replace(b"_", b"-")
-        if not placed and (name in _PLACES or name in places or _PLACE.search(name)):
-            continue
-        if level != FULL:
-            if name in _GONE:
+    for pair in pairs:
+        kind = _kind(pair[0])
+        if kind is _Kind.PLACE or (kind is _Kind.OTHER and places and _folded(pair[0]) in places):
+            if not placed:
                 continue
-            if name == b"forwarded":
-                value = _forwarded(value.decode("latin-1"), level).encode("latin-1")
-            elif name in _NAMES:
-                value = ", ".join(shown(item, level) for item in value.decode("latin-1").split(",")).encode("latin-1")
-            elif name not in _NO_ADDRESS and b"version" not in name and _MAYBE.search(value):
+        elif level != FULL and kind is not _Kind.PLAIN:
+            key, value = pair
+            if kind is _Kind.LINE:
+                continue
+            if kind is _Kind.FORWARDED:
+                pair = key, _forwarded(value.decode("latin-1"), level).encode("latin-1")
+            elif kind is _Kind.ADDRESS:
+                pair = key, ", ".join(shown(item, level) for item in value.decode("latin-1").split(",")).encode("latin-1")
+            elif _MAYBE.search(value):
                 items = value.decode("latin-1").split(",")
                 if any(_address(item) for item in items):
-                    value = ", ".join(shown(i, level) if _address(i) else i.strip(" \t") for i in items).encode("latin-1")
-        out.append((key, value))
+                    pair = key, ", ".join(shown(i, level) if _address(i) else i.strip(" \t") for i in items).encode("latin-1")
+        out.append(pair)
     return out
+
+
+class _Kind(Enum):
+    """What a field may say of the visitor, by its name."""
+
+    ADDRESS = auto()
+    FORWARDED = auto()
+    LINE = auto()
+    """Port or name beside the address."""
+    PLACE = auto()
+    PLAIN = auto()
+    """Nothing of it."""
+    OTHER = auto()
+
+
+def _folded(name: bytes) -> bytes:
+    return name.lower().replace(b"_", b"-")
+
+
+@lru_cache(1024)
+def _kind(key: bytes) -> _Kind:
+    name = _folded(key)
+    if name in _PLACES or _PLACE.search(name):
+        return _Kind.PLACE
+    if name in _NAMES:
+        return _Kind.ADDRESS
+    if name == b"forwarded":
+        return _Kind.FORWARDED
+    if name in _GONE:
+        return _Kind.LINE
+    return _Kind.PLAIN if name in _NO_ADDRESS or b"version" in name else _Kind.OTHER

@@ -54,7 +54,8 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
     if not hosts.chain:
         refused: dict[str, Any] = {"P": "" if grant.everything else refused_paths(hosts), "D": refused_hosts(hosts)}
         told |= {name: value for name, value in refused.items() if value}
-    if grant.allows("geolocalisation") or "geolocalisation" not in grant.notice.purpose:
+    place = hosts.site.address.place
+    if grant.allows(place) or place not in grant.notice.purpose:
         told["g"] = 1
     if any(key.medium == "serviceworker" and grant.decide(key).allowed for key in site.storage):
         told["w"] = 1

@@ -266,7 +266,8 @@ def from_application(pairs: Pairs, hosts: Hosts, page: Target) -> Pairs:
             continue
         out.append((key, value))
     features = [] if hosts.grant.allows("publicite") else [f"{feature}=()" for feature in _ADVERTISING_FEATURES]
-    if "geolocalisation" in hosts.grant.notice.purpose and not hosts.grant.allows("geolocalisation"):
+    place = hosts.site.address.place
+    if place in hosts.grant.notice.purpose and not hosts.grant.allows(place):
         features.append("geolocation=()")
     if features:
         out.append((b"permissions-policy", ", ".join(features).encode()))

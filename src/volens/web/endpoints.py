@@ -29,9 +29,10 @@ from volens.enforce.csp import hash_source
 from volens.enforce.headers import cookies, expiries, get, get_all
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
-from volens.errors import ChoiceError, StoreError
+from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
 from volens.ledger.record import Count, Record, new_id
 from volens.ledger.store import Event
+from volens.notice import Notice
 from volens.policy import Decision, Grant, Reason, grant
 from volens.site import Gate, Site
 from volens.web import hooks
@@ -52,6 +53,8 @@ CHOICE_BODY = 1 << 16
 """Bytes of a choice; what was typed at a gate may be longer."""
 RATE, BURST = 2.0, 40
 """Choices a second and at once from one address: far above a person's, far below a flood's."""
+FOLLOW, FOLLOW_LAST, FOLLOWING = 1.0, 1024.0, 200
+"""Seconds to the first and before the last further attempt at the record of a withdrawal, half an hour in all; how many may wait."""
 _SURFACES = ("notice", "panel", "embed", "gate", "band")
 _NO_STORE = (b"cache-control", b"no-store")
 _SECURITY: Pairs = [
@@ -153,6 +156,7 @@ class Endpoints:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._rate = Rate()
+        self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
         self._admin = Admin(gateway, self._rate)
         self._rights = Rights(gateway)
         self._embeds = Embeds(gateway, self.page, _nothing(), self._query, self._language, self._same_origin, local)
@@ -272,7 +276,8 @@ class Endpoints:
                 record_id=shown(asked),
             )
             reply = self.page(asked.site, 200, text)
-        return _alone(reply)
+        vary = (b"vary", b"Accept, Cookie, Sec-GPC, Accept-Language")
+        return _alone(replace(reply, pairs=[*(p for p in reply.pairs if p[0] != b"vary"), vary]))
 
     # ---------------------------------------------------------------- a visitor's rights
 
@@ -570,15 +575,11 @@ class Endpoints:
         told: Event | None = None
         if site.hook is not None:
             told = hooks.event(site.hook, record, hooks.visitor_key(site.hook, site, asked.request.pairs, asked.grant, granted))
-        try:
-            future: Future[Any] = self._gateway.store.append(record, notice, told)
-        except StoreError as error:
-            future = Future()
-            future.set_exception(error)
         if choice.refuses_all:
             # A withdrawal takes effect at once, even with the ledger down; its record follows when it can.
-            future.add_done_callback(lambda done: _note(done, record))
+            self._follow(record, notice, told)
             return reply(None)
+        future = self._append(record, notice, told)
         tag = RecordTag.sign(self._gateway.keys, site.name, record.id, choice)
 
         def then(result: Any) -> Reply:
@@ -592,6 +593,37 @@ class Endpoints:
             return reply(tag)
 
         return Waiting(future, then)
+
+    def _append(self, record: Record, notice: Notice, told: Event | None) -> Future[Any]:
+        try:
+            return self._gateway.store.append(record, notice, told)
+        except StoreError as error:
+            future: Future[Any] = Future()
+            future.set_exception(error)
+            return future
+
+    def _follow(self, record: Record, notice: Notice, told: Event | None, wait: float | None = None) -> None:
+        """Record a withdrawal that has taken effect, again and again while the ledger is down: what a site keeps hangs on being told."""
+        wait = FOLLOW if wait is None else wait
+
+        def done(future: Future[Any]) -> None:
+            error = future.exception()
+            if error is None:
+                return
+            if wait > FOLLOW_LAST or self._following >= FOLLOWING or not isinstance(error, (StoreUnavailable, StoreBusy)):
+                log.error("the withdrawal of record %s took effect but could not be recorded: %s", record.supersedes, error)
+                return
+            log.warning("the withdrawal of record %s took effect and will be recorded later: %s", record.supersedes, error)
+            self._following += 1
+            timer = threading.Timer(wait, again)
+            timer.daemon = True
+            timer.start()
+
+        def again() -> None:
+            self._following -= 1
+            self._follow(record, notice, told, wait * 2)
+
+        self._append(record, notice, told).add_done_callback(done)
 
     def _answered(self, asked: Asked, choice: Choice, tag: RecordTag | None, back: str, asks_json: bool, *, keeps_body: bool) -> Reply:
         """The cookies, what is expired, and the way on."""
@@ -664,12 +696,6 @@ def _asks_json(pairs: Pairs) -> bool:
     if mode is not None:
         return mode.strip().lower() not in (b"navigate", b"nested-navigate")
     return (get(pairs, b"content-type") or b"").strip().lower().startswith(b"application/json")
-
-
-def _note(done: Future[Any], record: Record) -> None:
-    error = done.exception()
-    if error is not None:
-        log.error("the withdrawal of record %s took effect but could not be recorded: %s", record.supersedes, error)
 
 
 _NO_SIGNALS = Signals()
