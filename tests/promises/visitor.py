@@ -198,7 +198,9 @@ class Visitor:
             box.get_by_label("Votre commentaire").fill(text)
             if box.get_by_label("Nom").is_visible():
                 box.get_by_label("Nom").fill("Odette")
-            box.get_by_role("button", name="Soumettre").click()
+            with self.page.expect_response("**/isso/new*") as answer:
+                box.get_by_role("button", name="Soumettre").click()
+            assert answer.value.status == 201, answer.value.status
             self.page.locator("#isso-root").get_by_text(text).wait_for()
             return
         self.page.get_by_label("Votre nom").fill("Odette")
