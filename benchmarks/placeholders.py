@@ -82,9 +82,8 @@ def main(paths: list[str]) -> int:
             wrong += 1
             at = next((i for i, (a, b) in enumerate(zip(before.found, after.found, strict=False)) if a != b), -1)
             print(f"{file}: {before.found[at][:80]!r} became {after.found[at][:80]!r}")
-    print(
-        f"{len(files)} pages, {pages} with placeholders; frames replaced: {replaced.total()}, placed beside: {added.total()}; moved or lost: {wrong}"
-    )
+    print(f"{len(files)} pages, {pages} with placeholders; moved or lost: {wrong}")
+    print(f"frames replaced: {replaced.total()}, placed beside: {added.total()}")
     for title, counts in (("replaced", replaced), ("beside", added)):
         print(f"{title}: " + ", ".join(f"{name} {n}" for name, n in counts.most_common(25)))
     return wrong

@@ -87,3 +87,40 @@ def test_a_strict_page_shows_its_placeholders(visitor: Visitor) -> None:
     assert not [text for text in said if "inline style" in text or "TrustedHTML" in text], said
     button.click()
     page.frame_locator(".video iframe").frame_locator("iframe").get_by_role("button", name="Lire la vidéo").wait_for()
+
+
+LATE = """([address, allow]) => { const f = document.createElement('iframe'); f.className = 'late'; f.width = 560; f.height = 315;
+    f.allow = allow; f.allowFullscreen = true; f.src = address; document.querySelector('main').prepend(f); }"""
+
+
+def test_a_frame_that_a_script_inserts_plays_with_what_it_was_allowed(visitor: Visitor) -> None:
+    page = visitor.open("/article/pont-vieux").page
+    video = page.locator(".video iframe").get_attribute("data-volens-src")
+    page.evaluate(LATE, [video, "autoplay; fullscreen"])
+    late = page.frame_locator("iframe.late")
+    button = late.get_by_role("button", name="Juste cette fois")
+    button.wait_for()
+    assert visitor.received()["videotube"] == 0
+    button.click()
+    inner = late.locator("iframe")
+    inner.wait_for()
+    assert inner.get_attribute("allow") == "autoplay; fullscreen" and inner.get_attribute("allowfullscreen") is not None
+    late.frame_locator("iframe").get_by_role("button", name="Lire la vidéo").wait_for()
+
+
+def test_full_screen_and_autoplay_reach_the_player_through_our_frame(visitor: Visitor) -> None:
+    page = visitor.open("/article/pont-vieux").page
+    page.frame_locator(".video iframe").get_by_role("button", name="Juste cette fois").click()
+    player = page.frame_locator(".video iframe").frame_locator("iframe").locator("body")
+    player.wait_for()
+    assert player.evaluate("() => document.featurePolicy.allowsFeature('autoplay') && document.featurePolicy.allowsFeature('fullscreen')")
+    assert not player.evaluate("() => document.featurePolicy.allowsFeature('camera')")
+
+
+def test_a_placeholder_is_worked_by_keyboard(visitor: Visitor) -> None:
+    page = visitor.open("/article/pont-vieux").page
+    page.locator(".video iframe").content_frame.get_by_role("button", name="Autoriser VidéoTube").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.frame_locator(".video iframe").frame_locator("iframe").get_by_role("button", name="Lire la vidéo").wait_for()
+    assert "volens" not in visitor.cookies(), "Tab leads from Allow to Just this one"
