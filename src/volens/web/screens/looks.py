@@ -280,6 +280,6 @@ background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
 @media(forced-colors:active){.v [role=switch]{appearance:auto;width:24px;height:24px}.v [role=switch]:before{content:none!important}
 .v .band svg{display:none}}
 @media print{.v{--t:#000;--m:#333;--a:#000;--b:#fff;--l:#999;--s:#fff;max-width:none;border:0!important;font-size:10.5pt}
-.v .bar,.v .top,.policy nav,.v .button{display:none}.policy .page{display:block;padding:0}.v tr,.v .item,.v h2{break-inside:avoid}
+.v .bar,.v .top,.policy nav,.v .button,.v p>.button{display:none}.policy .page{display:block;padding:0}.v tr,.v .item,.v h2{break-inside:avoid}
 .v h2,.v h3{break-after:avoid}.policy .item a[target]:after{content:" (" attr(href) ")";overflow-wrap:anywhere}}
 """
