@@ -77,7 +77,7 @@ browser-check:
 	npm run --prefix browser types
 	node tools/build_browser.mjs --check
 
-BENCHMARKS ?= ledger rewrite middleware proxy peers
+BENCHMARKS ?= ledger rewrite middleware proxy audience peers
 
 bench: $(VENV)/dev $(VENV)/chromium
 	@mkdir -p benchmarks/results; status=0; for name in $(BENCHMARKS); do \

@@ -23,6 +23,7 @@ START = "<!-- figures: written by tools/figures.py from benchmarks/results/*.jso
 END = "<!-- /figures -->"
 
 TOLD: dict[str, tuple[str, dict[str, str]]] = {
+    "audience": ("Counting page views: CPU time added to a page, and counted against served over several workers of the proxy", {}),
     "peers": (
         "The weight of asking, beside browser-side consent managers: over the same page without them",
         {

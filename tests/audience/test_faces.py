@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,17 @@ def ask_asgi(consent: Any, path: str, method: str) -> None:
     async def send(message: Any) -> None:
         pass
 
-    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "scheme": "https"}
-    asyncio.run(consent({**scope, "headers": [(b"host", b"site.example"), *BROWSER.items()], "client": ("192.0.2.1", 1)}, receive, send))
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "scheme": "https",
+    }
+    scope |= {"headers": [(b"host", b"site.example"), *BROWSER.items()], "client": ("192.0.2.1", 1)}
+    with ThreadPoolExecutor(1) as pool:  # Playwright's loop may be running in this thread
+        pool.submit(lambda: asyncio.run(consent(scope, receive, send))).result()
 
 
 @pytest.mark.parametrize(("app", "ask"), [(wsgi, ask_wsgi), (asgi, ask_asgi)])

@@ -158,7 +158,7 @@ class Counts:
             self._thread.join()
         atexit.unregister(self.close)
 
-    def flush(self, patience: float = 2.0) -> None:
+    def flush(self, patience: float = 10.0) -> None:
         """Wait until what this process has counted so far is written, or could not be."""
         if self._pid != os.getpid():
             return
