@@ -453,3 +453,42 @@ def test_the_sites_own_text_stands_around_the_policy_page() -> None:
     site = read(WHOLE + '\n[policy]\nbefore.fr = "## Notre rédaction"\nbefore.en = "## Our newsroom"\n').site
     assert site.policy_before["en"] == "## Our newsroom" and not site.policy_after
     assert any("no text in 'en'" in m.found for m in mistakes(WHOLE + '\n[policy]\nafter = { fr = "Fin." }\n'))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[address]\nrefused = "some"', "'some' is not known"),
+        ('[address]\nrefused = "full"', "whole address is told whatever the visitor answers"),
+        ('[address]\ngranted = "none"', "a refusal tells more (truncated) than an agreement (none)"),
+        ('[address]\npurposes = ["technique"]', "'technique' is exempt: the address would always be told"),
+        ('[address]\npurposes = ["meteo"]', "purpose 'meteo' is not declared"),
+        ('[address]\nplaces = ["X City"]', "'x city' is no header name"),
+        ('[address]\nsecurity = "bloquer"', "is in one language"),
+        ('[hooks]\nvisitor = "a"', "on_change: missing"),
+        ('[hooks]\non_change = "/volens"', "is not the address of an end point"),
+        ('[hooks]\non_change = "https://me:pass@www.example.org/v"', "is not the address of an end point"),
+        ('[hooks]\non_change = "https://www.example.org/v"\nvisitor = "nobody"', "no first-party cookie 'nobody' is declared"),
+        ('[hooks]\non_change = "https://www.example.org/v"\nvisitor_sent = "clear"', "'clear' is not known"),
+    ],
+)
+def test_a_mistake_in_what_is_told_of_visitors_is_said(text: str, found: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(WHOLE + text)
+    assert found in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("https://www.example.org/v", False),
+        ("http://127.0.0.1:3000/v", False),
+        ("http://app:3000/v", False),
+        ("http://10.0.0.7/v", False),
+        ("http://www.example.org/v", True),
+    ],
+)
+def test_a_hook_in_the_clear_is_warned_of_unless_it_stays_near(url: str, warned: bool) -> None:
+    loaded = read(f'{WHOLE}\n[hooks]\non_change = "{url}"\nvisitor = "session"\n[[storage]]\nname = "session"')
+    assert any("in the clear" in str(warning) for warning in loaded.warnings) == warned
+    assert loaded.site.hook is not None and (loaded.site.hook.visitor, loaded.site.hook.plain) == ("session", False)
