@@ -284,8 +284,11 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     };
     const sets: Patch = (me, args, go, property) => {
       const last = args.length - 1;
-      args[last] = judge(me, last ? (args[last - 1] + "").toLowerCase() : property, args[last]);
-      return go();
+      const name = last ? (args[last - 1] + "").toLowerCase() : property;
+      args[last] = judge(me, name, args[last]);
+      go();
+      // A placeholder that stands in the page gives way to the address that a script sets.
+      if (name == "src" && me.dataset?.volensSrc) me.removeAttribute("srcdoc");
     };
     const inserts: Patch = (me, args, go, method) => {
       const html = /HTML|wr|Fr/.test(method);

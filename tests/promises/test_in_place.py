@@ -124,3 +124,15 @@ def test_a_placeholder_is_worked_by_keyboard(visitor: Visitor) -> None:
     page.keyboard.press("Enter")
     page.frame_locator(".video iframe").frame_locator("iframe").get_by_role("button", name="Lire la vidéo").wait_for()
     assert "volens" not in visitor.cookies(), "Tab leads from Allow to Just this one"
+
+
+def test_a_script_that_sets_the_frame_s_address_is_heard(visitor: Visitor) -> None:
+    """A placeholder in the page must not hold on to a frame that the page uses for something else."""
+    page = visitor.open("/article/pont-vieux").page
+    frame = page.locator(".video iframe")
+    video = frame.get_attribute("data-volens-src")
+    frame.evaluate("(f, next) => { f.src = next }", f"{video}?suite=1")
+    page.frame_locator(".video iframe").get_by_role("button", name="Juste cette fois").wait_for()
+    assert until(lambda: "suite" in page.frames[1].url) and visitor.received()["videotube"] == 0
+    frame.evaluate("f => { f.setAttribute('src', '/static/courrier.svg') }")
+    page.frames[1].wait_for_url("**/static/courrier.svg")
