@@ -38,23 +38,9 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const split = (names: string): string[] => names.split(" ");
   /** import() carries the nonce of this script and asks nothing of Trusted Types. */
   const late = (f: (m: Any) => Any, name = __LATER__): Promise<Any> => import(at + name).then(f);
-  /** Puts `f` around methods, constructors (part "value") or accessors ("get", "set"); a Proxy keeps name, length and toString. */
-  const wrap = (object: Any, names: string, f: Patch, part: "value" | "get" | "set" = "value"): void => {
-    each(split(names), (name) => {
-      const found = object && describe(object, name);
-      const old = found?.[part];
-      if (!old) return;
-      found[part] = new Proxy(old, {
-        apply: (t, me, args) => f(me, args, (x = me) => apply(t, x, args), name),
-        construct: (t, args, target) => f(target, args, () => construct(t, args, target), name),
-      });
-      define(object, name, found);
-      if (old.prototype) old.prototype.constructor = found[part];
-    });
-  };
   /** Names, `*` for any characters, `#` for a number; our own always. */
   const glob = (list: string[] = []): ((name: Any) => boolean) => {
-    const form = RegExp(`^(${["volens*", ...list].map((x) => x.replace(/[^*\w]/g, "\\$&").replace(/\*/g, ".*").replace("\\#", "\\d+")).join("|")})$`);
+    const form = RegExp(`^(${["volens*", ...list].join("\n").replace(/[^*\w\n]/g, "\\$&").replace(/\*/g, ".*").replace(/\\#/g, "\\d+").replace(/\n/g, "|")})$`);
     return (name) => form.test(name);
   };
   let cookies = glob(config.C);
@@ -117,240 +103,255 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const blobs = new Map<string, Blob>();
   const guarded: Record<string, string> = {};
   const known = new WeakMap<object, Area>();
-  /** A realm of this origin: patched once; a new document in it is watched anew. */
-  const adopt = (realm: Any): void => attempt(() => (realm[mark] ? realm[mark]() : patch(realm)));
-
-  /** Patches one realm: a window, or the global scope of a worker. */
-  const patch = (realm: Any): void => {
-    const proto = (name: string): Any => realm[name]?.prototype;
-    const refusal = (name = "SecurityError"): Any => new realm.DOMException("Refused", name);
-    const refuse: Patch = async () => {
-      throw refusal();
-    };
-
-    // What a choice refused goes, with the means the page is about to lose.
-    if (config.c && doc)
-      attempt(() => {
-        const { indexedDB: bases, caches } = realm;
-        const drop = (object: Any, method: string, all: Promise<Any[]>): void => {
-          const old = object[method];
-          all.then((names) => each(names, (x) => items((x = x.name ?? x)) || apply(old, object, [x])));
-        };
-        each([realm.localStorage, realm.sessionStorage], (area) => each(Object.keys(area), (x) => items(x) || area.removeItem(x)));
-        drop(bases, "deleteDatabase", bases.databases());
-        drop(caches, "delete", caches.keys());
-      });
-
-    wrap(proto("Document"), "cookie", (_me, _args, go) =>
-      [...go().split("; ").filter((text: string) => text && cookies(named(text))), ...Array.from(jar.values(), (text) => text.split(";")[0]!.trim())].join("; "), "get");
-    wrap(proto("Document"), "cookie", (_me, args, go) => put((args[0] += ""), go), "set");
-    wrap(proto("CookieChangeEvent"), "changed deleted", (_me, _args, go) => go().filter((c: Any) => cookies(c.name)), "get");
-    for (const type of ["CookieStore", "CacheStorage"])
-      wrap(proto(type), "get getAll set delete open has keys match", (me, args, go, name) => late((m) => m[type](inside, name, args, go, me)));
-
-    attempt(() => {
-      const storage = proto("Storage");
-      const { key } = storage;
-      const { get: count } = describe(storage, "length");
-      const keys = (me: object, [real, map] = known.get(me)!): string[] => [
-        ...Array.from({ length: apply(count, real, []) }, (_, i) => apply(key, real, [i])).filter(items),
-        ...map.keys(),
-      ];
-      wrap(storage, "getItem setItem removeItem key clear", (me, args, go, method) => {
-        const area = known.get(me);
-        if (!area || args.length < storage[method].length) return go(area?.[0]);
-        const [real, map] = area;
-        if (method == "clear") return each(keys(me), (x) => me.removeItem(x));
-        const name = (args[0] += "");
-        if (method == "key") return keys(me)[+name] ?? null;
-        if (items(name)) return go(real);
-        const old = map.get(name);
-        if (method == "getItem") return old ?? null;
-        if (method == "setItem") {
-          if (("" + [...map] + args[1]).length - (old + "").length > 5e6) throw refusal("QuotaExceededError");
-          map.set(name, args[1] + "");
-        } else map.delete(name);
-      });
-      wrap(storage, "length", (me, _args, go) => (known.has(me) ? keys(me).length : go()), "get");
-      const { getItem, setItem, removeItem } = storage;
-      wrap(realm, "localStorage sessionStorage", (_me, _args, go, which) => {
-        const real = go();
-        if (!known.has(real)) {
-          const item = (name: Any): Any => attempt(() => apply(getItem, face, [name])) ?? undefined;
-          const face: Any = new Proxy(Object.create(storage), {
-            get: (t, name, me) => (name in t ? read(t, name, me) : item(name)),
-            has: (t, name) => name in t || item(name) != null,
-            defineProperty: (_t, name, d) => !apply(setItem, face, [name, d.value]),
-            deleteProperty: (_t, name) => !apply(removeItem, face, [name]),
-            ownKeys: () => keys(face),
-            getOwnPropertyDescriptor: (_t, name) => {
-              const value = item(name);
-              return value == null ? value : { value, writable: true, enumerable: true, configurable: true };
-            },
+  // Patches one realm of this origin, a window or the global scope of a worker, once; a new document in it is watched
+  // anew. It is called where it stands, because a browser compiles such a function once, and others twice.
+  try {
+    (function patch(realm: Any): void {
+      if (config.a) return;
+      if (realm[mark]) return realm[mark]();
+      const adopt = (other: Any): void => attempt(() => patch(other.defaultView || other)); // another origin's window says nothing of itself
+      const proto = (name: string): Any => realm[name]?.prototype;
+      /** Puts `f` around methods, constructors (part "value") or accessors ("get", "set"); a Proxy keeps name, length and toString. */
+      const wrap = (objects: Any, names: string, f: Patch, part: "value" | "get" | "set" = "value"): void => {
+        for (const object of objects.map ? objects : split(objects).map(proto))
+          each(split(names), (name) => {
+            const found = object && describe(object, name);
+            const old = found?.[part];
+            if (!old) return;
+            found[part] = new Proxy(old, {
+              apply: (t, me, args) => f(me, args, (x = me) => apply(t, x, args), name),
+              construct: (t, args, target) => f(target, args, () => construct(t, args, target), name),
+            });
+            define(object, name, found);
+            if (old.prototype) old.prototype.constructor = found[part];
           });
-          const area: Area = [real, (areas[which] ||= new Map()), face];
-          known.set(face, area).set(real, area);
-        }
-        return known.get(real)![2];
-      }, "get");
-    });
+      };
+      const opens: Patch = (_me, _args, go) => {
+        const to = go();
+        if (to) adopt(to);
+        return to;
+      };
+      const refusal = (name = "SecurityError"): Any => new realm.DOMException("Refused", name);
+      const refuse: Patch = async () => {
+        throw refusal();
+      };
 
-    wrap(proto("IDBFactory"), "open deleteDatabase", (_me, args, go, method) => {
-      if (items(args[0])) return go();
-      const request: Any = new EventTarget();
-      each(split("result error source transaction readyState success blocked upgradeneeded"), (name) => {
-        request[name] = request["on" + name] = null;
-        request.addEventListener(name, (event: Any) => request["on" + name]?.(event));
-      });
-      Object.setPrototypeOf(request, proto("IDBOpenDBRequest"));
-      late((m) => m.forward(request, method, args), __STORAGE__).catch(() => request.dispatchEvent(new Event("error")));
-      return request;
-    });
-    wrap(proto("IDBFactory"), "databases", (_me, _args, go) => go().then((all: Any[]) => all.filter((d) => items(d.name))));
-    wrap(proto("StorageManager"), "getDirectory", refuse);
-    wrap(proto("StorageBucketManager"), "open", refuse);
-    if (!config.w) wrap(proto("ServiceWorkerContainer"), "register", refuse);
-    if (!config.g)
-      wrap(proto("Geolocation"), "getCurrentPosition watchPosition", (_me, args) => {
-        void late((m) => m.nowhere(args[1]));
-        return 1;
-      });
+      // What a choice refused goes, with the means the page is about to lose.
+      if (config.c && doc)
+        attempt(() => {
+          const { indexedDB: bases, caches } = realm;
+          const drop = (object: Any, method: string, all: Promise<Any[]>): void => {
+            const old = object[method];
+            all.then((names) => each(names, (x) => items((x = x.name ?? x)) || apply(old, object, [x])));
+          };
+          each([realm.localStorage, realm.sessionStorage], (area) => each(Object.keys(area), (x) => items(x) || area.removeItem(x)));
+          drop(bases, "deleteDatabase", bases.databases());
+          drop(caches, "delete", caches.keys());
+        });
 
-    // --- Ways out that no header governs.
-    const calls: Patch = (_me, args, go) => {
-      if (args[0]?.iceServers)
-        args[0] = {
-          ...args[0],
-          iceServers: [...args[0].iceServers].filter((x) => ![].concat(x.urls).some((url: string) => kind(url.replace(/\w+:/, "http://")))),
-        };
-      return go();
-    };
-    wrap(realm, "RTCPeerConnection webkitRTCPeerConnection", calls);
-    wrap(proto("RTCPeerConnection"), "setConfiguration", calls);
-    wrap(realm, "fetch", async (_me, args, go) => (kind(args[0]?.url ?? args[0]) > 1 ? new realm.Response() : go()));
-    wrap(proto("XMLHttpRequest"), "open", (_me, args, go) => {
-      if (kind(args[1]) > 1) args[1] = "data:,";
-      return go();
-    });
-    wrap(proto("Navigator"), "sendBeacon", (_me, args, go) => kind(args[0]) > 1 || go());
+      wrap("Document", "cookie", (_me, _args, go) =>
+        [...go().split("; ").filter((text: string) => text && cookies(named(text))), ...Array.from(jar.values(), (text) => text.split(";")[0]!.trim())].join("; "), "get");
+      wrap("Document", "cookie", (_me, args, go) => put((args[0] += ""), go), "set");
+      wrap("CookieChangeEvent", "changed deleted", (_me, _args, go) => go().filter((c: Any) => cookies(c.name)), "get");
+      for (const type of ["CookieStore", "CacheStorage"])
+        wrap(type, "get getAll set delete open has keys match", (me, args, go, name) => late((m) => m[type](inside, name, args, go, me)));
 
-    // --- Workers from blobs carry the guard in front of their own source.
-    const { createObjectURL } = realm.URL;
-    wrap(realm.URL, "createObjectURL revokeObjectURL", (_me, [blob], go) => {
-      const url = go();
-      if (url) blobs.set(url, blob);
-      else blobs.delete(blob + "");
-      return url;
-    });
-    wrap(realm, "Worker SharedWorker", (_me, args, go) => {
-      const url = args[0] + "";
-      const blob = blobs.get(url);
-      if (blob) args[0] = guarded[url] ||= createObjectURL(new Blob([`(${guard})(${JSON.stringify(config)});`, blob], blob));
-      return go();
-    });
-
-    if (!realm.document) return;
-    // --- Windows: what script inserts, and the realms it makes by inserting.
-    const all = (node: Any): Any[] => [node, ...node.querySelectorAll(judged)];
-    // Our own placeholders carry their own policy and no script of the page's.
-    const meet = (el: Any): void => (el.src + "").startsWith(at + "embed") || el.contentDocument;
-    const set = proto("Element").setAttribute;
-    const scan = (el: Any): void =>
-      each(el.attributes, ({ name, value }) => {
-        const now = judge(el, name, value);
-        if (now != value) apply(set, el, [name, now]);
-      });
-    // The load of a blank frame is heard while it is inserted, by the parser too; document.open forgets who listens.
-    let frames = 0;
-    const observer = new MutationObserver(() => {
-      if (frames != realm.length) each(realm.document.querySelectorAll("iframe,frame,object,embed"), meet);
-      frames = realm.length;
-    });
-    const heard = (event: Event): void => meet(event.target);
-    const watch = (): void => {
-      const { document } = realm;
-      document.addEventListener("load", heard, true);
-      observer.observe(document, { childList: true, subtree: true });
-    };
-    define(realm, mark, { value: (inner?: Any) => (inner ? adopt(inner) : watch()) });
-    watch();
-    const tags = RegExp(`<(${judged.replace(/,/g, "|")})\\b("[^"]*"|'[^']*'|[^"'>])*>`, "gi");
-    const inert = realm.document.createElement("template");
-    const parse = describe(proto("Element"), "innerHTML").set;
-    const opens: Patch = (_me, _args, go) => {
-      const to = go();
-      attempt(() => adopt(to.defaultView || to)); // another origin's window says nothing of itself
-      return to;
-    };
-    const sets: Patch = (me, args, go, property) => {
-      const last = args.length - 1;
-      const name = last ? (args[last - 1] + "").toLowerCase() : property;
-      args[last] = judge(me, name, args[last]);
-      go();
-      // A placeholder that stands in the page gives way to the address that a script sets.
-      if (name == "src" && me.dataset?.volensSrc) me.removeAttribute("srcdoc");
-    };
-    const inserts: Patch = (me, args, go, method) => {
-      const html = /HTML|wr|Fr/.test(method);
-      const nodes: Any[] = [];
-      each(args.keys(), (i) =>
-        html
-          ? (args[i] = args[i].replace(
-              tags,
-              (tag: string) =>
-                attempt(() => {
-                  apply(parse, inert, [tag]);
-                  const el = inert.content.firstElementChild!;
-                  const before = el.outerHTML;
-                  scan(el);
-                  return before == el.outerHTML ? tag : el.outerHTML.replace(/<\/[^>]*>$/, "");
-                }) || tag,
-            ))
-          : me.isConnected != false && nodes.push(...all(args[i])), // a tree that is still being built loads nothing yet
-      );
-      each(nodes, scan);
-      if (html) watch();
-      const out = go();
-      if (html && /frame|object/i.test(args as Any)) each([realm.document, me], (x) => x.querySelectorAll && each(all(x), meet));
-      each(nodes, meet);
-      return out;
-    };
-    wrap(realm, "open", opens);
-    for (const name of split(
-      "Node Element Document DocumentFragment CharacterData ShadowRoot Range HTMLIFrameElement HTMLFrameElement HTMLObjectElement HTMLEmbedElement HTMLLinkElement HTMLImageElement HTMLSourceElement HTMLScriptElement",
-    )) {
-      const type = proto(name);
-      wrap(type, "appendChild insertBefore replaceChild append prepend replaceChildren before after replaceWith insertAdjacentElement insertNode insertAdjacentHTML setHTMLUnsafe write writeln createContextualFragment", inserts);
-      wrap(type, "innerHTML outerHTML", inserts, "set");
-      wrap(type, "contentWindow contentDocument", opens, "get");
-      wrap(type, "setAttribute setAttributeNS", sets);
-      wrap(type, "src srcdoc data href rel srcset type", sets, "set");
-    }
-
-    // A form to an unlisted host goes only where the visitor sees it go.
-    const top = realm == realm.top;
-    const goes = (form: Any, button?: Any): boolean => {
-      const of = (name: string): string => button?.getAttribute("form" + name) ?? form.getAttribute(name) ?? "";
-      const bad = kind(of("action"));
-      return !bad || (bad < 2 && realm.navigator.userActivation?.isActive != false && (top ? /^(_self|_top|_blank)?$/i : /^_(top|blank)$/i).test(of("target")));
-    };
-    wrap(proto("HTMLFormElement"), "submit", (me, _args, go) => goes(me) && go());
-    realm.addEventListener("submit", (event: Any) => goes(event.target, event.submitter) || event.preventDefault(), true);
-
-    if (top && !realm.opener)
       attempt(() => {
-        let name = "";
-        realm.name = name;
-        define(realm, "name", { get: () => name, set: (x: Any) => (name = x + ""), configurable: true });
+        const storage = proto("Storage");
+        const { key } = storage;
+        const { get: count } = describe(storage, "length");
+        const keys = (me: object, [real, map] = known.get(me)!): string[] => [
+          ...Array.from({ length: apply(count, real, []) }, (_, i) => apply(key, real, [i])).filter(items),
+          ...map.keys(),
+        ];
+        wrap("Storage", "getItem setItem removeItem key clear", (me, args, go, method) => {
+          const area = known.get(me);
+          if (!area || args.length < storage[method].length) return go(area?.[0]);
+          const [real, map] = area;
+          if (method == "clear") return each(keys(me), (x) => me.removeItem(x));
+          const name = (args[0] += "");
+          if (method == "key") return keys(me)[+name] ?? null;
+          if (items(name)) return go(real);
+          const old = map.get(name);
+          if (method == "getItem") return old ?? null;
+          if (method == "setItem") {
+            if (("" + [...map] + args[1]).length - (old + "").length > 5e6) throw refusal("QuotaExceededError");
+            map.set(name, args[1] + "");
+          } else map.delete(name);
+        });
+        wrap("Storage", "length", (me, _args, go) => (known.has(me) ? keys(me).length : go()), "get");
+        const { getItem, setItem, removeItem } = storage;
+        wrap([realm], "localStorage sessionStorage", (_me, _args, go, which) => {
+          const real = go();
+          if (!known.has(real)) {
+            const item = (name: Any): Any => attempt(() => apply(getItem, face, [name])) ?? undefined;
+            const face: Any = new Proxy(Object.create(storage), {
+              get: (t, name, me) => (name in t ? read(t, name, me) : item(name)),
+              has: (t, name) => name in t || item(name) != null,
+              defineProperty: (_t, name, d) => !apply(setItem, face, [name, d.value]),
+              deleteProperty: (_t, name) => !apply(removeItem, face, [name]),
+              ownKeys: () => keys(face),
+              getOwnPropertyDescriptor: (_t, name) => {
+                const value = item(name);
+                return value == null ? value : { value, writable: true, enumerable: true, configurable: true };
+              },
+            });
+            const area: Area = [real, (areas[which] ||= new Map()), face];
+            known.set(face, area).set(real, area);
+          }
+          return known.get(real)![2];
+        }, "get");
       });
-  };
 
-  if (!config.a) adopt(home);
-  if (!doc) return;
-  if (!config.a && !config.w) attempt(() => navigator.serviceWorker.getRegistrations().then((all) => each(all, (x) => x.unregister())));
+      wrap("IDBFactory", "open deleteDatabase", (_me, args, go, method) => {
+        if (items(args[0])) return go();
+        const request: Any = new EventTarget();
+        each(split("result error source transaction readyState success blocked upgradeneeded"), (name) => {
+          request[name] = request["on" + name] = null;
+          request.addEventListener(name, (event: Any) => request["on" + name]?.(event));
+        });
+        Object.setPrototypeOf(request, proto("IDBOpenDBRequest"));
+        late((m) => m.forward(request, method, args), __STORAGE__).catch(() => request.dispatchEvent(new Event("error")));
+        return request;
+      });
+      wrap("IDBFactory", "databases", (_me, _args, go) => go().then((all: Any[]) => all.filter((d) => items(d.name))));
+      wrap("StorageManager", "getDirectory", refuse);
+      wrap("StorageBucketManager", "open", refuse);
+      if (!config.w) wrap("ServiceWorkerContainer", "register", refuse);
+      if (!config.g)
+        wrap("Geolocation", "getCurrentPosition watchPosition", (_me, args) => {
+          void late((m) => m.nowhere(args[1]));
+          return 1;
+        });
+
+      // --- Ways out that no header governs.
+      const calls: Patch = (_me, args, go) => {
+        if (args[0]?.iceServers)
+          args[0] = {
+            ...args[0],
+            iceServers: [...args[0].iceServers].filter((x) => ![].concat(x.urls).some((url: string) => kind(url.replace(/\w+:/, "http://")))),
+          };
+        return go();
+      };
+      wrap([realm], "RTCPeerConnection webkitRTCPeerConnection", calls);
+      wrap("RTCPeerConnection", "setConfiguration", calls);
+      wrap([realm], "fetch", async (_me, args, go) => (kind(args[0]?.url ?? args[0]) > 1 ? new realm.Response() : go()));
+      wrap("XMLHttpRequest", "open", (_me, args, go) => {
+        if (kind(args[1]) > 1) args[1] = "data:,";
+        return go();
+      });
+      wrap("Navigator", "sendBeacon", (_me, args, go) => kind(args[0]) > 1 || go());
+
+      // --- Workers from blobs carry the guard in front of their own source.
+      const { createObjectURL } = realm.URL;
+      wrap([realm.URL], "createObjectURL revokeObjectURL", (_me, [blob], go) => {
+        const url = go();
+        if (url) blobs.set(url, blob);
+        else blobs.delete(blob + "");
+        return url;
+      });
+      wrap([realm], "Worker SharedWorker", (_me, args, go) => {
+        const url = args[0] + "";
+        const blob = blobs.get(url);
+        if (blob) args[0] = guarded[url] ||= createObjectURL(new Blob([`(${guard})(${JSON.stringify(config)});`, blob], blob));
+        return go();
+      });
+
+      if (!realm.document) return;
+      // --- Windows: what script inserts, and the realms it makes by inserting.
+      const all = (node: Any): Any[] => [node, ...node.querySelectorAll(judged)];
+      // A realm is made when it is first touched: our own placeholders have no script, and are left until a script looks through the frames.
+      const meet = (el: Any): void => (el.src + "").startsWith(at + "embed") || el.contentWindow;
+      const set = proto("Element").setAttribute;
+      const scan = (el: Any): void =>
+        each(el.attributes, ({ name, value }) => {
+          const now = judge(el, name, value);
+          if (now != value) apply(set, el, [name, now]);
+        });
+      // The load of a blank frame is heard while it is inserted, by the parser too; document.open forgets who listens.
+      let frames = 0;
+      const count = describe(realm, "length").get;
+      const observer = new MutationObserver(() => {
+        const now = apply(count, realm, []);
+        if (frames != now) each(realm.document.querySelectorAll("iframe,frame,object,embed"), meet);
+        frames = now;
+      });
+      const heard = (event: Event): void => meet(event.target);
+      const watch = (): void => {
+        const { document } = realm;
+        document.addEventListener("load", heard, true);
+        observer.observe(document, { childList: true, subtree: true });
+      };
+      define(realm, mark, { value: (inner?: Any) => (inner ? adopt(inner) : watch()) });
+      watch();
+      const tags = RegExp(`<(${judged.replace(/,/g, "|")})\\b("[^"]*"|'[^']*'|[^"'>])*>`, "gi");
+      const inert = realm.document.createElement("template");
+      const parse = describe(proto("Element"), "innerHTML").set;
+      const sets: Patch = (me, args, go, property) => {
+        const last = args.length - 1;
+        const name = last ? (args[last - 1] + "").toLowerCase() : property;
+        args[last] = judge(me, name, args[last]);
+        go();
+        // A placeholder that stands in the page gives way to the address that a script sets.
+        if (name == "src" && me.dataset?.volensSrc) me.removeAttribute("srcdoc");
+      };
+      const inserts: Patch = (me, args, go, method) => {
+        const html = /HTML|wr|Fr/.test(method);
+        const nodes: Any[] = [];
+        each(args.keys(), (i) =>
+          html
+            ? (args[i] = args[i].replace(
+                tags,
+                (tag: string) =>
+                  attempt(() => {
+                    apply(parse, inert, [tag]);
+                    const el = inert.content.firstElementChild!;
+                    const before = el.outerHTML;
+                    scan(el);
+                    return before == el.outerHTML ? tag : el.outerHTML.replace(/<\/[^>]*>$/, "");
+                  }) || tag,
+              ))
+            : me.isConnected != false && nodes.push(...all(args[i])), // a tree that is still being built loads nothing yet
+        );
+        each(nodes, scan);
+        if (html) watch();
+        const out = go();
+        if (html && /frame|object/i.test(args as Any)) each([realm.document, me], (x) => x.querySelectorAll && each(all(x), meet));
+        each(nodes, meet);
+        return out;
+      };
+      wrap([realm], "open", opens);
+      wrap([realm], "frames length", (_me, _args, go) => (each(realm.document.querySelectorAll("iframe"), (el) => el.contentWindow), go()), "get");
+      wrap("HTMLIFrameElement HTMLFrameElement HTMLObjectElement", "contentWindow contentDocument", opens, "get");
+      wrap("Node Element Document DocumentFragment CharacterData ShadowRoot Range", "appendChild insertBefore replaceChild append prepend replaceChildren before after replaceWith insertAdjacentElement insertNode insertAdjacentHTML setHTMLUnsafe write writeln createContextualFragment", inserts);
+      wrap("Element ShadowRoot", "innerHTML outerHTML", inserts, "set");
+      wrap("Element", "setAttribute setAttributeNS", sets);
+      wrap("HTMLIFrameElement HTMLFrameElement HTMLObjectElement HTMLEmbedElement HTMLLinkElement HTMLImageElement HTMLSourceElement HTMLScriptElement", "src srcdoc data href rel srcset type", sets, "set");
+
+      // A form to an unlisted host goes only where the visitor sees it go.
+      const top = realm == realm.top;
+      const goes = (form: Any, button?: Any): boolean => {
+        const of = (name: string): string => button?.getAttribute("form" + name) ?? form.getAttribute(name) ?? "";
+        const bad = kind(of("action"));
+        return !bad || (bad < 2 && realm.navigator.userActivation?.isActive != false && (top ? /^(_self|_top|_blank)?$/i : /^_(top|blank)$/i).test(of("target")));
+      };
+      wrap("HTMLFormElement", "submit", (me, _args, go) => goes(me) && go());
+      realm.addEventListener("submit", (event: Any) => goes(event.target, event.submitter) || event.preventDefault(), true);
+
+      if (top && !realm.opener)
+        attempt(() => {
+          let name = "";
+          realm.name = name;
+          define(realm, "name", { get: () => name, set: (x: Any) => (name = x + ""), configurable: true });
+        });
+    })(home);
+  } catch {}
+
 
   // --- Asking.
   const text = (): string => /(^| )volens=([^;]*)/.exec(doc.cookie)?.[2] || "";
+  if (!doc) return;
+  if (!config.a && !config.w) attempt(() => navigator.serviceWorker.getRegistrations().then((all) => each(all, (x) => x.unregister())));
   /** Without the day: a choice that means the same. */
   const bare = (choice: string): string => choice.replace(/\.\d+\./, "..");
   const compare = (): void => {
@@ -386,7 +387,8 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     if (!host) return;
     found.disconnect();
     inside.host = host;
-    doc.body.before(host);
+    const html: Any = doc.documentElement;
+    (html.moveBefore || html.insertBefore).call(html, host, doc.body); // a move keeps the style sheet as it is parsed
     // The page's end and what has the focus can be scrolled out from under the first layer.
     attempt(() => {
       const room = new CSSStyleSheet();
