@@ -77,7 +77,7 @@ def page(
 {typeset(main)}
 </main>
 <footer class="foot"><p><b>{NAME}</b>, quotidien de démonstration. La ville, les gens et les agences sont inventés ; les requêtes sont vraies.</p>
-<ul><li><a href="/confidentialite">Politique de confidentialité</a></li><li><a href="/temoin">Témoin des tiers</a></li><li><a href="/visite">Visite guidée</a></li>{_choices(view)}</ul></footer>
+<ul><li><a href="/_volens/policy">Politique de confidentialité</a></li><li><a href="/confidentialite">Notre charte</a></li><li><a href="/temoin">Témoin des tiers</a></li><li><a href="/visite">Visite guidée</a></li>{_choices(view)}</ul></footer>
 <script src="/static/courrier.js" defer{mark}></script>
 <script src="/static/audience.js" defer{mark}></script>
 {end}</body>
@@ -266,8 +266,8 @@ def article(
 
 
 def policy(view: View, services: str) -> str:
-    main = f"""<h1>Politique de confidentialité</h1>
-<p class="standfirst">Qui traite vos données quand vous lisez Le Courrier, pourquoi, combien de temps, et comment dire non.</p>
+    main = f"""<h1>Notre charte</h1>
+<p class="standfirst">Qui traite vos données quand vous lisez Le Courrier, pourquoi, combien de temps, et comment dire non : l’essentiel en une page. Le détail, service par service et cookie par cookie, est dans la <a href="/_volens/policy">politique de confidentialité</a>.</p>
 <h2>Qui décide</h2><p>{NAME}, SAS au capital fictif, 4 quai des Tanneurs, 00000 Montvière. Pour toute question ou pour exercer vos droits : <a href="mailto:donnees@courrier.example">donnees@courrier.example</a>.</p>
 <h2>Ce qui se passe sans votre accord</h2><p>Le site retient ce qu’il faut pour fonctionner : votre session de membre, votre panier, votre langue, votre thème, votre brouillon. Il compte les pages lues avec un outil à lui, sans identifiant de personne ; vous pouvez vous y opposer.</p>
 <h2>Ce qui demande votre accord</h2><ul>
@@ -278,8 +278,8 @@ def policy(view: View, services: str) -> str:
 <li><b>Géolocalisation</b> : votre position, au degré près, pour la météo.</li></ul>
 {services}
 <h2>Combien de temps</h2><p>Votre choix vaut six mois, qu’il soit oui ou non. Les statistiques sont gardées vingt-cinq mois au plus.</p>
-<h2>Changer d’avis</h2><p>À tout moment, par le lien <a href="/_volens/panel">Paramétrer vos choix</a> ou par le bandeau de chaque page.</p>"""
-    return page(view, "Politique de confidentialité", main)
+<h2>Changer d’avis</h2><p>À tout moment, par le lien <a href="/_volens/panel">Paramétrer vos choix</a> ou par le bandeau de chaque page. <a href="/_volens/rights">Ce qui est enregistré de votre choix</a> vous est montré, et s’oublie d’un geste.</p>"""
+    return page(view, "Notre charte", main)
 
 
 def mine(view: View, comments: Sequence[Comment], form: str, erased: int = 0) -> str:

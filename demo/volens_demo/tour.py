@@ -63,7 +63,7 @@ STEPS = (
     Step("OK enregistre ce que montrent les interrupteurs", "Ouvrez le panneau, n’allumez rien, touchez <b>OK</b> : c’est un refus. Rouvrez-le et fermez par Échap : rien ne change.", "Le témoin passe à « Après un refus », et n’en bouge plus.", "Où vous en êtes : {etat}."),
     Step("Les buts sont écrits", 'Lisez l’avis et <a href="/_volens/panel">le panneau</a>.', "Chaque but a sa phrase, chaque service son nom et ses données.", "Buts à ce jour accordés : {accordes}."),
     Step("Trois boutons, au premier regard", 'Effacez les cookies du site ou ouvrez une fenêtre privée, puis <a href="/article/pont-vieux">l’article</a>.', "Tout accepter, Tout refuser, Paramétrer vos choix : même taille, même couleur, même place.", "Requêtes reçues par les tiers avant tout choix : {avant}."),
-    Step("La politique de confidentialité est à un geste", 'Suivez le lien de l’avis, ou <a href="/confidentialite">celui-ci</a>.', "Elle est lisible avant de choisir.", "Requêtes reçues par les tiers avant tout choix : {avant}."),
+    Step("La politique de confidentialité est à un geste", 'Suivez le lien de l’avis, ou <a href="/_volens/policy">celui-ci</a>.', "Elle est lisible avant de choisir.", "Requêtes reçues par les tiers avant tout choix : {avant}."),
     Step("L’article reste un article", 'Relisez <a href="/article/pont-vieux">l’article</a> dans les trois états.', "Titre, crédit d’agence, photo signée, chapeau, texte, lien de suivi au-dessus et au-dessous, ligne de rubrique : rien ne manque, rien ne bouge.", "Requêtes reçues avant tout choix : {avant}, après un refus : {refus}, avec accord : {accord}."),
 )  # fmt: skip
 

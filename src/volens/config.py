@@ -156,7 +156,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "audience_exempt": flag,
     },
     "storage": {"name": text, "medium": text, "purpose": text, "days": number, "domain": text, "path": text, "party": text},
-    "gates": {"path": text, "purpose": text, "methods": names, "services": names, "title": texts, "withdrawn": text},
+    "gates": {"path": text, "purpose": text, "methods": names, "services": names, "title": texts, "withdrawn": text, "fields": table},
     "theme": {"background": text, "text": text, "accent": text, "radius": text, "font": text, "position": text},
     "policy": {"before": texts, "after": texts},
     "proxy": {"listen": text, "upstream": text, "trusted": names},
@@ -991,10 +991,16 @@ class _Reading:
                 )
             title = self.by_language((*path, "title"), here["title"]) if "title" in here else {}
             self.lint((*path, "title"), title)
+            fields = {}
+            for name, said in here.get("fields", {}).items():
+                try:
+                    fields[name] = self.by_language((*path, "fields", name), texts(said))
+                except TypeError as error:
+                    self.wrong((*path, "fields", name), f"{said!r}.", str(error))
             withdrawn = here.get("withdrawn", "")
             if withdrawn and not self.is_link(withdrawn):
                 self.wrong((*path, "withdrawn"), f"{withdrawn!r} is not an address.", "Write a path of the site, or https://…")
-            gate = Gate(where, purpose, methods, here.get("services", ()), title, withdrawn)
+            gate = Gate(where, purpose, methods, here.get("services", ()), title, withdrawn, fields)
             if gate.withdrawn and gate.shuts(gate.withdrawn):
                 self.wrong(
                     (*path, "withdrawn"),
@@ -1073,7 +1079,7 @@ class _Reading:
         for name in here.get("purposes", (place,)):
             purpose = self.known_purpose(("address", "purposes"), name, declared) if "purposes" in here else name
             if (found_ := self.purpose_of(purpose, declared)) and found_.exempt:
-                remedy = "Name a purpose the visitor is asked about; where security needs the whole address, say why: security.fr = \"…\"."
+                remedy = 'Name a purpose the visitor is asked about; where security needs the whole address, say why: security.fr = "…".'
                 self.wrong(("address", "purposes"), f"{purpose!r} is exempt: the address would always be told.", remedy)
             purposes.append(purpose)
         places = tuple(name.lower().replace("_", "-") for name in here.get("places", ()))

@@ -26,10 +26,13 @@ class Gate:
     """What is behind it, by language: «Commentaires»."""
     withdrawn: str = ""
     """Path or address where a visitor has erased what they left there; offered wherever the gate has been closed."""
+    fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The fields in which a visitor writes, and what each is called by language; without any, all that is sent counts as written."""
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", MappingProxyType(dict(self.title)))
+        object.__setattr__(self, "fields", MappingProxyType({n: MappingProxyType(dict(t)) for n, t in self.fields.items()}))
         first, *rest = (re.escape(part) for part in re.split(r"\*+", self.path))
         # Each part between stars is taken where it first occurs and not tried again: no path makes matching slow.
         source = first + "".join(f"(?>.*?{part})" for part in rest[:-1]) + "".join(f".*{part}" for part in rest[-1:])

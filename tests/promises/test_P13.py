@@ -13,14 +13,14 @@ def test_the_first_layer_links_to_the_policy_which_can_be_read_before_choosing(v
     visitor = visitors(java_script_enabled=script).open()
     visitor.page.locator(NOTICE).get_by_role("link", name="Politique de confidentialité").click()
     visitor.page.wait_for_load_state("load")
-    assert visitor.page.url.endswith("/confidentialite")
+    assert visitor.page.url.endswith("/_volens/policy")
     assert visitor.page.get_by_role("heading", level=1, name="Politique de confidentialité").is_visible()
     assert "volens" not in visitor.cookies() and visitor.received() == {}
 
 
 def test_the_panel_links_to_it_and_to_each_services_own(visitor: Visitor) -> None:
     dialog = visitor.open().unfolded()
-    assert dialog.get_by_role("link", name="Politique de confidentialité").first.get_attribute("href").endswith("/confidentialite")
+    assert dialog.get_by_role("link", name="Politique de confidentialité", exact=True).get_attribute("href").endswith("/_volens/policy")
     for name in ("Télépost", "XPost", "VidéoTube", "RégiePub", "Mesure+"):
         assert dialog.get_by_role("link", name=f"({name})").or_(dialog.get_by_role("link", name=name)).count(), name
 

@@ -32,6 +32,7 @@ from tests.web.making import (
     settle,
 )
 from volens.choice import Choice, RecordTag
+from volens.site import Gate
 from volens.web.endpoints import BURST, CHOICE_BODY, Fields, local
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Waiting
@@ -648,6 +649,25 @@ def test_a_closed_gate_says_what_to_allow_and_gives_back_what_was_typed(visitor:
     assert again.status == 307 and header(again, "location") == ["/comments?article=1"], "the same body, now with the grant"
     assert visitor.granted() == {"reseaux-sociaux"}
     assert not visitor.gateway.visit(request("POST", "/comments?article=1", visitor.cookie())).own
+
+
+def test_a_closed_gate_of_a_page_opens_by_an_ordinary_answer(tmp_path: Path, clock: Clock) -> None:
+    """No 307: it would ask for the page by POST, and most answer 405."""
+    site = replace(SITE, gates=(Gate("/weather*", "reseaux-sociaux", frozenset()),))
+    visitor = Visitor(gateway(tmp_path, site=site, now=clock))
+    reply = visitor.send("GET", "/weather?d=1", [(b"accept", b"text/html"), *SAME])
+    for address in re.findall(r'form(?:action|)="(/_volens/choice\?[^"]*)"', reply.body.decode()):
+        answered = visitor.send("POST", address.replace("&amp;", "&"), [(b"content-type", FORM), *SAME], b"")
+        assert (answered.status, header(answered, "location")) == (303, ["/weather?d=1"])
+    assert reply.status == 403 and visitor.granted() == set(NOTICE.askable)
+
+
+def test_a_gate_that_names_its_fields_gives_back_those_under_their_names(tmp_path: Path, clock: Clock) -> None:
+    fields = {"text": {"fr": "Votre commentaire"}}
+    visitor = Visitor(gateway(tmp_path, site=replace(SITE, gates=(replace(SITE.gates[0], fields=fields),)), now=clock))
+    page = visitor.send("POST", "/comments", [(b"content-type", FORM), *SAME], b"article=pont-vieux&text=Bonjour").body.decode()
+    assert "<b>Votre commentaire</b></p><blockquote>Bonjour</blockquote>" in page and "<blockquote>pont-vieux" not in page
+    assert 'name="article" value="pont-vieux"' in page, "sent all the same"
 
 
 def test_a_gate_s_choice_is_taken_from_the_site_s_own_pages_only(visitor: Visitor) -> None:

@@ -499,7 +499,7 @@ class Endpoints:
             return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service, once or withdraw, with known services.")
         surface = fields.get("surface") if fields.get("surface") in _SURFACES else "panel"
         answer = fields.get("answer")
-        settled = self._settle(asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate)
+        settled = self._settle(asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate and query.get("sends") == "1")
         return self._objected(asked, fields, settled)
 
     def _objected(self, asked: Asked, fields: Fields, answer: Reply | Waiting) -> Reply | Waiting:

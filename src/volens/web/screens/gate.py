@@ -38,16 +38,15 @@ class GateScreen(Page):
 
         What was typed is the form's body, nothing else; the answer stands in the query of each button's address. So a
         307 from ``choice`` to ``target`` makes the browser send the very same body again, now with the grant's cookies.
-        A GET has no body: its buttons are ordinary answers that come back to ``target``.
+        A GET has no body to keep: its buttons are ordinary answers that come back to ``target`` by 303.
         """
         say = self._say(language)
         purpose = self.notice.purpose.get(decision.purpose) or self.notice.purpose[gate.purpose]
         title = self._title(purpose, say.language)
         sends = method not in ("GET", "HEAD")
         services = self._acting(gate, purpose)
-        common = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), ("back", target)] + (
-            [("token", token)] if token else []
-        )
+        common = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), ("back", target)]
+        common += ([("sends", "1")] if sends else []) + ([("token", token)] if token else [])
         just = [("answer", "switches"), *self._just(purpose, grant)]
         buttons = [
             html(
@@ -73,7 +72,7 @@ class GateScreen(Page):
             services=html("<p>{x}</p>", x=say("gate.services", services=commas([s.name for s in services]))) if services else None,
             prefix=self.site.prefix,
             query=query_of(common + just),
-            kept=self._kept(fields, say, files_lost) if sends else None,
+            kept=self._kept(gate, fields, say, files_lost) if sends else None,
             buttons=buttons,
             panel=query_of([("language", say.language), ("back", back if sends else target)]),
             settings=say("settings"),
@@ -141,13 +140,17 @@ class GateScreen(Page):
         }
         return [*(("purposes", p) for p in sorted(purposes)), *(("services", s) for s in sorted(services))]
 
-    def _kept(self, fields: Sequence[tuple[str, str]], say: Words, files_lost: bool) -> Html:
-        """What was typed, to be read and to be sent. Long or short, it is shown; names that look like secrets are not."""
-        shown = [(n, v) for n, v in fields if v.strip() and not SECRET.search(n)]
+    def _kept(self, gate: Gate, fields: Sequence[tuple[str, str]], say: Words, files_lost: bool) -> Html:
+        """What was typed, to be read and to be sent. Of a gate that names its fields those are shown, under these names; else all
+        but what looks like a secret: a request doesn't say which of its fields were hidden."""
+        shown = [(n, v) for n, v in fields if v.strip() and (n in gate.fields if gate.fields else not SECRET.search(n))]
         return html(
             "<p>{text}</p>{shown}{files}{hidden}",
             text=say("gate.kept") if fields else None,
-            shown=[html("<blockquote>{v}</blockquote>", v=v) for _, v in shown],
+            shown=[
+                html("<p><b>{n}</b></p><blockquote>{v}</blockquote>", n=self._text(gate.fields.get(n, {}), say.language) or n, v=v)
+                for n, v in shown
+            ],
             files=html('<p class="message">{x}</p>', x=say("gate.files")) if files_lost else None,
             hidden=[hidden(n, v) for n, v in fields],
         )
