@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from screens_site import Desk
 
 
@@ -28,15 +26,10 @@ def desk(_desk: Desk) -> Desk:
     return _desk
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    args = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-    )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=args.split())
-        yield browser
-        browser.close()
+@pytest.fixture
+def browser(chromium: Browser) -> Browser:
+    """Chromium."""
+    return chromium
 
 
 @pytest.fixture

@@ -175,6 +175,7 @@ font-size:1.125em;text-decoration:none}
 .v summary:before{content:"";flex:none;width:.45em;height:.45em;border:solid;border-width:0 2px 2px 0;transform:rotate(-45deg)}
 .v summary:dir(rtl):before{transform:rotate(135deg)}
 .v [open]>summary:before{transform:rotate(45deg)}
+.v .count{white-space:nowrap}
 .v summary small{min-width:0;overflow:hidden;font-size:1em;text-overflow:ellipsis;white-space:nowrap}
 .v .purpose>details>:not(summary){margin-inline-start:1.15em}
 .v table{width:100%;border-collapse:collapse;font-size:.875em;text-align:start}
@@ -280,6 +281,7 @@ background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
 @media(forced-colors:active){.v [role=switch]{appearance:auto;width:24px;height:24px}.v [role=switch]:before{content:none!important}
 .v .band svg{display:none}}
 @media print{.v{--t:#000;--m:#333;--a:#000;--b:#fff;--l:#999;--s:#fff;max-width:none;border:0!important;font-size:10.5pt}
-.v .bar,.v .top,.policy nav,.v .button,.v p>.button{display:none}.policy .page{display:block;padding:0}.v tr,.v .item,.v h2{break-inside:avoid}
+.v .bar,.v .top,.policy nav,.v .button,.v p>.button{display:none}.policy .page{display:block;padding:0}
+.v tr,.v .item,.v h2{break-inside:avoid}
 .v h2,.v h3{break-after:avoid}.policy .item a[target]:after{content:" (" attr(href) ")";overflow-wrap:anywhere}}
 """

@@ -173,7 +173,11 @@ class PanelScreen(Lists, MyChoice, Objection):
         """How many services, and the first of their names: what opening shows."""
         if not services:
             return say("panel.details")
-        return html("{n}<small>{names}</small>", n=say.count("services", len(services)), names=commas(s.name for s in services))
+        return html(
+            '<span class="count">{n}</span><small>{names}</small>',
+            n=say.count("services", len(services)),
+            names=commas(s.name for s in services),
+        )
 
     def _exempt(self, say: Words) -> Html | None:
         exempt = [p for p in self.notice.purposes if p.exempt]
