@@ -188,8 +188,9 @@ class Visitor:
         return {re.sub(r"\A(isso-)?\d+\Z", r"\1#", name) for name in self.cookies() | self.stored()}
 
     def told(self) -> dict[str, Any]:
-        """What the application receives from this visitor."""
-        return dict(self.page.evaluate("fetch('/moi.json').then(answer => answer.json())"))
+        """What the application receives from this visitor; of ``Volens-Consent``, which names services too, the purposes."""
+        told = dict(self.page.evaluate("fetch('/moi.json').then(answer => answer.json())"))
+        return told | {"granted": [name for name in told["granted"] if name in PURPOSES or name in ("audience", "technique")]}
 
     def comment(self, text: str) -> None:
         """Writes a comment and publishes it, by hand: in the engine's own box where writing is open, else in the plain form."""
