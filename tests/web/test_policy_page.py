@@ -87,7 +87,7 @@ def test_every_storage_key_has_party_lifetime_and_purpose(show: Any) -> None:
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ("none", ["Vous n’avez pas encore choisi", "Stockage refusé"]),
+        ("none", ["Vous n’avez pas encore choisi", "Stockage bloqué d’office"]),
         ("refused", ["Choisi le 22 novembre 2026, valable jusqu’au 22 mai 2027", "Vidéos non", "Profils refusés"]),
         ("part", ["Stockage 2 sur 6", "Réseaux sociaux en partie", "Vidéos oui", "Publicité non"]),
         ("accepted", ["Stockage autorisé", "Profils autorisés", "Publicité oui", "Votre choix sur ce site dit autre chose"]),
