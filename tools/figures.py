@@ -23,7 +23,14 @@ START = "<!-- figures: written by tools/figures.py from benchmarks/results/*.jso
 END = "<!-- /figures -->"
 
 TOLD: dict[str, tuple[str, dict[str, str]]] = {
-    "audience": ("Counting page views: CPU time added to a page, and counted against served over several workers of the proxy", {}),
+    "audience": (
+        "Counting page views",
+        {
+            "us_added_a_page": "CPU time added to a page, µs",
+            "page_views_served": "page views served by three workers",
+            "page_views_counted": "page views counted",
+        },
+    ),
     "peers": (
         "The weight of asking, beside browser-side consent managers: over the same page without them",
         {
@@ -53,12 +60,32 @@ TOLD: dict[str, tuple[str, dict[str, str]]] = {
             "failed": "failed",
         },
     ),
-    "rewrite": ("The rewrite alone, on one core, over real saved pages", {}),
-    "middleware": ("What the middleware adds to an application", {}),
+    "rewrite": (
+        "The rewrite alone, on one core, over real saved pages",
+        {
+            "best_mb_s.again": "pages of a site seen before, best of the rounds, MB/s",
+            "median_mb_s.again": "the same, median, MB/s",
+            "median_mb_s.first": "pages of a site never seen, median, MB/s",
+            "median_mb_s.tokenizer": "the tokenizer alone in the same rounds, median, MB/s",
+            "page_of_100_mb_of_markup.memory_mb": "memory for a page of 100 MB of markup, MB",
+            "page_of_100_mb_of_text.memory_mb": "memory for a page of 100 MB of text, MB",
+            "page_of_100_mb_of_attribute.memory_mb": "memory for one attribute of 100 MB, MB",
+        },
+    ),
+    "middleware": (
+        "What the middleware adds to an application, articles of 200 KB",
+        {
+            "not_seen_cpu_ms_added": "a body not seen before: CPU time added, ms",
+            "not_seen_p50_ms_added": "a body not seen before: time added at the median, ms",
+            "first_byte_ms_added": "a streamed page: first byte later by, ms",
+            "seen_share_of_requests": "a body seen before: share of the bare application's requests a second",
+        },
+    ),
     "proxy": ("What the proxy adds, with enforcement and without", {}),
     "ledger": ("Grants recorded", {}),
+    "feel": ("What a visitor feels on a slow phone", {}),
 }
-"""Title and columns of a result, by the name of its file; no columns: all there are."""
+"""Title and columns of a result, by the name of its file; no columns: all there are. A dot goes one level down."""
 FACTS = frozenset({"format", "when", "cores", "load", "machine", "system", "python", "processor", "chromium"})
 
 
@@ -96,6 +123,13 @@ def _single(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _at(values: Mapping[str, Any], key: str) -> Any:
+    """What stands under ``a.b``; None where nothing does."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None  # type: ignore[assignment]
+    return values
+
+
 def table(name: str, result: Mapping[str, Any]) -> str:
     """One result as a line of facts and a Markdown table."""
     title, columns = TOLD.get(name, (name, {}))
@@ -107,7 +141,9 @@ def table(name: str, result: Mapping[str, Any]) -> str:
         rows = [[label, *(cell(row.get(key)) for key in columns)] for label, row in figures.items()]
     else:
         head = ["", "measured"]
-        rows = [[_words(label), cell(value)] for label, value in _single(result if figures is None else figures).items()]
+        values = result if figures is None else figures
+        single = {label: _at(values, key) for key, label in columns.items()} if columns else _single(values)
+        rows = [[_words(label), cell(value)] for label, value in single.items()]
     facts = [str(result[key]) for key in ("when", "processor", "chromium") if result.get(key)]
     facts[1:1] = [
         f"{result[key]} cores" if key == "cores" else f"load {result[key]}" for key in ("cores", "load") if result.get(key) is not None
