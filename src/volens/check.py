@@ -25,8 +25,8 @@ from volens.catalog import Catalog
 from volens.choice import Signals
 from volens.config import Loaded, contrast
 from volens.errors import ConfigError, Mistake
+from volens.languages import BUTTONS, shipped
 from volens.policy import grant
-from volens.wording import BUTTONS
 
 SIZES: Mapping[int, int] = {320: 640, 360: 740, 768: 1024, 1280: 800, 1920: 1080}
 """Width and height of the windows measured, in CSS pixels."""
@@ -411,7 +411,7 @@ def _site(loaded: Loaded) -> dict[str, Any]:
         "services": [service.id for service in notice.services],
         "gates": [gate.path for gate in loaded.site.gates],
         "languages": list(notice.languages),
-        "unreviewed": [language for language in notice.languages if not config.reviewed(language)],
+        "unreviewed": list(loaded.unreviewed),
     }
 
 
@@ -431,7 +431,12 @@ def _text(report: Mapping[str, Any]) -> str:
         counts = f"{len(site['services'])} service(s), {len(site['gates'])} gate(s)"
         lines.append(f"{counts}; in {', '.join(site['languages'])}; notice {site['notice'][:16]}.")
         if site["unreviewed"]:
-            lines.append(f"Texts that no speaker has reviewed yet: {', '.join(site['unreviewed'])}.")
+            names = ", ".join(f"{shipped()[language].name} ({language})" for language in site["unreviewed"])
+            lines.append(f"No speaker has read our texts yet in: {names}.")
+            example = dumps([language for language in site["languages"] if language in site["unreviewed"]])
+            lines.append(
+                f"  Have one read the notice, the panel and the policy page, then write at the top of the file: reviewed = {example}."
+            )
     if report["unmeasured"]:
         lines.append(f"Not measured: {report['unmeasured']}.")
     elif site:

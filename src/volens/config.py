@@ -8,9 +8,7 @@ where guessing would ask less or grant more: a setting that cannot be read is a 
 from __future__ import annotations
 
 import difflib
-import functools
 import ipaddress
-import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -24,9 +22,10 @@ from volens.choice import MAX_TEXT
 from volens.countries import known as known_country
 from volens.defaults import LANGUAGES, PURPOSES
 from volens.errors import ConfigError, Mistake, NoticeError
+from volens.languages import BUTTONS, shipped
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
 from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Site, Theme
-from volens.wording import BUTTONS, judge, judge_pair
+from volens.wording import judge, judge_pair
 
 EXEMPT_DAYS = 395
 """Longest life of exempt storage: 13 months (R26)."""
@@ -106,6 +105,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "names": names,
         "hosts": names,
         "languages": names,
+        "reviewed": names,
         "mode": text,
         "prefix": text,
         "leave": names,
@@ -188,6 +188,8 @@ class Loaded:
     """Path of the file of page views, where ``site.audience`` is set."""
     admin_token: str = ""
     """Path of the file that holds the token of the operator's pages; empty: they open on this machine only."""
+    unreviewed: tuple[str, ...] = ()
+    """Languages offered whose texts no speaker has read, neither ours (``reviewed`` in the file) nor the operator's (``reviewed`` here)."""
 
 
 def load(path: Path, catalog: Catalog) -> Loaded:
@@ -224,22 +226,9 @@ def parse(content: str, source: str, catalog: Catalog, *, base: Path | None = No
     return loaded
 
 
-@functools.cache
-def _text_files() -> Mapping[str, Mapping[str, Any]]:
-    """The packaged text files by language."""
-    files_ = (json.loads(path.read_bytes()) for path in sorted((Path(__file__).parent / "texts").glob("*.json")))
-    return {file["language"]: file for file in files_}
-
-
 def shipped_texts() -> Mapping[str, Mapping[str, str]]:
     """The interface texts by language, of the languages that have all of them."""
-    whole = max((len(file["texts"]) for file in _text_files().values()), default=0)
-    return {language: file["texts"] for language, file in _text_files().items() if len(file["texts"]) == whole}
-
-
-def reviewed(language: str) -> bool:
-    """Whether a speaker of the language has read its texts."""
-    return bool(_text_files()[language].get("reviewed"))
+    return {code: language.texts for code, language in shipped().items()}
 
 
 Path_ = tuple[str | int, ...]
@@ -399,7 +388,7 @@ class _Reading:
         counted = self.audience(measure) if "audience" in top else None
         if counted is not None and self.replaced.get("audience", "audience") not in {purpose.id for purpose in purposes}:
             # Visitors are told of it as of any other exempt purpose (R28). A purpose that asks, for another tool, stays as it is.
-            purposes += (replace(PURPOSES["audience"], exempt="audience", data_kinds=("browsing",)),)
+            purposes += (replace(self.built_in("audience"), exempt="audience", data_kinds=("browsing",)),)
         admin = self.section(("admin",), top.get("admin", {}), SETTINGS["admin"])
         if controller is None or any(mistake.fatal for mistake in self.mistakes):
             return None
@@ -444,6 +433,7 @@ class _Reading:
             audience=beside(measure.get("file", "volens-audience.db")),
             admin_token=beside(admin["token_file"]) if admin.get("token_file") else "",
             hook_secret=beside(told.get("secret", "volens.hook")),
+            unreviewed=tuple(x for x in self.languages if not shipped()[x].reviewed and x not in top.get("reviewed", ())),
         )
 
     def one_of(self, path: Path_, value: str, options: tuple[str, ...]) -> str:
@@ -454,13 +444,16 @@ class _Reading:
 
     def read_languages(self, top: Mapping[str, Any]) -> tuple[str, ...]:
         """The languages offered: those whose screens are complete (R24)."""
-        offered = tuple(dict.fromkeys([*(known for known in LANGUAGES if known in shipped_texts()), *shipped_texts()]))
+        offered = tuple(shipped())
         chosen = tuple(dict.fromkeys(top.get("languages", LANGUAGES)))
         for language in chosen:
             if language not in offered:
                 self.wrong(("languages",), f"{language!r} has no complete texts.", f"Use one of: {', '.join(offered)}.")
         if not chosen:
             self.wrong(("languages",), "the list is empty.", f"Name at least one of: {', '.join(offered)}.")
+        for language in top.get("reviewed", ()):
+            if language not in chosen:
+                self.wrong(("reviewed",), f"the site does not offer {language!r}.", _near(language, chosen))
         return tuple(language for language in chosen if language in offered)
 
     def hosts(self, path: Path_, values: Iterable[str], *, wildcard: bool = True) -> tuple[str, ...]:
@@ -572,8 +565,10 @@ class _Reading:
 
     # Texts.
 
-    def by_language(self, path: Path_, value: Mapping[str, str], inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-        """``value`` in every language offered; what is missing comes from ``inherited``, else is a mistake (R24)."""
+    def by_language(
+        self, path: Path_, value: Mapping[str, str], inherited: Mapping[str, str] | None = None, languages: Iterable[str] | None = None
+    ) -> dict[str, str]:
+        """``value`` in every language offered (or of ``languages``); what is missing comes from ``inherited``, else is a mistake (R24)."""
         given = dict(value)
         plain = given.pop("", None)
         if plain is not None:
@@ -592,7 +587,7 @@ class _Reading:
                     f"Add it to 'languages', or {_near(language, self.languages)[0].lower()}{_near(language, self.languages)[1:]}",
                 )
         whole = {}
-        for language in self.languages:
+        for language in self.languages if languages is None else languages:
             word = given.get(language) or (inherited or {}).get(language, "")
             if not word:
                 self.wrong(path, f"no text in {language!r}.", f"Write {language} = \"…\", or remove {language!r} from 'languages'.")
@@ -608,7 +603,8 @@ class _Reading:
     def texts(self, value: dict[str, Any]) -> dict[str, dict[str, str]]:
         """The site's own wording of interface texts. ``[texts.ask] title.fr`` and ``[texts."ask.title"] fr`` are the same."""
         here: dict[str, dict[str, str]] = {}
-        known = shipped_texts().get(LANGUAGES[0], {})
+        offered = {language: shipped_texts()[language] for language in self.languages}
+        known = dict.fromkeys(name for texts in offered.values() for name in texts)
 
         def walk(path: Path_, name: str, item: Any) -> None:
             if not isinstance(item, dict):
@@ -620,9 +616,14 @@ class _Reading:
                     walk((*path, key), f"{name}.{key}" if name else key, deeper)
             if given and name not in known:
                 self.wrong(path, f"there is no text {name!r}.", _near(name, known))
+            elif unknown := [language for language in given if language in offered and name not in offered[language]]:
+                self.wrong((*path, unknown[0]), f"{unknown[0]!r} has no plural form {name!r}.", "Remove it.")
             elif given:
                 here[name] = self.by_language(
-                    path, given, {language: shipped_texts()[language][name] for language in self.languages if language in shipped_texts()}
+                    path,
+                    given,
+                    {language: texts[name] for language, texts in offered.items() if name in texts},
+                    [language for language, texts in offered.items() if name in texts],
                 )
                 self.reworded(path, name, here[name])
 
@@ -634,8 +635,8 @@ class _Reading:
         """A text keeps what it must say: the controller, the number of services … (R12, R16, R17, R42)."""
         self.lint(path, {language: word for language, word in words.items() if word}, name)
         for language, word in words.items():
-            shipped = shipped_texts().get(language, {}).get(name, "")
-            wanted, given = (sorted(set(re.findall(r"\{\w+\}", t))) for t in (shipped, word))
+            ours = shipped_texts().get(language, {}).get(name, "")
+            wanted, given = (sorted(set(re.findall(r"\{\w+\}", t))) for t in (ours, word))
             if word and wanted != given:
                 remedy = f"Keep {', '.join(wanted)}." if wanted else "Nothing is filled in there: remove the braces."
                 self.wrong((*path, language), f"{word!r} has {', '.join(given) or 'nothing'} to fill in.", remedy)
@@ -645,8 +646,8 @@ class _Reading:
         if not any(name in here for name in BUTTONS):
             return
         for language in self.languages:
-            shipped = shipped_texts().get(language, {})
-            accept, refuse = (here.get(name, shipped).get(language if name in here else name, "") for name in ("accept", "refuse"))
+            ours = shipped_texts().get(language, {})
+            accept, refuse = (here.get(name, ours).get(language if name in here else name, "") for name in ("accept", "refuse"))
             for complaint in judge_pair(accept, refuse, language):
                 self.wrong(("texts", "refuse" if "refuse" in here else "accept"), complaint.found, complaint.remedy)
 
@@ -731,7 +732,13 @@ class _Reading:
         """What the notice names: *technique*, what the file declares in its order, then built-in ones something uses."""
         technique = self.replaced.get("technique", "technique")
         order = dict.fromkeys([*([] if technique in declared else [technique]), *declared, *(p for p in PURPOSES if p in self.used)])
-        return tuple(declared.get(name) or PURPOSES[name] for name in order)
+        return tuple(declared.get(name) or self.built_in(name) for name in order)
+
+    def built_in(self, name: str) -> Purpose:
+        """A built-in purpose in the languages of this site: another language in Volens changes nobody's notice."""
+        purpose = PURPOSES[name]
+        title, sentence = ({language: words[language] for language in self.languages} for words in (purpose.title, purpose.sentence))
+        return replace(purpose, title=title, sentence=sentence)
 
     def purpose_of(self, name: str, declared: Mapping[str, Purpose]) -> Purpose | None:
         return declared.get(name) or PURPOSES.get(name)

@@ -13,7 +13,7 @@ from volens import check
 from volens.catalog import Catalog
 from volens.check import judge, measure, run
 from volens.config import contrast, load, rgb
-from volens.wording import BUTTONS
+from volens.languages import BUTTONS
 
 ROOT = Path(__file__).parent.parent.parent
 LABELS = {"accept": "Tout accepter", "refuse": "Tout refuser", "settings": "Paramétrer vos choix"}

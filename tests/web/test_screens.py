@@ -6,7 +6,6 @@ The panel, the policy page and the page of rights have files of their own.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
@@ -17,7 +16,7 @@ import brotli
 import pytest
 from looking import BUTTONS, FOCUSED, ask, box, button, each, faults
 from playwright.sync_api import Browser
-from screens_site import DAY, GRANTS, NOTICE, PART, SITE, STATIC, TYPED, Desk
+from screens_site import DAY, GRANTS, NOTICE, PART, SITE, TYPED, Desk
 
 from volens.choice import Choice, Signals
 from volens.enforce.html import Withheld

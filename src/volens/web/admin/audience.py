@@ -241,7 +241,7 @@ def _chart(say: Words, reading: Reading) -> Html:
         return {"day": at, "week": at - timedelta(days=at.weekday()), "month": at.replace(day=1)}[unit]
 
     def short(at: date) -> str:
-        month = say(f"month.{at.month}")
+        month = say.own.month(at)
         return f"{at.day} {month}" if unit == "day" else f"{month} {at.year}"
 
     def full(at: date) -> str:

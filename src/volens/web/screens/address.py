@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from volens.notice import Purpose
 from volens.site import Site
-from volens.web.screens.words import Html, Words, commas
+from volens.web.screens.words import Html, Words
 
 
 def address_told(site: Site, say: Words, title: Callable[[Purpose, str], str]) -> list[Html]:
@@ -17,6 +17,6 @@ def address_told(site: Site, say: Words, title: Callable[[Purpose, str], str]) -
     sentences = [say(f"policy.ip.{rule.refused}")]
     purposes = [title(site.notice.purpose[p], say.language) for p in rule.purposes if p in asked]
     if purposes and rule.granted != rule.refused:
-        named = commas([f"« {t} »" if say.language == "fr" else t for t in purposes])
+        named = say.listed(say("quote", text=t) for t in purposes)
         sentences.append(say(f"policy.ip.granted.{rule.granted}", purposes=named))
     return sentences

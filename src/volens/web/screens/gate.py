@@ -12,7 +12,7 @@ from volens.policy import Decision, Grant
 from volens.site import Gate
 from volens.web.screens.notice import BACK
 from volens.web.screens.page import Page
-from volens.web.screens.words import Html, Words, commas, hidden, html, query_of
+from volens.web.screens.words import Html, Words, hidden, html, query_of
 
 SECRET = re.compile(r"pass|pwd|secret|token|csrf|nonce|card|cvc|iban|^_", re.IGNORECASE)
 
@@ -69,7 +69,7 @@ class GateScreen(Page):
             title=say("gate.title"),
             text=say("gate.named", title=named, purpose=title) if named else say("gate.text", purpose=title),
             sentence=self._text(purpose.sentence, say.language),
-            services=html("<p>{x}</p>", x=say("gate.services", services=commas([s.name for s in services]))) if services else None,
+            services=html("<p>{x}</p>", x=say("gate.services", services=say.listed(s.name for s in services))) if services else None,
             prefix=self.site.prefix,
             query=query_of(common + just),
             kept=self._kept(gate, fields, say, files_lost) if sends else None,
@@ -95,13 +95,14 @@ class GateScreen(Page):
         back = Html(BACK + (escape("#" + fragment) if fragment else ""))
         offered = bool(gate.withdrawn) and grant.answered
         form = html(
-            '<form class="g" method="post" action="{prefix}choice"{target} aria-labelledby="volens-gate">{hidden}'
+            '<form class="g" {way} method="post" action="{prefix}choice"{target} aria-labelledby="volens-gate">{hidden}'
             '<div><p id="volens-gate"><b>{title}</b></p><p>{text}</p><p>{data}</p>{offer}</div><div id="y">{buttons}</div></form>',
+            way=say.way,
             prefix=self.site.prefix,
             target=Html(' target="_blank"') if framed else None,
             hidden=[*(hidden(n, v) for n, v in fields), hidden("back", back)],
             title=say("area.title" if not gate.methods or "GET" in gate.methods else "area.write"),
-            text=say("area.text", purpose=title, services=commas([s.name for s in self._acting(gate, purpose)], say("list.and"))),
+            text=say("area.text", purpose=title, services=say.listed(s.name for s in self._acting(gate, purpose))),
             data=html("<b>{t}.</b> {a} {b}", t=title, a=self._text(purpose.sentence, say.language), b=self._reached(purpose, say)),
             offer=html('<p><a href="{u}">{x}</a></p>', x=say("area.erase"), u=gate.withdrawn) if offered else None,
             buttons=[
@@ -123,7 +124,7 @@ class GateScreen(Page):
         )
 
     def _reached(self, purpose: Purpose, say: Words) -> Html | None:
-        return say("ask.data", kinds=commas(self._kinds([purpose], say))) if purpose.data_kinds else None
+        return say("ask.data", kinds=say.listed(self._kinds([purpose], say))) if purpose.data_kinds else None
 
     def _acting(self, gate: Gate, purpose: Purpose) -> list[Service]:
         """The services that justify a gate, else all of its purpose."""

@@ -9,7 +9,7 @@ from volens import countries
 from volens.notice import Purpose, Service, StorageKey
 from volens.policy import Grant
 from volens.web.screens.page import Page
-from volens.web.screens.words import Html, Words, commas, flag, html, lifetime, tag
+from volens.web.screens.words import Html, Words, flag, html, lifetime, tag
 
 
 class Lists(Page):
@@ -63,7 +63,7 @@ class Lists(Page):
             )
             if under
             else None,
-            also=html('<p class="kinds">{x}</p>', x=say("panel.also", titles=commas(also))) if also else None,
+            also=html('<p class="kinds">{x}</p>', x=say("panel.also", titles=say.listed(also))) if also else None,
             chain=html('<p class="kinds">{x}</p>', x=say("panel.chain")) if service.chain else None,
             policy=self._theirs(service, say),
             keys=self._keys(service.storage, say),

@@ -16,7 +16,7 @@ from volens.ledger.record import Record
 from volens.policy import Grant
 from volens.web.screens.notice import field_of, state_of
 from volens.web.screens.page import Page
-from volens.web.screens.words import Html, Words, commas, hidden, html
+from volens.web.screens.words import Html, Words, hidden, html
 
 RECORD_FIELDS = (
     "id", "site", "time", "event", "method", "surface", "language", "notice", "purposes", "services", "supersedes", "tc", "gpc",
@@ -57,10 +57,10 @@ class MyChoice(Page):
         """The band, and each purpose with what it may do now."""
         return html(
             '<p class="band" data-storage="{s}" data-profiles="{p}">{storage}{profiles}</p><ul class="now">{purposes}</ul>',
-            s=state_of(grant.storage_share),
-            p=state_of(grant.profiles_share),
-            storage=field_of("s", "band.storage", "band", grant.storage_share, say, plain=False),
-            profiles=field_of("p", "band.profiles", "band.profiles", grant.profiles_share, say, plain=False),
+            s=state_of(grant.storage_share, grant),
+            p=state_of(grant.profiles_share, grant),
+            storage=field_of("s", "band.storage", "band", grant.storage_share, grant, say, plain=False),
+            profiles=field_of("p", "band.profiles", "band.profiles", grant.profiles_share, grant, say, plain=False),
             purposes=[
                 html(
                     '<li data-is="{state}"><span>{title}</span> <b>{words}</b></li>',
@@ -82,7 +82,7 @@ class MyChoice(Page):
         allowed = self._names(grant.purposes | {s.id for s in self.notice.services_asked if s.id in grant.services}, say.language)
         facts: list[Html | None] = [html("<p>{x}</p>", x=self._when(grant, say))]
         if grant.answered:
-            facts.append(html("<p>{x}</p>", x=say("choice.allowed", titles=commas(allowed)) if allowed else say("choice.nothing")))
+            facts.append(html("<p>{x}</p>", x=say("choice.allowed", titles=say.listed(allowed)) if allowed else say("choice.nothing")))
             facts.append(html("<p>{a} <code>{b}</code></p>", a=say("choice.text"), b=choice_text) if choice_text else None)
             facts.append(html("<p>{a} <code>{b}</code></p>", a=say("choice.record"), b=record_id) if record_id else None)
             facts.append(html("<p>{x}</p>", x=say("choice.trace")) if not allowed else None)
@@ -203,7 +203,7 @@ class MyChoice(Page):
 
         def named(ids: Iterable[str]) -> Html:
             purposes, services = self.notice.purpose, self.notice.service
-            return commas(
+            return say.listed(
                 self._title(purposes[i], say.language) if i in purposes else services[i].name if i in services else i for i in ids
             )
 

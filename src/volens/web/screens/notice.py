@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from volens.policy import Grant
 from volens.site import Site
 from volens.web.screens.page import Page
-from volens.web.screens.words import RTL, Html, Words, commas, flag, hidden, html
+from volens.web.screens.words import Html, Words, flag, hidden, html
 
 BACK = "__volens_back__"
 """Stands in ``Dress.body`` where the page's own path goes, escaped for a double-quoted attribute."""
@@ -44,12 +44,11 @@ class NoticeScreen(Page):
 
     def _dress(self, grant: Grant, say: Words, framed: bool) -> Dress:
         body = html(
-            '<volens-notice lang="{language}" dir="{dir}" data-storage="{storage}" data-profiles="{profiles}"{panel}{ask}>'
+            '<volens-notice {way} data-storage="{storage}" data-profiles="{profiles}"{panel}{ask}>'
             '<template shadowrootmode="open"><style>{style}</style>{shadow}</template>{plain}</volens-notice>',
-            language=say.language,
-            dir="rtl" if say.language in RTL else "ltr",
-            storage=state_of(grant.storage_share),
-            profiles=state_of(grant.profiles_share),
+            way=say.way,
+            storage=state_of(grant.storage_share, grant),
+            profiles=state_of(grant.profiles_share, grant),
             panel=html(' data-panel="{u}"', u=self._static["panel"]) if "panel" in self._static and not framed else None,
             ask=flag(grant.asked and not framed, "data-ask"),
             style=Html(self.style),
@@ -77,8 +76,8 @@ class NoticeScreen(Page):
             ],
             title=say.attribute("settings"),
             form=self._to_panel if asked else None,
-            storage=field_of("s", "band.storage", "band", grant.storage_share, say, plain),
-            profiles=field_of("p", "band.profiles", "band.profiles", grant.profiles_share, say, plain),
+            storage=field_of("s", "band.storage", "band", grant.storage_share, grant, say, plain),
+            profiles=field_of("p", "band.profiles", "band.profiles", grant.profiles_share, grant, say, plain),
             ask=self._ask(grant, say) if asked else None,
         )
 
@@ -97,16 +96,16 @@ class NoticeScreen(Page):
             text=say("ask.text" if notice.services_asked else "ask.alone", controller=notice.controller.name, services=services),
             yes=say("ask.yes", yes=html("<b>{x}</b>", x=say("yes"))),
             no=say("ask.no", no=html("<b>{x}</b>", x=say("no"))),
-            change=say("ask.change", months=notice.months, scope=self._scope(say)),
+            change=say("ask.change", months=say.count("months", notice.months), scope=self._scope(say)),
             gpc=html("{x} ", x=say("ask.gpc")) if grant.gpc else None,
-            new=html("{x} ", x=say("ask.new", new=commas(self._names(grant.new, language)))) if grant.new else None,
+            new=html("{x} ", x=say("ask.new", new=say.listed(self._names(grant.new, language)))) if grant.new else None,
             policy=self.policy_url,
             policy_text=say("policy"),
             why=say("ask.why"),
             titles=" · ".join(self._title(p, language) for p in asked),
             purposes=[html("<p><b>{t}</b> {s}</p>", t=self._title(p, language), s=self._text(p.sentence, language)) for p in asked],
-            data=say("ask.data", kinds=commas(self._kinds(asked, say))),
-            exempt=say("ask.exempt", exempt=commas([self._title(p, language) for p in notice.purposes if p.exempt])),
+            data=say("ask.data", kinds=say.listed(self._kinds(asked, say))),
+            exempt=say("ask.exempt", exempt=say.listed(self._title(p, language) for p in notice.purposes if p.exempt)),
             buttons=[
                 html(
                     '<button name="answer" value="{value}"{form}>{text}</button>',
@@ -119,14 +118,17 @@ class NoticeScreen(Page):
         )
 
 
-def state_of(share: tuple[int, int]) -> str:
+def state_of(share: tuple[int, int], grant: Grant) -> str:
+    """``none`` before any choice: as closed as ``no``, and not said to be the visitor's refusal."""
     granted, total = share
-    return "no" if not granted else "yes" if granted == total else "part"
+    if not granted:
+        return "no" if grant.answered else "none"
+    return "yes" if granted == total else "part"
 
 
-def field_of(id: str, label: str, state: str, share: tuple[int, int], say: Words, plain: bool) -> Html:
+def field_of(id: str, label: str, state: str, share: tuple[int, int], grant: Grant, say: Words, plain: bool) -> Html:
     """One of the band's two fields: its colour, sign and words follow the host's attribute, so that the guard can turn it to *no*."""
-    now = state_of(share)
+    now = state_of(share, grant)
     no = None if now == "no" else html('<b class="n">{x}</b>', x=say(f"{state}.no"))
     words = say("band.part", n=share[0], all=share[1]) if now == "part" else say(f"{state}.{now}")
     bar = None

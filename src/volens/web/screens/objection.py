@@ -14,7 +14,7 @@ class Objection(Page):
         if self.site.audience is None:
             return None
         panel = html('<a href="{p}panel#audience">{x}</a>', p=self.site.prefix, x=say("settings"))
-        return html("<p>{x}</p>", x=say("object.policy", months=self.site.audience.months, panel=panel))
+        return html("<p>{x}</p>", x=say("object.policy", months=say.count("months", self.site.audience.months), panel=panel))
 
     def _objection(self, say: Words, said: str) -> Html | None:
         """The row; None where nothing is counted. ``said``: how the visitor objects (``view.objects``).
@@ -29,6 +29,6 @@ class Objection(Page):
             shown=hidden("object", "0"),
             title=say("object.title"),
             on=flag(said == "cookie", "checked"),
-            text=say("object.text", months=self.site.audience.months),
+            text=say("object.text", months=say.count("months", self.site.audience.months)),
             signal=html('<p class="kinds">{x}</p>', x=say("object.dnt")) if said == "dnt" else None,
         )

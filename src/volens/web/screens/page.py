@@ -8,7 +8,7 @@ from volens.errors import NoticeError
 from volens.notice import DATA_KINDS, Purpose, Text
 from volens.site import Site
 from volens.web.screens.looks import styles
-from volens.web.screens.words import RTL, Html, Words, commas, html, packaged_texts, preferred
+from volens.web.screens.words import Html, Words, html, packaged_texts, preferred
 
 
 class Page:
@@ -56,7 +56,7 @@ class Page:
         return self.notice.controller.policy_url or self.site.prefix + "policy"
 
     def _scope(self, say: Words) -> Html:
-        return commas(self.notice.scope or (self.site.name,), say("list.and"))
+        return say.listed(self.notice.scope or (self.site.name,))
 
     def _names(self, ids: Iterable[str], language: str) -> list[str]:
         """Titles of purposes and names of services, in the notice's order."""
@@ -72,7 +72,7 @@ class Page:
     def _data(self, purpose: Purpose, say: Words) -> Html | None:
         if not purpose.data_kinds:
             return None
-        return html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=commas(self._kinds([purpose], say)))
+        return html('<p class="kinds"><b>{a}</b> {b}</p>', a=say("panel.data"), b=say.listed(self._kinds([purpose], say)))
 
     def _script(self, name: str) -> Html | None:
         """A file of ours, or its text where it is given as ``<name>-text``: a placeholder asks for nothing more than itself."""
@@ -82,11 +82,10 @@ class Page:
 
     def _page(self, say: Words, title: Html, main: Html, *, script: str = "", kind: str = "plain", part: bool = False) -> str:
         return html(
-            '<!DOCTYPE html><html lang="{language}" dir="{dir}" class="{kind}"><head><meta charset="utf-8">'
+            '<!DOCTYPE html><html {way} class="{kind}"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
             '<title>{title}</title>{style}{script}</head><body><main class="v {kind}">{main}</main></body></html>',
-            language=say.language,
-            dir="rtl" if say.language in RTL else "ltr",
+            way=say.way,
             kind=kind,
             title=title,
             style=html("<template><style>{x}</style></template>" if part else "<style>{x}</style>", x=Html(self.page_style)),

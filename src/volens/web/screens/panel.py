@@ -14,7 +14,7 @@ from volens.policy import Grant
 from volens.web.screens.lists import Lists
 from volens.web.screens.mine import MyChoice
 from volens.web.screens.objection import Objection
-from volens.web.screens.words import Html, Words, commas, flag, hidden, html, tag
+from volens.web.screens.words import Html, Words, flag, hidden, html, tag
 
 MANY = 12
 """Services from which on the panel offers a search (with script; the browser's own finds what lies in ``details`` too)."""
@@ -96,7 +96,7 @@ class PanelScreen(Lists, MyChoice, Objection):
             new=self._changed(grant, say),
             yes=say("panel.yes"),
             no=say("panel.no"),
-            valid=say("panel.valid", months=notice.months, scope=self._scope(say)),
+            valid=say("panel.valid", months=say.count("months", notice.months), scope=self._scope(say)),
             policy=self.policy_url,
             policy_text=say("policy"),
             gpc=html('<p class="message">{x}</p>', x=say("panel.gpc" if grant.gpc else "panel.gpc.over"))
@@ -120,7 +120,7 @@ class PanelScreen(Lists, MyChoice, Objection):
         names = self._names(grant.new, say.language)
         return html(
             '<p class="message" id="new">{x}</p>',
-            x=say("panel.changed", date=say.day(grant.day), new=html("<b>{x}</b>", x=commas(names, say("list.and")))),
+            x=say("panel.changed", date=say.day(grant.day), new=html("<b>{x}</b>", x=say.listed(names))),
         )
 
     def _purpose(self, purpose: Purpose, grant: Grant, say: Words) -> Html:
@@ -176,7 +176,7 @@ class PanelScreen(Lists, MyChoice, Objection):
         return html(
             '<span class="count">{n}</span><small>{names}</small>',
             n=say.count("services", len(services)),
-            names=commas(s.name for s in services),
+            names=say.listed(s.name for s in services),
         )
 
     def _exempt(self, say: Words) -> Html | None:

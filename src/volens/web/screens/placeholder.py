@@ -17,7 +17,7 @@ from volens.enforce.html import FRAME_ATTRIBUTES, Withheld
 from volens.notice import Service
 from volens.web.screens.looks import colours
 from volens.web.screens.page import Page
-from volens.web.screens.words import RTL, Html, hidden, html
+from volens.web.screens.words import Html, hidden, html
 
 if TYPE_CHECKING:
     from volens.catalog import Entry
@@ -112,10 +112,9 @@ class PlaceholderScreen(Page):
     def _framed(self, language: str, title: Html, style: str, body: Html, *, whole: bool, kind: str = "") -> str:
         script = self._static.get("embed-text")
         return html(
-            '{doctype}<html lang="{language}"{dir}{kind}>{charset}<title>{title}</title><style>{style}</style>{script}{body}</html>',
+            "{doctype}<html {way}{kind}>{charset}<title>{title}</title><style>{style}</style>{script}{body}</html>",
             doctype=Html("<!DOCTYPE html>") if whole else None,
-            language=language,
-            dir=Html(' dir="rtl"') if language in RTL else None,
+            way=self._say(language).way,
             kind=html(' class="{x}"', x=kind) if kind else None,
             charset=Html('<meta charset="utf-8"><meta name="robots" content="noindex">') if whole else None,
             title=title,

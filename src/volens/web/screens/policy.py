@@ -18,7 +18,7 @@ from volens.web.screens.lists import Lists
 from volens.web.screens.mine import MyChoice
 from volens.web.screens.objection import Objection
 from volens.web.screens.prose import prose
-from volens.web.screens.words import Html, Words, commas, html, lifetime, tag
+from volens.web.screens.words import Html, Words, html, lifetime, tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class PolicyScreen(Lists, MyChoice, Objection):
                     (say("panel.data"), html("{x}", x=[html('<span class="line">{k}</span>', k=k) for k in kinds])),
                     (
                         say("panel.services"),
-                        commas([html('<a href="#service-{id}">{n}</a>', id=s.id, n=s.name) for s in services])
+                        say.listed(html('<a href="#service-{id}">{n}</a>', id=s.id, n=s.name) for s in services)
                         or say("panel.no.services", controller=self.notice.controller.name),
                     ),
                 )
@@ -260,7 +260,7 @@ class PolicyScreen(Lists, MyChoice, Objection):
             ),
             (
                 say("policy.for"),
-                commas(
+                say.listed(
                     html('<a href="#purpose-{id}">{t}</a>', id=p, t=self._title(self.notice.purpose[p], say.language))
                     for p in service.purposes
                 ),
@@ -333,7 +333,7 @@ class PolicyScreen(Lists, MyChoice, Objection):
             "<p>{text}</p>{tools}{own}<p>{object}</p>",
             text=say("policy.audience.text"),
             own=self._counted(say),
-            tools=html("<p>{x}</p>", x=say("policy.audience.tools", services=commas([s.name for s in tools]))) if tools else None,
+            tools=html("<p>{x}</p>", x=say("policy.audience.tools", services=say.listed(s.name for s in tools))) if tools else None,
             object=say("policy.audience.object", contact=self._contact()),
         )
         data = {"purposes": sorted(ids), "services": [s.id for s in tools], "object": self.notice.controller.contact}
@@ -350,7 +350,9 @@ class PolicyScreen(Lists, MyChoice, Objection):
     def _section_proof(self, reader: Reader) -> Section:
         say = reader.say
         body = html(
-            "<p>{a}</p><p>{b}</p>", a=say("policy.proof.text"), b=say("panel.valid", months=self.notice.months, scope=self._scope(say))
+            "<p>{a}</p><p>{b}</p>",
+            a=say("policy.proof.text"),
+            b=say("panel.valid", months=say.count("months", self.notice.months), scope=self._scope(say)),
         )
         return Section("proof", say("policy.proof"), body, {"months": self.notice.months, "refusals": "counted", "grants": "recorded"})
 

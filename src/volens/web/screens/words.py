@@ -5,20 +5,17 @@ A template engine would be one more dependency for a handful of short pages.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from volens.languages import Language, shipped
+
 if TYPE_CHECKING:
     from datetime import date
-
-RTL = frozenset({"ar", "fa", "he", "ur"})
 
 
 class Html(str):
@@ -47,15 +44,9 @@ def flag(on: bool, name: str) -> Html:
     return Html(f' {name}="{name}"' if on else "")
 
 
-@lru_cache
 def packaged_texts() -> Mapping[str, Mapping[str, str]]:
-    """Interface texts by language, as packaged in ``texts/*.json``."""
-    found = {}
-    for file in files("volens").joinpath("texts").iterdir():
-        if file.name.endswith(".json"):
-            value = json.loads(file.read_text("utf-8"))
-            found[value["language"]] = value["texts"]
-    return found
+    """Interface texts by language, of those that are complete."""
+    return {code: language.texts for code, language in shipped().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +60,27 @@ class Words:
         """The text ``name`` as markup: escaped, then each ``{placeholder}`` replaced, so that a text can hold a link."""
         return Html(re.sub(r"\{(\w+)\}", lambda m: safe(values[m[1]]) if m[1] in values else m[0], escape(self.texts[name], quote=False)))
 
+    @property
+    def own(self) -> Language:
+        """The language's rules (CLDR)."""
+        return shipped()[self.language]
+
+    @property
+    def way(self) -> Html:
+        """The attributes that say the language and which way it is written."""
+        return html('lang="{language}" dir="{direction}"', language=self.language, direction=self.own.direction)
+
     def count(self, name: str, n: int, /, **values: object) -> Html:
-        """The plural form of ``name`` for ``n``: 1 is one; in French 0 too."""
-        one = n == 1 or (n == 0 and self.language == "fr")
-        return self(f"{name}.{'one' if one else 'other'}", n=n, **values)
+        """The plural form of ``name`` for ``n``."""
+        return self(f"{name}.{self.own.plural(n)}", n=self.own.number(n), **values)
 
     def day(self, day: date) -> Html:
         """A date as this language writes it."""
-        return self("date", day=day.day, month=self(f"month.{day.month}"), year=day.year)
+        return html("{x}", x=self.own.day(day))
+
+    def listed(self, items: Iterable[str]) -> Html:
+        """A list in a sentence: *a, b and c*."""
+        return Html(self.own.listed([safe(item) for item in items]))
 
     def attribute(self, name: str, /, **values: str) -> Html:
         """The text ``name`` for a double-quoted attribute."""
@@ -93,12 +97,6 @@ def tag(text: Html, kind: str = "") -> Html:
 
 def query_of(pairs: Iterable[tuple[str, str]]) -> str:
     return urlencode(list(pairs), quote_via=quote)
-
-
-def commas(items: Iterable[str], last: str = ", ") -> Html:
-    """A list in a sentence."""
-    *most, end = [safe(item) for item in items] or [""]
-    return Html(f"{', '.join(most)}{last}{end}" if most else end)
 
 
 def preferred(accept_language: str) -> list[str]:
@@ -119,4 +117,4 @@ def lifetime(days: int | None, say: Words) -> Html:
     if days == 0:
         return say("days.session")
     text = say.count("days", days)
-    return html("{a} ({b})", a=text, b=say("days.months", n=round(days / 30.4))) if days >= 60 else text
+    return html("{a} ({b})", a=text, b=say.count("months", round(days / 30.4))) if days >= 60 else text
