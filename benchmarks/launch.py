@@ -21,7 +21,7 @@ from volens.defaults import unconfigured
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Site
 from volens.web import proxy, runtime
-from volens.web.gateway import Gateway, new_key
+from volens.web.gateway import Gateway, Visit, new_key
 from volens.web.messages import Pairs, Reply, Request
 
 
@@ -81,6 +81,25 @@ class OnePurpose(Gateway):
 
     def _choice(self, site: Site, pairs: Pairs) -> tuple[Choice | None, str | None]:
         return Choice(site.notice.short, self.now().date(), frozenset({self.purpose})), "0" * 26
+
+    def visit(self, request: Request) -> Visit:
+        """The browser holds the choice as well: a page that finds another would be made again."""
+        visit = super().visit(request)
+        choice, _ = self._choice(visit.site, [])
+        assert choice is not None
+        held = (b"set-cookie", f"volens={choice.text()}; Path=/; Max-Age=86400; SameSite=Lax".encode())
+        whole, head = visit.whole, visit.head
+
+        def with_cookie(status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
+            status, pairs, body = whole(status, pairs, body)
+            return status, [*pairs, held], body
+
+        def head_with_cookie(status: int, pairs: Pairs) -> tuple[int, Pairs]:
+            status, pairs = head(status, pairs)
+            return status, [*pairs, held]
+
+        visit.whole, visit.head = with_cookie, head_with_cookie  # type: ignore[method-assign]
+        return visit
 
 
 def gateway(kind: type[Gateway], **attributes: Any) -> Gateway:
