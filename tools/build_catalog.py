@@ -26,6 +26,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from re import _parser  # type: ignore[attr-defined]  # only here: what is read off the patterns is written into the data
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
@@ -306,6 +307,75 @@ def lines(head: dict[str, Any], name: str, rows: list[dict[str, Any]]) -> str:
     return f'{out},\n "{name}": [\n{body}\n]}}\n'
 
 
+REACH = 6
+"""Characters of a beginning that are looked at."""
+_CLASSES = {"CATEGORY_DIGIT": r"\d", "CATEGORY_WORD": r"\w"}
+
+
+def _set(given: Any) -> str:
+    """A set of characters as it is written."""
+    out = ""
+    for kind, what in given:
+        text = _CLASSES[str(what)] if str(kind) == "CATEGORY" else "^" if str(kind) == "NEGATE" else ""
+        out += text or "-".join(re.escape(chr(code)) for code in (what if isinstance(what, tuple) else (what,)))
+    return f"[{out}]"
+
+
+def beginnings(parts: Any) -> set[tuple[tuple[str, ...], bool]]:
+    """(a pattern a character, whether all that follows is seen) of whatever a parsed pattern's matches can begin with."""
+    found: set[tuple[tuple[str, ...], bool]] = {((), True)}
+    for op, given in parts:
+        more: set[tuple[tuple[str, ...], bool]]
+        match str(op):
+            case "LITERAL":
+                more = {((re.escape(chr(given)),), True)}
+            case "IN":
+                more = {((_set(given),), True)}
+            case "BRANCH":
+                more = {one for branch in given[1] for one in beginnings(branch)}
+            case "SUBPATTERN":
+                more = beginnings(given[3])
+            case "MAX_REPEAT" if given[:2] == (0, 1):
+                more = beginnings(given[2]) | {((), True)}
+            case "MAX_REPEAT" if given[0]:
+                more = {(text, False) for text, _ in beginnings(given[2])}
+            case _:
+                more = {((), False)}
+        longer = {(text + after, known and goes_on) for text, known in found if known for after, goes_on in more}
+        found = {(text[:REACH], known and len(text) < REACH) for text, known in longer} | {one for one in found if not one[1]}
+    return found
+
+
+def _tree(texts: set[tuple[str, ...]]) -> str:
+    """One pattern for all of them, each character tried once."""
+    if () in texts:
+        return ""
+    rest: dict[str, set[tuple[str, ...]]] = {}
+    for text in texts:
+        rest.setdefault(text[0], set()).add(text[1:])
+    branches = [first + _tree(after) for first, after in sorted(rest.items())]
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
+def hints(patterns: list[str]) -> dict[str, str]:
+    """What no path lacks that one of these matches: how a part of it begins, or (``within``) what stands somewhere in it.
+
+    Read off the patterns as Python's own compiler reads them, so that it cannot differ from them; only faster to refuse.
+    """
+    found: dict[str, set[tuple[str, ...]]] = {"begins": set(), "within": set()}
+    for pattern in patterns:
+        parts = list(_parser.parse(pattern))
+        for branch in parts[0][1][1] if len(parts) == 1 and str(parts[0][0]) == "BRANCH" else [parts]:
+            for start in range(len(branch)):
+                texts = {text for text, _ in beginnings(branch[start:])}
+                if min(map(len, texts)) >= (3 if start else 2):
+                    found["within" if start else "begins"] |= texts
+                    break
+            else:
+                sys.exit(f"additions.toml: a path's pattern may match anything: {pattern}")
+    return {"begins": "/" + _tree(found["begins"]), "within": _tree(found["within"])}
+
+
 def build(third_party_web: Path, tac: Path, cookie_database: Path) -> dict[str, str]:
     """File name -> text."""
     entities = json.loads(read("third-party-web", third_party_web))
@@ -315,7 +385,11 @@ def build(third_party_web: Path, tac: Path, cookie_database: Path) -> dict[str, 
     head = {"format": "volens-catalog/1", "sources": SOURCES}
     paths, labels = ([{k: v for k, v in row.items() if k != "why"} for row in own[kind]] for kind in ("path", "label"))
     return {
-        "services.json": lines({**head, "labels": labels, "paths": paths}, "services", services(entities, tags, own)),
+        "services.json": lines(
+            {**head, "hints": hints([row["pattern"] for row in paths]), "labels": labels, "paths": paths},
+            "services",
+            services(entities, tags, own),
+        ),
         "storage.json": lines(head, "storage", storage(table, tags, own)),
     }
 

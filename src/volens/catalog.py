@@ -137,6 +137,7 @@ class Catalog:
         self._lengths = sorted({len(name) for name in self._names if name.endswith("*")}, reverse=True)
 
         self._path = re.compile(_joined(row["pattern"] for row, _ in self._paths), re.ASCII)
+        self._hints = tuple(re.compile(hint, re.ASCII) for _, hint in sorted(services.get("hints", {"begins": ""}).items()))
         self.script_paths: tuple[tuple[tuple[str, ...], str], ...] = tuple(
             (_service(row)["purposes"], row["script"]) for row, _ in self._paths if "script" in row
         )
@@ -282,7 +283,9 @@ class Catalog:
         return None
 
     def _may_collect(self, target: str) -> bool:
-        return self._path.search(target, 0, _LONGEST_TARGET) is not None or ("http" in target and _TUNNEL.search(target) is not None)
+        if any(hint.search(target, 0, _LONGEST_TARGET) for hint in self._hints) and self._path.search(target, 0, _LONGEST_TARGET):
+            return True
+        return "http" in target and _TUNNEL.search(target) is not None
 
     def _find_storage(self, name: str, medium: str) -> Known | None:
         for candidate in (name, *(name[: n - 1] + "*" for n in self._lengths if n <= len(name) + 1)):

@@ -252,6 +252,25 @@ def test_an_ordinary_path_is_not_taken_for_one(target: str) -> None:
     assert CATALOG.path("www.example.org", target, "www.example.org") is None
 
 
+# -- the quick no before the rules for paths
+PATHS = json.loads((DATA / "services.json").read_text("utf-8"))["paths"]
+PLAIN = re.compile(PATH_START + "(?:" + "|".join(row["pattern"] for row in PATHS) + ")", re.ASCII)
+_MATCHES = st.one_of([st.from_regex(re.compile(row["pattern"], re.ASCII), fullmatch=True) for row in PATHS])
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.text("abjs/._-?&=1x", max_size=30), _MATCHES, st.text(max_size=10))
+def test_the_quick_no_refuses_nothing_that_a_rule_for_paths_knows(before: str, match: str, after: str) -> None:
+    for target in (f"/{match}", f"/{before}/{match}{after}", f"/{before}{match}"):
+        assert not PLAIN.search(target, 0, 1024) or CATALOG.may_collect(target), target
+
+
+def test_the_quick_no_spares_the_rules_nearly_all_paths() -> None:
+    hints = [re.compile(hint, re.ASCII) for hint in json.loads((DATA / "services.json").read_text("utf-8"))["hints"].values()]
+    for target in ("/wp-content/uploads/2024/05/photo-1024x683.jpg", "/assets/app.3f2a.css", "/", "/article/2024/une-phrase?id=12"):
+        assert not any(hint.search(target) for hint in hints), target
+
+
 def test_what_the_guard_is_told_is_some_of_what_the_server_knows() -> None:
     told = [(purposes, re.compile(PATH_START + f"(?:{pattern})")) for purposes, pattern in CATALOG.script_paths]
     assert len(told) >= 8 and all(purposes for purposes, _ in told)

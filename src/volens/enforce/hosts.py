@@ -22,6 +22,8 @@ PASSIVE = frozenset({"image", "style", "font", "media"})
 """Kinds of use that cannot run code: what an unknown host may be used for from markup."""
 MAX_HOSTS = 4096
 """Hosts remembered a page and grant; beyond it decisions are made anew."""
+MAX_NAME = 253
+"""Characters of the longest host remembered: DNS has no longer one."""
 
 
 def host_matches(pattern: str, host: str) -> bool:
@@ -63,7 +65,9 @@ class Hosts:
 
     def __init__(self, site: Site, grant: Grant, catalog: Catalog, page: str) -> None:
         self.site, self.grant, self.catalog, self.page = site, grant, catalog, page
-        self._memory: dict[tuple[str, str], Decision] = {}
+        self._memory: dict[str, dict[str, Decision]] = {"passive": {}, "frame": {}, "active": {}}
+        self._labels: dict[str, bool] = {page: False}
+        self._embeds: dict[tuple[str, str], str] = {}
 
     @cached_property
     def open(self) -> bool:
@@ -79,12 +83,12 @@ class Hosts:
     def decide(self, host: str, kind: str) -> Decision:
         """Whether ``host`` may be contacted for ``kind`` (script, style, image, font, media, frame, connect, hint …)."""
         use = "passive" if kind in PASSIVE else "frame" if kind == "frame" else "active"
-        key = (host, use)
-        found = self._memory.get(key)
+        memory = self._memory[use]
+        found = memory.get(host)
         if found is None:
             found = self._decide(host, use)
-            if len(self._memory) < MAX_HOSTS:
-                self._memory[key] = found
+            if len(memory) < MAX_HOSTS and len(host) <= MAX_NAME:
+                memory[host] = found
         return found
 
     @cached_property
@@ -141,6 +145,14 @@ class Hosts:
 
     def embed(self, host: str, form: str) -> str:
         """The name of the service that shows something where its ``form`` (frame or script) stands, or empty."""
+        found = self._embeds.get((host, form))
+        if found is None:
+            found = self._embed(host, form)
+            if len(self._embeds) < MAX_HOSTS and len(host) <= MAX_NAME:
+                self._embeds[host, form] = found
+        return found
+
+    def _embed(self, host: str, form: str) -> str:
         for service in self.grant.notice.services:
             if service.embed == form and any(host_matches(pattern, host) for pattern in service.hosts):
                 return service.name
@@ -158,12 +170,21 @@ class Hosts:
 
     def collection(self, host: str, target: str) -> bool:
         """Whether a path and query of an own host is a collection end point that is not granted."""
-        if self.open or (host == self.page and not self.catalog.may_collect(target)):
+        if self.open or not (self.catalog.may_collect(target) or self._tells(host)):
             return False
         entry = self.catalog.path(host, target, self.page)
         if entry is None or any(pattern.fullmatch(target) for pattern in self._granted_paths):
             return False
         return not self._purposes(entry.purposes, entry.id).allowed
+
+    def _tells(self, host: str) -> bool:
+        """Whether the host alone says that it collects, whatever the path."""
+        found = self._labels.get(host)
+        if found is None:
+            found = self.catalog.path(host, "/", self.page) is not None
+            if len(self._labels) < MAX_HOSTS and len(host) <= MAX_NAME:
+                self._labels[host] = found
+        return found
 
     @cached_property
     def _granted_paths(self) -> tuple[re.Pattern[str], ...]:
