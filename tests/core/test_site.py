@@ -6,6 +6,8 @@ import re
 import time
 from datetime import date
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,11 +56,13 @@ def test_a_host_is_named_without_its_port(host: str, name: str) -> None:
     assert unconfigured(host).name == name
 
 
-def test_the_built_in_purposes_speak_french_and_english_and_cover_every_kind_of_data() -> None:
+def test_the_built_in_purposes_speak_every_language_offered_and_cover_every_kind_of_data() -> None:
     from volens.notice import DATA_KINDS
 
+    offered = {path.stem for path in (Path(__file__).parents[2] / "src" / "volens" / "texts").glob("*.json")}
+    assert offered >= {"fr", "en"}
     for purpose in PURPOSES.values():
-        assert set(purpose.title) == set(purpose.sentence) == {"fr", "en"}
+        assert set(purpose.title) == set(purpose.sentence) == offered
         assert all(purpose.title.values())
         assert all(purpose.sentence.values())
     assert {kind for p in PURPOSES.values() if not p.exempt for kind in p.data_kinds} == set(DATA_KINDS)
