@@ -11,6 +11,7 @@ from importlib.resources import files
 import pytest
 
 from volens.languages import FIRST, Language, families, files_read, names, shipped
+from volens.web.screens import Words
 from volens.wording import judge, judge_pair
 
 FILES = files_read()
@@ -20,6 +21,12 @@ EVERY = pytest.mark.parametrize("language", FILES.values(), ids=FILES)
 
 PUSHING = {
     "de": ("Schade, wirklich ablehnen?", "Alle akzeptieren (empfohlen)", "Nur noch 10 Sekunden", "Wenn Sie weitersurfen, stimmen Sie zu."),
+    "es": ("Lástima, ¿está seguro?", "Aceptar (recomendado)", "¡Dese prisa!", "Al continuar, acepta."),
+    "it": ("Peccato, preferisco non sostenere i giornali", "Accetta (consigliato)", "Ti restano 10 secondi", "Proseguendo accetti."),
+    "pt": ("Que pena! Tem a certeza?", "A melhor experiência", "Última oportunidade", "Ao continuar, aceita."),
+    "nl": ("Jammer, weet u het zeker?", "Alles accepteren (aanbevolen)", "Nog maar 10 seconden", "Door verder te surfen gaat u akkoord."),
+    "pl": ("Szkoda, na pewno odrzucić?", "Zaakceptuj (zalecane)", "Ostatnia szansa", "Kontynuując przeglądanie, wyrażasz zgodę."),
+    "ar": ("للأسف، هل أنت متأكد؟", "قبول (موصى به)", "الفرصة الأخيرة", "بمواصلتك التصفح فإنك توافق."),
 }
 """In each language: shame, false hierarchy, pressure, doing nothing taken for a yes."""
 
@@ -94,8 +101,67 @@ def test_a_file_that_lacks_something_is_not_offered() -> None:
 
 def test_dates_lists_and_numbers_follow_the_language() -> None:
     day = date(2026, 3, 1)
-    assert FRENCH.day(day) == "1 mars 2026" and FILES["en"].day(day) == "1 March 2026" and FILES["de"].day(day) == "1. März 2026"
-    assert FRENCH.listed(["a", "b", "c"]) == "a, b et c" and FRENCH.listed(["a"]) == "a" and FRENCH.listed([]) == ""
-    assert FILES["en"].listed(["a", "b"]) == "a and b" and FILES["en"].listed(["a", "b", "c", "d"]) == "a, b, c and d"
+    assert {code: language.day(day) for code, language in FILES.items()} == {
+        "fr": "1 mars 2026",
+        "en": "1 March 2026",
+        "ar": "1 مارس 2026",
+        "de": "1. März 2026",
+        "es": "1 de marzo de 2026",
+        "it": "1 marzo 2026",
+        "nl": "1 maart 2026",
+        "pl": "1 marca 2026",
+        "pt": "1 de março de 2026",
+    }
+    assert {code: language.listed(["a", "b", "c"]) for code, language in FILES.items()} == {
+        "fr": "a, b et c",
+        "en": "a, b and c",
+        "ar": "a وb وc",
+        "de": "a, b und c",
+        "es": "a, b y c",
+        "it": "a, b e c",
+        "nl": "a, b en c",
+        "pl": "a, b i c",
+        "pt": "a, b e c",
+    }
+    assert FRENCH.listed(["a", "b"]) == "a et b" and FRENCH.listed(["a"]) == "a" and FRENCH.listed([]) == ""
     assert (FRENCH.number(12345), FILES["en"].number(12345), FILES["de"].number(12345)) == ("12\u202f345", "12,345", "12.345")
-    assert [FRENCH.plural(n) for n in (0, 1, 2)] == ["one", "one", "other"] and FILES["en"].plural(0) == "other"
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        (["Facebook", "Instagram"], "Facebook e Instagram"),
+        (["a", "<a href='/x'>Instagram</a>"], "a e <a href='/x'>Instagram</a>"),
+        (["a", "b", "Hilo"], "a, b e Hilo"),
+        (["a", "Hielo"], "a y Hielo"),
+        (["a", "Youtube"], "a y Youtube"),
+    ],
+)
+def test_spanish_and_changes_before_the_sound_i(items: list[str], said: str) -> None:
+    assert FILES["es"].listed(items) == said
+
+
+@pytest.mark.parametrize(
+    ("code", "n", "said"),
+    [
+        ("fr", 0, "0 service"),
+        ("en", 0, "0 services"),
+        ("pl", 1, "1 usługa"),
+        ("pl", 2, "2 usługi"),
+        ("pl", 5, "5 usług"),
+        ("pl", 12, "12 usług"),
+        ("pl", 22, "22 usługi"),
+        ("ar", 0, "لا خدمات"),
+        ("ar", 1, "خدمة واحدة"),
+        ("ar", 2, "خدمتان"),
+        ("ar", 3, "3 خدمات"),
+        ("ar", 11, "11 خدمة"),
+        ("ar", 100, "100 خدمة"),
+    ],
+)
+def test_a_number_is_said_in_the_form_it_takes(code: str, n: int, said: str) -> None:
+    assert Words(code, FILES[code].texts).count("services", n) == said
+
+
+def test_only_arabic_is_written_from_right_to_left() -> None:
+    assert [code for code, language in FILES.items() if language.direction == "rtl"] == ["ar"]

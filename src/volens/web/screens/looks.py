@@ -112,6 +112,7 @@ details p{padding:.4em 0}
 #y{display:grid;grid-template-columns:repeat(auto-fit,minmax(5.6em,1fr));gap:8px}
 #y button{min-height:44px;padding:4px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);
 font:600 .875em/1.25 var(--f);cursor:pointer}
+@media(max-width:22em){#volens-ask{padding:12px 8px}#y{gap:4px}#y button{padding:4px 2px}}
 @media(min-width:48em){#volens-ask{margin-bottom:16px;padding:20px 24px;border-radius:var(--r)}
 #x,#y button{font-size:1em}:host([data-ask]:not([data-answered])) form{max-width:46em;margin:auto}}
 @media(max-width:30em)and (max-height:30em){:host([data-ask]){position:static!important}form{max-height:none}}
@@ -136,7 +137,7 @@ body{margin:0;background:var(--s)}
 .v,.v *{box-sizing:border-box}
 .v [hidden]{display:none!important}
 .v{max-width:44em;margin:0 auto;background:var(--b);color:var(--t);font:1em/1.55 var(--f);overflow-wrap:break-word}
-.v h1{margin:0;font-size:1.375em;line-height:1.25;letter-spacing:-.01em;text-wrap:balance}
+.v h1{margin:0;hyphens:auto;font-size:1.375em;line-height:1.25;letter-spacing:-.01em;text-wrap:balance}
 .v h2{margin:2em 0 .5em;font-size:1.125em;line-height:1.3}
 .v h3{margin:0;font-size:1em;line-height:1.4}
 .v p{margin:.6em 0}
@@ -144,7 +145,7 @@ body{margin:0;background:var(--s)}
 .v a{color:var(--a);text-underline-offset:.15em}
 .v small,.v .kinds,.v dt,.v .state{color:var(--m);font-size:.875em}
 .v .kinds b{font-weight:600}
-.v code{font:.875em/1.4 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+.v code{direction:ltr;unicode-bidi:isolate;font:.875em/1.4 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .v em{display:inline-block;padding:0 .6em;border:1px solid var(--l);border-radius:1em;color:var(--m);font:.75em/1.7 var(--f);
 vertical-align:.1em}
 .v em.new{border-color:var(--a);background:var(--a);color:var(--b)}
@@ -179,7 +180,8 @@ font-size:1.125em;text-decoration:none}
 .v summary small{min-width:0;overflow:hidden;font-size:1em;text-overflow:ellipsis;white-space:nowrap}
 .v .purpose>details>:not(summary){margin-inline-start:1.15em}
 .v table{width:100%;border-collapse:collapse;font-size:.875em;text-align:start}
-.v th,.v td{padding:.4em .75em .4em 0;border-top:1px solid var(--l);text-align:start;vertical-align:top;overflow-wrap:anywhere}
+.v th,.v td{padding:.4em 0;padding-inline-end:.75em;border-top:1px solid var(--l);text-align:start;vertical-align:top;
+overflow-wrap:anywhere}
 .v th{font-weight:600;color:var(--m)}
 .v .state{font-weight:600}
 .v .state>*{display:none}
@@ -195,10 +197,11 @@ color:var(--b);font:700 12px/22px var(--f);text-align:center}
 .v [role=switch]:checked:before{content:"✓";inset-inline:auto 3px;background:var(--b);color:var(--a)}
 .v .purpose:has([name=purposes]:checked):has([name=services]:checked):has([name=services]:not(:checked)) [name=purposes],
 .v .purpose:has([name=purposes]:not(:checked)):has([name=services]:checked) [name=purposes]{border-color:var(--a);
-background:linear-gradient(90deg,var(--a) 50%,var(--b) 50%)}
+background:linear-gradient(var(--w,90deg),var(--a) 50%,var(--b) 50%)}
 .v .purpose:has([name=purposes]:checked):has([name=services]:checked):has([name=services]:not(:checked)) [name=purposes]:before,
 .v .purpose:has([name=purposes]:not(:checked)):has([name=services]:checked) [name=purposes]:before{content:"–";inset-inline:13px auto;
 background:var(--b);color:var(--a);box-shadow:0 0 0 2px var(--a)}
+.v :dir(rtl){--w:-90deg}
 .v .find{margin:1em 0}
 .v .find label{display:block;font-weight:600}
 .v .find input{width:100%;min-height:44px;margin:.35em 0;padding:.4em .75em;border:1px solid var(--m);border-radius:var(--r);
@@ -209,6 +212,8 @@ background:var(--b)}
 .v button,.v .button{display:grid;place-items:center;min-height:48px;padding:.4em .5em;border:1px solid var(--k);
 border-radius:var(--r);background:var(--k);
 color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-decoration:none;cursor:pointer}
+.v .bar button{padding-inline:.2em;font-size:.9375em}
+@media(max-width:22em){.v .bar{gap:4px;padding-inline:.5em}.v .bar button{font-size:.875em}}
 .v .ways{grid-template-columns:repeat(auto-fit,minmax(min(100%,13em),1fr));margin:1.25em 0}
 .v p>.button{display:inline-grid;padding-inline:1em;max-width:100%;margin:.25em .5em .25em 0;border-color:var(--m);background:none;
 color:var(--a)}
@@ -238,7 +243,7 @@ color:var(--a)}
 html.policy body{background:var(--b)}
 .policy.v{max-width:none}
 .policy .top p{margin:0;font-weight:600}
-.policy .page{display:grid;gap:0 4em;max-width:66em;margin:0 auto;padding:2.5em 1.25em 5em}
+.policy .page{display:grid;grid-template-columns:minmax(0,1fr);gap:0 4em;max-width:66em;margin:0 auto;padding:2.5em 1.25em 5em}
 .policy h1{font-size:clamp(1.75em,1.3em + 2vw,2.5em);line-height:1.15;letter-spacing:-.02em}
 .policy .lead{max-width:38em;margin:.75em 0 0;color:var(--m);font-size:1.125em}
 .policy nav{margin:2em 0 0;padding:1em 0;border-block:1px solid var(--l);font-size:.9375em}

@@ -134,7 +134,8 @@ def field_of(id: str, label: str, state: str, share: tuple[int, int], grant: Gra
     bar = None
     if now == "part":
         bar = html(
-            '<svg viewBox="0 0 {all} 1" preserveAspectRatio="none" aria-hidden="true"><path d="M0 0h{n}v1H0z"/></svg>',
+            '<svg viewBox="0 0 {all} 1" preserveAspectRatio="none" aria-hidden="true"><path d="M{start} 0h{n}v1H{start}z"/></svg>',
+            start=share[1] - share[0] if say.own.direction == "rtl" else 0,
             n=share[0],
             all=share[1],
         )
