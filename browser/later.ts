@@ -144,6 +144,7 @@ export async function follow(inside: Inside, answer?: Answer): Promise<void> {
     host.toggleAttribute("data-answered", true);
     const ask = (host.shadowRoot ?? host).querySelector<HTMLElement>("#volens-ask");
     if (ask) ask.hidden = true;
+    if (meaning(inside.choice) === "-") host.dataset.storage = host.dataset.profiles = "no"; // now the visitor's own word
   }
   if (!(answer ? answer.reload : other)) return;
   if (!answer && opened(meaning(config.c), meaning(inside.choice))) {
@@ -152,11 +153,7 @@ export async function follow(inside: Inside, answer?: Answer): Promise<void> {
     await band(inside).catch(() => 0); // the next page says it
     return;
   }
-  if (config.m) {
-    // The answer to a POST is not asked for again: the choice applies from the next page, and the band says so.
-    if (host && meaning(inside.choice) === "-") host.dataset.storage = host.dataset.profiles = "no";
-    return;
-  }
+  if (config.m) return; // the answer to a POST is not asked for again: the choice applies from the next page
   try {
     leave(inside, answer?.keep);
   } catch {

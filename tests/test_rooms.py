@@ -20,6 +20,7 @@ ROOMS = {
     "volens.notice": (1, "core"),
     "volens.choice": (1, "core"),
     "volens.policy": (1, "core"),
+    "volens.theme": (1, "core"),
     "volens.site": (2, "core"),
     "volens.languages": (2, "languages"),
     "volens.catalog": (2, "catalog"),
@@ -33,10 +34,11 @@ ROOMS = {
     "volens.enforce": (3, "enforce"),
     "volens.web": (4, "web"),
     "volens.check": (5, "command"),
+    "volens.preview": (5, "command"),
     "volens.cli": (5, "command"),
     "volens": (6, "surface"),
 }
-PURE = {"volens.errors", "volens.notice", "volens.choice", "volens.policy"}  # ranks 0 and 1
+PURE = {"volens.errors", "volens.notice", "volens.choice", "volens.policy", "volens.theme"}  # ranks 0 and 1
 TOLD_APART = {"backports": "backports.zstd"}  # an import name that isn't its project's
 
 

@@ -20,13 +20,14 @@ from json import dumps
 from pathlib import Path
 from typing import Any, TextIO
 
-from volens import config
+from volens import config, preview
 from volens.catalog import Catalog
 from volens.choice import Signals
-from volens.config import Loaded, contrast
+from volens.config import Loaded
 from volens.errors import ConfigError, Mistake
 from volens.languages import BUTTONS, shipped
 from volens.policy import grant
+from volens.theme import contrast
 
 SIZES: Mapping[int, int] = {320: 640, 360: 740, 768: 1024, 1280: 800, 1920: 1080}
 """Width and height of the windows measured, in CSS pixels."""
@@ -333,7 +334,8 @@ def drawn(loaded: Loaded) -> Iterator[tuple[str, str, str, dict[str, str]]]:
         body = screens.dress(undecided, language).body
         page = (
             f'<!DOCTYPE html><html lang="{escape(language)}"><head><meta charset="utf-8">'
-            f'<meta name="viewport" content="width=device-width"><title>{escape(site.name)}</title></head>'
+            f'<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+            f"<title>{escape(site.name)}</title></head>"
             f"<body>{body}{article}</body></html>"
         )
         labels = {name: " ".join(words[name].split()) for name in BUTTONS}
@@ -358,10 +360,21 @@ def measured(loaded: Loaded) -> list[Mistake]:
         return thread.submit(all_screens).result()
 
 
-def run(path: Path, *, json: bool = False, browser: bool | None = None, out: TextIO) -> int:
+def previewed(loaded: Loaded, folder: Path) -> dict[str, Any]:
+    """Every screen in every state, as pictures in ``folder``; raises NoBrowserError."""
+
+    def draw() -> int:
+        with opened() as browser:
+            return preview.draw(browser, loaded.site, folder, datetime.now(UTC).date())
+
+    with ThreadPoolExecutor(1) as thread:  # as in ``measured``
+        return {"index": str(folder / "index.html"), "pictures": thread.submit(draw).result()}
+
+
+def run(path: Path, *, json: bool = False, browser: bool | None = None, folder: Path | None = None, out: TextIO) -> int:
     """Check ``path`` and write what was found to ``out``. 0: it can be used; 1: it has mistakes; 2: it could not be checked.
 
-    ``browser``: None measures where it can, True must, False doesn't.
+    ``browser``: None measures where it can, True must, False doesn't. ``folder``: where every screen is drawn, if it is.
     """
     loaded: Loaded | None = None
     unmeasured = ""
@@ -381,6 +394,14 @@ def run(path: Path, *, json: bool = False, browser: bool | None = None, out: Tex
         except NoBrowserError as error:
             unmeasured = f"the screens were not measured (size, weight, contrast and place of the buttons): {error}"
             failed = browser is True
+    pictures: dict[str, Any] | None = None
+    if folder is not None and loaded is not None:
+        try:
+            pictures = previewed(loaded, folder)
+        except NoBrowserError as error:
+            unmeasured, failed = unmeasured or f"nothing was drawn: {error}", True
+        except OSError as error:
+            unmeasured, failed = f"nothing was drawn: {folder} cannot be written ({error.strerror})", True
     fatal = [mistake for mistake in mistakes if mistake.fatal]
     status = 2 if unread else 1 if fatal else 2 if failed else 0
     report = {
@@ -391,6 +412,7 @@ def run(path: Path, *, json: bool = False, browser: bool | None = None, out: Tex
         "warnings": [_told(mistake) for mistake in mistakes if not mistake.fatal],
         "measured": {"widths": list(SIZES), "schemes": list(SCHEMES)} if not unmeasured else None,
         "unmeasured": unmeasured,
+        "preview": pictures,
         "site": _site(loaded) if loaded else None,
     }
     out.write((dumps(report, ensure_ascii=False, indent=2) if json else _text(report)) + "\n")
@@ -443,5 +465,7 @@ def _text(report: Mapping[str, Any]) -> str:
         widths = ", ".join(map(str, report["measured"]["widths"]))
         verdict = "see above" if report["mistakes"] else "refusing is as easy as accepting"
         lines.append(f"Measured in Chromium at {widths} px, light and dark: {verdict}.")
+    if report["preview"]:
+        lines.append(f"{report['preview']['pictures']} pictures of every screen: {report['preview']['index']}")
     lines.append({0: "It can be used.", 1: "It cannot be used yet.", 2: "It could not be checked."}[report["status"]])
     return "\n".join(lines)

@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="every mistake of a configuration, and whether refusing is as easy as accepting")
     check.add_argument("config", nargs="?", type=Path, default=Path(DEFAULT))
     check.add_argument("--json", action="store_true", help="for machines")
+    check.add_argument("--preview", type=Path, metavar="DIR", help="draw every screen in every state, as pictures with an index.html")
     browser = check.add_mutually_exclusive_group()
     browser.add_argument(
         "--browser", dest="browser", action="store_true", default=None, help="measure the notice in Chromium, fail where there is none"
@@ -115,7 +116,7 @@ def _catalog(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from volens.check import run
 
-    return run(arguments.config, json=arguments.json, browser=arguments.browser, out=sys.stdout)
+    return run(arguments.config, json=arguments.json, browser=arguments.browser, folder=arguments.preview, out=sys.stdout)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,8 @@ from volens.defaults import LANGUAGES, PURPOSES
 from volens.errors import ConfigError, Mistake, NoticeError
 from volens.languages import BUTTONS, shipped
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
-from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Site, Theme
+from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Site
+from volens.theme import COLOUR, COLOURS, FONT, POSITIONS, RADIUS, SCHEMES, Theme
 from volens.wording import judge, judge_pair
 
 EXEMPT_DAYS = 395
@@ -157,7 +158,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     },
     "storage": {"name": text, "medium": text, "purpose": text, "days": number, "domain": text, "path": text, "party": text},
     "gates": {"path": text, "purpose": text, "methods": names, "services": names, "title": texts, "withdrawn": text, "fields": table},
-    "theme": {"background": text, "text": text, "accent": text, "radius": text, "font": text, "position": text},
+    "theme": {**dict.fromkeys(COLOURS, text), "radius": text, "font": text, "position": text, "scheme": text, "dark": table},
     "policy": {"before": texts, "after": texts},
     "proxy": {"listen": text, "upstream": text, "trusted": names},
     "address": {"granted": text, "refused": text, "purposes": names, "security": texts, "places": names},
@@ -283,9 +284,6 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
-_COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
-_RADIUS = re.compile(r"0|\d{1,2}(?:\.\d{1,2})?(?:px|rem|em)")
-_FONT = re.compile(r"[\w ,'\"-]{1,200}")
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/)+")
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
@@ -1020,27 +1018,30 @@ class _Reading:
     # Looks, running.
 
     def theme(self, value: Any) -> Theme:
-        """The looks, as far as they can be judged without a browser."""
+        """The looks, as far as they can be judged without a browser: every colour on the ground it stands on."""
         here = self.section(("theme",), value, SETTINGS["theme"])
-        for key in ("background", "text", "accent"):
-            if here.get(key) and not _COLOUR.fullmatch(here[key]):
-                self.wrong(("theme", key), f"{here[key]!r} is not a colour.", "Write it as '#rrggbb'.")
-                here[key] = ""
-        if here.get("background") or here.get("text"):
-            text, background = here.get("text") or "#1b2030", here.get("background") or "#ffffff"  # as web/screens/looks.py has them
-            ratio = contrast(rgb(text), rgb(background))
-            if ratio < 5:
-                self.wrong(
-                    ("theme", "text" if here.get("text") else "background"),
-                    f"{text} on {background} has a contrast of {ratio:.1f}.",
-                    "Choose colours with at least 5 (R06).",
-                )
-        if here.get("radius") and not _RADIUS.fullmatch(here["radius"]):
+        here["dark"] = self.section(("theme", "dark"), here.get("dark", {}), dict.fromkeys(COLOURS, text))
+        for path, colours in ((("theme",), here), (("theme", "dark"), here["dark"])):
+            for key in COLOURS:
+                if colours.get(key) and not COLOUR.fullmatch(colours[key]):
+                    self.wrong((*path, key), f"{colours[key]!r} is not a colour.", "Write it as '#rrggbb'.")
+                    colours[key] = ""
+        if here.get("radius") and not RADIUS.fullmatch(here["radius"]):
             self.wrong(("theme", "radius"), f"{here['radius']!r} is not a length.", "Write it as '4px' or '0.5rem'.")
-        if here.get("font") and (not _FONT.fullmatch(here["font"]) or here["font"].count("'") % 2 or here["font"].count('"') % 2):
+            here["radius"] = ""
+        if here.get("font") and (not FONT.fullmatch(here["font"]) or here["font"].count("'") % 2 or here["font"].count('"') % 2):
             self.wrong(("theme", "font"), f"{here['font']!r} is not a list of fonts.", 'Write names separated by commas: "Georgia, serif".')
-        self.one_of(("theme", "position"), here.get("position", "bottom"), ("bottom", "top"))
-        return Theme(**here)
+            here["font"] = ""
+        self.one_of(("theme", "position"), here.get("position", "bottom"), POSITIONS)
+        self.one_of(("theme", "scheme"), here.get("scheme", "auto"), SCHEMES)
+        theme = Theme(**here)
+        for scheme, words, colour, ground, under, ratio, least in theme.unreadable():
+            given = here["dark"] if scheme == "dark" else here
+            name = words if words in given or ground not in given else ground
+            where = ("theme", "dark", name) if scheme == "dark" else ("theme", name)
+            found = f"{colour} ({words}) on {under} ({ground}) has a contrast of {ratio:.1f} in the {scheme} looks."
+            self.wrong(where, found, f"Choose colours with at least {least:g} (R06; WCAG 1.4.3).")
+        return theme
 
     def audience(self, here: Mapping[str, Any]) -> Audience | None:
         """Volens' own count of page views; None where it is switched off."""
@@ -1133,21 +1134,3 @@ def _near_by(host: str) -> bool:
         return ipaddress.ip_address(host).is_private
     except ValueError:
         return host == "localhost" or host.endswith((".localhost", ".internal")) or "." not in host
-
-
-def rgb(colour: str) -> tuple[float, float, float]:
-    """'#rgb' or '#rrggbb' as 0–255."""
-    digits = colour.lstrip("#")
-    red, green, blue = (digits[i] * 2 for i in range(3)) if len(digits) == 3 else (digits[i : i + 2] for i in (0, 2, 4))
-    return int(red, 16), int(green, 16), int(blue, 16)
-
-
-def contrast(one: Iterable[float], other: Iterable[float]) -> float:
-    """Contrast ratio, 1 to 21, of two colours given as 0–255 (WCAG 2.2, 1.4.3)."""
-
-    def luminance(colour: Iterable[float]) -> float:
-        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (value / 255 for value in colour))
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from volens.notice import Notice, StorageKey
 from volens.policy import Grant
+from volens.theme import Theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +103,6 @@ class Audience:
         object.__setattr__(self, "patterns", tuple(re.compile(".*".join(map(re.escape, m.split("*"))), re.DOTALL) for m in self.merge))
 
 
-@dataclass(frozen=True, slots=True)
-class Theme:
-    """The looks that can be set without making refusing harder than accepting (checked by ``volens check``)."""
-
-    background: str = ""
-    text: str = ""
-    accent: str = ""
-    radius: str = ""
-    font: str = ""
-    position: str = "bottom"
-    """``bottom`` or ``top``."""
-
-
 @dataclass(frozen=True)
 class Site:
     """What Volens needs to know of a site."""
@@ -127,7 +115,7 @@ class Site:
     storage: tuple[StorageKey, ...] = ()
     """First-party storage keys declared by the site, exempt or not."""
     gates: tuple[Gate, ...] = ()
-    theme: Theme = Theme()
+    theme: Theme = field(default_factory=Theme)
     address: Address = field(default_factory=Address)
     hook: Hook | None = None
     mode: str = "enforce"

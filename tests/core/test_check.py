@@ -12,8 +12,9 @@ import pytest
 from volens import check
 from volens.catalog import Catalog
 from volens.check import judge, measure, run
-from volens.config import contrast, load, rgb
+from volens.config import load
 from volens.languages import BUTTONS
+from volens.theme import contrast, rgb
 
 ROOT = Path(__file__).parent.parent.parent
 LABELS = {"accept": "Tout accepter", "refuse": "Tout refuser", "settings": "Paramétrer vos choix"}

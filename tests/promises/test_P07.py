@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from visitor import ARTICLE, Visitor
+from visitor import ARTICLE, Visitor, until
 
 
 def hue(colour: str) -> str:
@@ -16,9 +16,9 @@ def hue(colour: str) -> str:
 
 def test_storage_is_red_before_a_choice_and_after_a_refusal_green_after_an_agreement(visitor: Visitor) -> None:
     before = visitor.open().field("storage")
-    assert "refusé" in before["text"] and hue(before["colour"]) == "red"
+    assert "bloqué d’office" in before["text"] and hue(before["colour"]) == "red", "closed, and not said to be the visitor's refusal"
     visitor.refuse()
-    refused = visitor.field("storage")
+    refused = until(lambda: (now := visitor.field("storage"))["text"] != before["text"] and now)
     assert "refusé" in refused["text"] and hue(refused["colour"]) == "red"
     visitor.choose(*("reseaux-sociaux", "video", "publicite", "personnalisation", "geolocalisation"))
     agreed = visitor.field("storage")

@@ -23,7 +23,7 @@ def kept(visitor: Visitor) -> list[dict[str, int]]:
 
 def test_profiles_are_red_before_any_choice_and_green_only_when_all_that_profile_are_granted(visitor: Visitor) -> None:
     field = visitor.open().field("profiles")
-    assert "refusé" in field["text"] and hue(field["colour"]) == "red"
+    assert "bloqués d’office" in field["text"] and hue(field["colour"]) == "red"
     visitor.choose("video", "reseaux-sociaux")
     field = visitor.field("profiles")
     assert "refusé" in field["text"] and hue(field["colour"]) == "red", "videos and social posts create no profile here"

@@ -5,67 +5,63 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from volens.errors import NoticeError
-from volens.site import Theme
+from volens.theme import SITE_FONT, Theme
 
-_VALUE = re.compile(r"[\w\s#%(),.'\"/-]+")
+_NAMES = {
+    "background": "b",
+    "text": "t",
+    "quiet": "m",
+    "lines": "l",
+    "soft": "s",
+    "buttons": "k",
+    "on_buttons": "j",
+    "accent": "a",
+    "yes": "g",
+    "no": "d",
+}
+"""Each colour's custom property; beside them ``--r``, the corners' radius, and ``--f``, the font."""
+_SYSTEM = "-apple-system,Segoe UI,Roboto,Arial,sans-serif"
+_FAMILY = re.compile(r"font:([^;{}]*) var\(--f\)")
 
 
 def styles(theme: Theme, gated: bool = False) -> tuple[str, str]:
     """The style of what stands in the site's pages, and of our own pages. ``gated``: places of gates are among the former; one style
     for all of them, so that one hash allows it."""
-    rule = colours(theme)
-    inside = _ascii(
-        _squeeze(rule.replace(":root", ":host") + _NOTICE + (_TOP if theme.position == "top" else "") + (_GATE if gated else ""))
-    )
-    return inside, _squeeze(rule + (_PAGE if "prefers-color-scheme" in rule else _PAGE.replace("light dark", "light")))
+    # Inside the shadow root, where no rule of the page's reaches; the panel stands there too.
+    scheme = "inherit" if theme.scheme == "auto" else theme.scheme
+    inside = _NOTICE.replace("inherit", scheme, 1) + _PLACES[theme.position] + (_GATE if gated else "")
+    own = _PAGE
+    if theme.font == SITE_FONT:
+        inside += ":host{font-family:inherit!important}"
+        own = _FAMILY.sub(r"font:\1 a;font-family:inherit", own).replace("body{margin:0;", "body{margin:0;font-family:var(--f);", 1)
+        inside = _FAMILY.sub(r"font:\1 a;font-family:inherit", inside)
+    return _ascii(_squeeze(_rules(theme, "form,dialog") + inside)), _squeeze(colours(theme) + own)
 
 
 def colours(theme: Theme) -> str:
-    """The dozen custom properties that make the looks, light and dark. A theme that sets colours is the same in both."""
-    light = {
-        "b": "#fff",  # background
-        "t": "#1b2030",  # text
-        "m": "#545c6e",  # quiet text
-        "l": "#d8dce5",  # lines
-        "s": "#f4f5f8",  # soft background
-        "k": "#27365c",  # buttons
-        "j": "#fff",  # on buttons
-        "a": "#2a4fa8",  # links, focus, switches
-        "g": "#17663f",  # yes
-        "d": "#a5272d",  # no
-        "r": "10px",
-        "f": '-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif',
-    }
-    dark = {"b": "#171a21", "t": "#eef0f5", "m": "#a9b0c0", "l": "#3a404e", "s": "#20242d", "k": "#d9e2fb", "j": "#171a21", "a": "#9dbaff"}
-    set_ = {"b": theme.background, "t": theme.text, "k": theme.accent, "a": theme.accent, "r": theme.radius, "f": theme.font}
-    set_ = {name: value for name, value in set_.items() if value}
-    for value in set_.values():
-        if not _VALUE.fullmatch(value):
-            raise NoticeError(f"[theme] {value!r}: not a plain CSS value. Use a colour, a length or font names.")
-    if theme.accent:
-        set_["j"] = _on(theme.accent)
-    if theme.text:
-        set_["m"] = theme.text
-    coloured = bool(theme.background or theme.text or theme.accent)
-    text = _rule(light | set_)
-    return text if coloured else text + "@media(prefers-color-scheme:dark){" + _rule(dark) + "}"
+    """The dozen custom properties that make the looks, light and dark, for a document of our own."""
+    return f":root{{color-scheme:{'light dark' if theme.scheme == 'auto' else theme.scheme}}}" + _rules(theme, ":root")
 
 
-def _rule(values: Mapping[str, str]) -> str:
-    return ":root{" + ";".join(f"--{n}:{v}" for n, v in values.items()) + "}"
+def _rules(theme: Theme, where: str) -> str:
+    """The properties set at ``where``: dark or light by the colour scheme in use there, light in browsers older than ``light-dark()``."""
+    light, dark = ({_NAMES[name]: value for name, value in c.items()} for c in (theme.light_colours, theme.dark_colours))
+    first = dark if theme.scheme == "dark" else light
+    more = {"r": theme.radius or "10px", "f": _SYSTEM if theme.font in ("", SITE_FONT) else theme.font}
+    text = _rule(where, first | more)
+    both = {name: f"light-dark({value},{dark[name]})" for name, value in light.items() if dark[name] != value}
+    if both and theme.scheme == "auto":
+        text += f"@supports(color:{next(iter(both.values()))}){{" + _rule(where, both) + "}"
+    return text
 
 
-def _on(colour: str) -> str:
-    """Black or white, whichever reads better on a hexadecimal colour (WCAG 2.2, relative luminance)."""
-    digits = colour.lstrip("#")
-    if len(digits) == 3:
-        digits = "".join(d * 2 for d in digits)
-    if not re.fullmatch(r"[0-9a-fA-F]{6}", digits):
-        return "#fff"
-    r, g, b = ((v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4) for v in (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)))
-    light = 0.2126 * r + 0.7152 * g + 0.0722 * b
-    return "#fff" if 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 else "#000"
+def _rule(where: str, values: Mapping[str, str]) -> str:
+    return _short(where + "{" + ";".join(f"--{n}:{v}" for n, v in values.items()) + "}")
+
+
+def _short(css: str) -> str:
+    """Three digits instead of six where they say the same."""
+    return re.sub(r"#([0-9a-f])\1([0-9a-f])\2([0-9a-f])\3\b", r"#\1\2\3", css)
 
 
 def _ascii(css: str) -> str:
@@ -82,7 +78,7 @@ def _squeeze(css: str) -> str:
 
 _NOTICE = """
 :host{all:initial!important;position:fixed!important;inset:auto 0 0!important;z-index:2147483647!important;display:block!important;
-pointer-events:none!important}
+pointer-events:none!important;color-scheme:inherit!important}
 form{display:flex;flex-direction:column;max-height:85vh;font:1em/1.4 var(--f);color:var(--t)}
 form>*,dialog{pointer-events:auto}
 :focus-visible{outline:3px solid var(--a);outline-offset:2px}
@@ -119,12 +115,21 @@ font:600 .875em/1.25 var(--f);cursor:pointer}
 @media(forced-colors:active){svg{display:none}}
 @media print{:host{display:none!important}}
 """
-_TOP = """
-:host{inset:0 0 auto!important}
+_TOP = """:host{inset:0 0 auto!important}
 form{flex-direction:column-reverse}
 #volens-ask{border-radius:0 0 var(--r) var(--r)}
 @media(min-width:48em){#volens-ask{margin:16px auto 0;border-radius:var(--r)}}
 """
+_CORNER = """
+@media(min-width:48em){:host([data-ask]:not([data-answered])) form{max-width:27em;margin:0 %s}#volens-ask{padding:16px 20px}
+#x,#y button{font-size:.9375em}}
+"""
+_PLACES = {
+    "bottom": "",
+    "top": _TOP,
+    "bottom-left": _CORNER % "auto 0 16px",
+    "bottom-right": _CORNER % "16px 0 auto" + "#volens-band{align-self:end}",
+}
 _GATE = """
 :host(volens-gate){position:static!important;z-index:auto!important;pointer-events:auto!important}
 .g{flex-direction:column;gap:14px;max-height:none;padding:16px 20px;border:1px solid var(--l);border-radius:var(--r);background:var(--b)}
@@ -132,7 +137,7 @@ _GATE = """
 .g #y{grid-template-columns:repeat(auto-fit,minmax(min(100%,12em),1fr))}
 """
 _PAGE = """
-:root{color-scheme:light dark;scroll-padding:5.5em 0 6.5em}
+  :root{scroll-padding:5.5em 0 6.5em}
 body{margin:0;background:var(--s)}
 .v,.v *{box-sizing:border-box}
 .v [hidden]{display:none!important}
@@ -284,6 +289,7 @@ background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
 @media(max-height:18em)and (max-width:17em){.v .bar{position:static}}
 @media(prefers-reduced-motion:reduce){.v [role=switch]{transition:none}}
 @media(forced-colors:active){.v [role=switch]{appearance:auto;width:24px;height:24px}.v [role=switch]:before{content:none!important}
+.v .button{border-color:ButtonText;color:ButtonText}
 .v .band svg{display:none}}
 @media print{.v{--t:#000;--m:#333;--a:#000;--b:#fff;--l:#999;--s:#fff;max-width:none;border:0!important;font-size:10.5pt}
 .v .bar,.v .top,.policy nav,.v .button,.v p>.button{display:none}.policy .page{display:block;padding:0}
