@@ -38,8 +38,9 @@ class View:
 
 
 def typeset(text: str) -> str:
-    """French spaces: no line breaks before a double sign or inside quotation marks."""
-    return re.sub(r" (?=[:;?!»%€])", "\u00a0", text).replace("« ", "«\u00a0")
+    """French spaces, no line breaks before a double sign or inside quotation marks; ordinals as a newspaper sets them."""
+    text = re.sub(r" (?=[:;?!»%€])", "\u00a0", text).replace("« ", "«\u00a0")
+    return re.sub(r"(?<= )(\d+|[XVI]+)e(?= )", r"\1<sup>e</sup>", text)
 
 
 def page(
@@ -51,7 +52,8 @@ def page(
     services = (
         ("/boutique", "Boutique" if view.language == "fr" else "Shop"),
         ("/membres", "Membres"),
-        ("/temoin", "Témoin"),
+        ("/recherche", "Rechercher" if view.language == "fr" else "Search"),
+        ("/temoin", "Compteurs"),
         ("/visite", "Visite guidée"),
     )
     nav = "".join(_link(href, text, view.current) for href, text in (*links, *services))
@@ -70,14 +72,14 @@ def page(
 <body>
 <header class="masthead"><a class="skip" href="#contenu">Aller au contenu</a>
 <div class="bar"><p class="edition">{EDITION}</p><a class="brand" href="/">Le Courrier <span>de la Dourelle</span></a>
-<div class="tools">{tools}<a href="/recherche">Rechercher</a><button type="button" class="theme" data-theme-button>Thème <b>auto</b></button></div></div>
+<div class="tools">{tools}<button type="button" class="theme" data-theme-button>Thème <b>auto</b></button></div></div>
 <nav aria-label="Rubriques"><ul>{nav}</ul></nav>
 </header>
 <main id="contenu" class="{"wide" if wide else "sheet"}" tabindex="-1">
 {typeset(main)}
 </main>
 <footer class="foot"><p><b>{NAME}</b>, quotidien de démonstration. La ville, les gens et les agences sont inventés ; les requêtes sont vraies.</p>
-<ul><li><a href="/_volens/policy">Politique de confidentialité</a></li><li><a href="/confidentialite">Notre charte</a></li><li><a href="/temoin">Témoin des tiers</a></li><li><a href="/visite">Visite guidée</a></li>{_choices(view)}</ul></footer>
+<ul><li><a href="/_volens/policy">Politique de confidentialité</a></li><li><a href="/confidentialite">Notre charte</a></li><li><a href="/temoin">Compteurs des tiers</a></li><li><a href="/visite">Visite guidée</a></li>{_choices(view)}</ul></footer>
 <script src="/static/courrier.js" defer{mark}></script>
 <script src="/static/audience.js" defer{mark}></script>
 {end}</body>
@@ -98,7 +100,7 @@ STATES = ((BEFORE, "Avant tout choix"), (REFUSED, "Après un refus"), (AGREED, "
 
 
 def witness(view: View) -> str:
-    """The corner that says what each third party has received from this browser; kept current by courrier.js."""
+    """The corner that says what each third party has received from browsers like this one; kept current by courrier.js."""
     summary = view.witness
     raw = summary["state"] == RAW
     columns = [(state, name) for state, name in STATES if (state == RAW) == raw]
@@ -111,11 +113,17 @@ def witness(view: View) -> str:
         for p in summary["parties"]
     )
     current = dict(STATES)[summary["state"]]
-    return f"""<aside class="witness" aria-labelledby="temoin-titre" data-witness>
-<h2 id="temoin-titre">Ce que les tiers ont reçu de vous</h2>
+    return f"""<div class="corner"><aside class="witness" aria-labelledby="temoin-titre" data-witness>
+<h2 id="temoin-titre">Ce que les tiers ont reçu</h2>
 <p class="now"><span data-now>{current}</span>, requêtes reçues : <b data-count{_hot(summary["counts"][summary["state"]])}>{summary["counts"][summary["state"]]}</b>. <a href="/temoin">Tout voir</a></p>
 <table><thead><tr><th scope="col">Tiers</th>{heads}</tr></thead><tbody>{rows}</tbody></table>
-</aside>"""
+{reset(view.current)}
+</aside></div>"""
+
+
+def reset(back: str, *, quiet: bool = True) -> str:
+    """The counters go by the kind of browser, all that a third party is sure to see: whoever shares it can begin again."""
+    return f"""<form method="post" action="/temoin/raz" class="reset"><input type="hidden" name="retour" value="{escape(back, quote=True)}"><button class="{"plain" if quiet else "button"}">Remettre à zéro</button></form>"""
 
 
 def _hot(count: int) -> str:
@@ -128,7 +136,12 @@ def _picture(article: Article, *, sizes: str = "", lazy: bool = False) -> str:
 
 
 def ad(slot: str) -> str:
-    return f'<div class="pub"><div id="{slot}" data-regie></div></div>'
+    return f'<div class="pub"><div id="{slot}" data-regie></div><noscript>Les annonces demandent JavaScript. <a href="/boutique">Voir notre boutique</a></noscript></div>'
+
+
+def _scripted(what: str, url: str, text: str) -> str:
+    """What stands for an embed that a script would build, in a browser without."""
+    return f'<noscript><p class="noscript">{what} ne s’affiche qu’avec JavaScript. <a href="{url}">{text}</a></p></noscript>'
 
 
 def tags(view: View, mark: str = "") -> str:
@@ -198,7 +211,11 @@ def comment_area(view: View, a: Article, comments: Iterable[Comment], *, scripte
     if allowed and scripted:
         account = f'<div class="account" data-trombine="{view.url("trombine", "")}"></div><script async src="{view.url("trombine", "/connexion.js")}"></script>'
         open_ = '<script src="/static/commentaires.js" defer></script>'
-    hint = "Votre commentaire paraît sous votre nom, avec l’heure." if allowed else "Ce que vous écrivez n’est envoyé à personne avant votre accord."
+    hint = (
+        "Votre commentaire paraît sous votre nom, avec l’heure."
+        if allowed
+        else "Ce que vous écrivez n’est envoyé à personne avant votre accord."
+    )
     return f"""<section class="comments" id="commentaires" aria-labelledby="com" data-page="/article/{a.slug}" data-title="{escape(a.headline, quote=True)}"><h2 id="com">Commentaires</h2>{thanks}<ol>{lines}</ol>
 {gate}{account}<form method="post" action="/commentaires" class="plain"><input type="hidden" name="article" value="{a.slug}">
 <p class="hint" id="regle">{hint}</p>
@@ -222,11 +239,16 @@ def article(
     """An article with everything of P14. ``bare``: boxes instead of what third parties embed. ``middle`` and ``video``: other snippets."""
     a = BY_SLUG[slug]
     mark = f' nonce="{nonce}"' if nonce else ""
+    social = "reseaux-sociaux" in view.granted and not bare
     embeds = {
         "@video": video
         or f'<iframe src="{view.url("videotube", "/embed/chantier")}" width="640" height="360" title="Vidéo : {escape(a.picture.alt, quote=True)}" allow="autoplay; fullscreen"></iframe>',
-        "@telepost": f'<script async src="{view.url("telepost", "/widget.js")}" data-telepost="courrier/412" data-width="100%"{mark}></script>',
-        "@xpost": f"""<blockquote class="xpost" data-id="20261121"><p lang="fr">Deux ans sans lui, on s’était habitués au détour. Ce matin j’ai traversé la Dourelle à pied, et j’ai mis onze minutes de moins pour aller au marché.</p>
+        "@telepost": (
+            _scripted("Cette publication", view.url("telepost", "/courrier-dourelle"), "La chaîne sur Télépost") if social else ""
+        )
+        + f'<script async src="{view.url("telepost", "/widget.js")}" data-telepost="courrier/412" data-width="100%"{mark}></script>',
+        "@xpost": (_scripted("Cette publication", view.url("xpost", "/claire_aumont/20261121"), "La lire sur XPost") if social else "")
+        + f"""<blockquote class="xpost" data-id="20261121"><p lang="fr">Deux ans sans lui, on s’était habitués au détour. Ce matin j’ai traversé la Dourelle à pied, et j’ai mis onze minutes de moins pour aller au marché.</p>
 <footer>Claire Aumont, maire de Montvière, <a href="{view.url("xpost", "/claire_aumont/20261121")}">21 novembre 2026</a></footer></blockquote><script async src="{view.url("xpost", "/widgets.js")}"{mark}></script>""",
         "@pub": "",
     }
@@ -278,13 +300,17 @@ def policy(view: View, services: str) -> str:
 <li><b>Géolocalisation</b> : votre position, au degré près, pour la météo.</li></ul>
 {services}
 <h2>Combien de temps</h2><p>Votre choix vaut six mois, qu’il soit oui ou non. Les statistiques sont gardées vingt-cinq mois au plus.</p>
-<h2>Changer d’avis</h2><p>À tout moment, par le lien <a href="/_volens/panel">Paramétrer vos choix</a> ou par le bandeau de chaque page. <a href="/_volens/rights">Ce qui est enregistré de votre choix</a> vous est montré, et s’oublie d’un geste.</p>"""
+<h2>Changer d’avis</h2><p>À tout moment, par le lien <a href="/_volens/panel">Paramétrer vos choix</a> ou par la bande de chaque page. <a href="/_volens/rights">Ce qui est enregistré de votre choix</a> vous est montré, et s’oublie d’un geste.</p>"""
     return page(view, "Notre charte", main)
 
 
 def mine(view: View, comments: Sequence[Comment], form: str, erased: int = 0) -> str:
     """What this visitor has written in this session, to be erased by one press: offered where an agreement was withdrawn."""
-    done = f'<p class="done" role="status">{"C’est fait : " + str(erased) + (" commentaires effacés" if erased > 1 else " commentaire effacé")}.</p>' if erased else ""
+    done = (
+        f'<p class="done" role="status">{"C’est fait : " + str(erased) + (" commentaires effacés" if erased > 1 else " commentaire effacé")}.</p>'
+        if erased
+        else ""
+    )
     items = "".join(f"<li><p><b>{c.name}</b> <small>{_when(c.when)}</small></p>{c.text}</li>" for c in comments)
     press = f'<form method="post" action="/mes-commentaires"><input type="hidden" name="jeton" value="{form}"><button class="button">Effacer ces commentaires</button></form>'
     main = f"""<h1>Vos commentaires</h1>{done}<p class="standfirst">{"Voici ce que vous avez publié pendant cette visite." if items else "Vous n’avez rien publié pendant cette visite, ou tout est déjà effacé."}</p>

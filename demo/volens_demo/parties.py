@@ -36,6 +36,8 @@ class Party:
     purpose: str
     """The purpose it is declared under in volens.toml; empty: the notice does not name it."""
     cookie: str
+    called: str = ""
+    """Who calls it, where the notice doesn't name it itself."""
 
     @property
     def host(self) -> str:
@@ -48,11 +50,18 @@ PARTIES = (
     Party("xpost", "XPost", "réseau social", "reseaux-sociaux", "xp_invite"),
     Party("trombine", "Trombine", "compte social et avatars", "reseaux-sociaux", "tb_compte"),
     Party("regie-pub", "RégiePub", "régie publicitaire", "publicite", "rp_uid"),
-    Party("enchere", "Enchère", "place d’enchères publicitaires", "publicite", "en_uid"),
-    Party("velos-aubin", "Vélos Aubin", "annonceur", "publicite", "va_uid"),
-    Party("pixel", "Pixel", "suivi publicitaire d’un site à l’autre", "publicite", "px_uid"),
+    Party("enchere", "Enchère", "place d’enchères publicitaires", "publicite", "en_uid", "appelé par RégiePub"),
+    Party(
+        "velos-aubin",
+        "Vélos Aubin",
+        "annonceur",
+        "publicite",
+        "va_uid",
+        "choisi aux enchères, hôte impossible à annoncer : attend Tout accepter",
+    ),
+    Party("pixel", "Pixel", "suivi publicitaire d’un site à l’autre", "publicite", "px_uid", "appelé par RégiePub"),
     Party("mesure", "Mesure+", "mesure d’audience non exemptée", "personnalisation", "ms_cid"),
-    Party("polices", "Polices", "polices de caractères", "", "po_uid"),
+    Party("polices", "Polices", "polices de caractères", "", "po_uid", "appelé par la page, déclaré par personne : jamais ouvert"),
 )
 BY_HOST = {party.host: party for party in PARTIES}
 
@@ -75,7 +84,7 @@ class Receipt:
 
 
 class Memory:
-    """What the third parties have received, by browser (its User-Agent), and the state each browser is in."""
+    """What the third parties have received, by kind of browser (its User-Agent: all they are sure to be told), and the state it is in."""
 
     def __init__(self, state: str = BEFORE) -> None:
         self.first = state
@@ -106,14 +115,17 @@ class Memory:
         parties = []
         for party in PARTIES:
             mine = [receipt for receipt in receipts if receipt.party == party.id]
+            known = next((r.known for r in reversed(mine) if r.known), "")
             parties.append(
                 {
                     "id": party.id,
                     "name": party.name,
                     "trade": party.trade,
+                    "called": party.called,
                     "purpose": party.purpose,
                     "counts": {state: sum(r.state == state for r in mine) for state in (BEFORE, REFUSED, AGREED, RAW)},
-                    "known": next((r.known for r in reversed(mine) if r.known), ""),
+                    "known": known,
+                    "knows": known or ("identifiant posé, pas encore relu" if mine else "—"),
                     "learns": sorted({word for r in mine for word in r.learns}),
                     "last": [asdict(r) for r in mine[-5:]],
                 }
@@ -202,7 +214,7 @@ class ThirdParties:
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}}
 td,th{{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #8888;overflow-wrap:anywhere;vertical-align:top}}
 b{{font-size:3rem;display:block;line-height:1}}</style>
-<main><h1>{party.name}, {party.trade}</h1><p><b>{len(mine)}</b> requêtes reçues de ce navigateur.</p>
+<main><h1>{party.name}, {party.trade}</h1><p><b>{len(mine)}</b> requêtes reçues de ce type de navigateur, sur cette machine.</p>
 <table><thead><tr><th>Heure</th><th>Demande</th><th>Page lue</th><th>Reconnu comme</th></tr></thead><tbody>{rows}</tbody></table></main>"""
         )
 
@@ -364,14 +376,18 @@ form.in{align-items:center}img{border-radius:50%}span{flex:1}button.out{backgrou
         face = f"/avatar/{hashlib.md5(mail.encode(), usedforsecurity=False).hexdigest()}"
         told = json.dumps({"nom": name, "courriel": mail}).replace("<", "\\u003c")
         body = f'<form method="post" action="{here}" class="in"><img src="{face}" width="40" height="40" alt=""><span>Compte Trombine : <b>{escape(name)}</b></span><input type="hidden" name="nom" value=""><button class="out">Se déconnecter</button></form>'
-    return _html(f'<title>Compte Trombine</title>{style}{body}<script>parent.postMessage({{trombine:{told}}},{json.dumps(around)})</script>')
+    return _html(
+        f"<title>Compte Trombine</title>{style}{body}<script>parent.postMessage({{trombine:{told}}},{json.dumps(around)})</script>"
+    )
 
 
 @route("trombine", "avatar", "commentaires lus")
 async def _face(request: web.Request, parties: ThirdParties) -> web.StreamResponse:
     """A face for the hash of an address, as Gravatar's: its owner's first letter where it has one, else a pattern."""
     digest = request.path.rpartition("/")[2][:32]
-    names = {hashlib.md5(f"{key}@trombine.localhost".encode(), usedforsecurity=False).hexdigest(): name for key, name in parties.accounts.items()}
+    names = {
+        hashlib.md5(f"{key}@trombine.localhost".encode(), usedforsecurity=False).hexdigest(): name for key, name in parties.accounts.items()
+    }
     bits = int(hashlib.md5(digest.encode(), usedforsecurity=False).hexdigest(), 16)
     colour = ("#8f2a1b", "#22603a", "#27508c", "#6b3f8f", "#7a5a12", "#1d6670")[bits % 6]
     if digest in names:
@@ -413,7 +429,7 @@ async def _creative(request: web.Request, parties: ThirdParties) -> web.StreamRe
     return _html(
         f"""<title>Publicité Vélos Aubin</title><style>body{{margin:0;height:250px;display:grid;align-content:end;font:600 16px/1.3 system-ui,sans-serif;
 background:#f3c64e url(/velo.svg) no-repeat 50% 24px/220px;color:#1d1a10}}p{{margin:0;padding:.8rem 1rem;background:#1d1a10;color:#ffe7a3}}</style>
-<p>Le vélo d’appoint d’Aubin, 38 € par mois.</p><img src="{parties.url("pixel", "/px.gif")}?campagne=aubin&u={escape(request.query.get("u", ""), quote=True)}" width="1" height="1" alt="" hidden>"""
+<p>Le vélo d’appoint d’Aubin, 38 € par mois.</p><img src="{parties.url("pixel", "/px.gif")}?campagne=aubin&u={escape(request.query.get("u", ""), quote=True)}" width="1" height="1" alt="" hidden>"""
     )
 
 

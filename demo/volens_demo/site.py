@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from html import escape
@@ -289,8 +290,8 @@ class Newspaper:
 
     async def reset(self, request: web.Request) -> web.Response:
         self.memory.reset(self.browser(request))
-        back = (await request.post()).get("retour")
-        raise web.HTTPSeeOther("/visite" if back == "/visite" else "/temoin")
+        back = str((await request.post()).get("retour", ""))
+        raise web.HTTPSeeOther(back if re.fullmatch(r"/(?:[a-z]+(?:/[a-z-]+)?)?", back) else "/temoin")
 
     async def me(self, request: web.Request) -> web.Response:
         """What the application received: names of cookies and the consent header. For tests and the curious."""

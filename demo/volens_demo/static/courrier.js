@@ -66,7 +66,7 @@
         document.querySelectorAll('[data-party="' + party.id + '"]').forEach(function (row) {
           row.querySelectorAll('[data-state]').forEach(function (cell) { put(cell, party.counts[cell.dataset.state]); });
           var known = row.querySelector('[data-known]'), learns = row.querySelector('[data-learns]');
-          if (known) known.textContent = party.known || '—';
+          if (known) known.textContent = party.knows;
           if (learns) learns.textContent = party.learns.join(', ') || '—';
         });
       });
