@@ -54,7 +54,7 @@ class Language:
     def cldr(self) -> Locale:
         return Locale.parse(self.locale, sep="-")
 
-    @property
+    @cached_property
     def direction(self) -> str:
         """``ltr`` or ``rtl``."""
         return str(self.cldr.text_direction)

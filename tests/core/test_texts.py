@@ -163,5 +163,10 @@ def test_a_number_is_said_in_the_form_it_takes(code: str, n: int, said: str) -> 
     assert Words(code, FILES[code].texts).count("services", n) == said
 
 
+def test_a_name_is_set_apart_where_the_text_runs_the_other_way() -> None:
+    assert Words("ar", FILES["ar"].texts)("frame.allow", name="Piaf Corp.").endswith("\u2068Piaf Corp.\u2069")
+    assert Words("fr", FRENCH.texts)("frame.allow", name="Piaf Corp.") == "Autoriser Piaf Corp."
+
+
 def test_only_arabic_is_written_from_right_to_left() -> None:
     assert [code for code, language in FILES.items() if language.direction == "rtl"] == ["ar"]

@@ -188,6 +188,8 @@ def test_nobody_else_can_choose(made: Gateway, visitor: Visitor, pairs: Pairs, k
         text = ACCEPT.replace("accept", answer) if kind == JSON else f"answer={answer}"
         reply = visitor.choose(text, pairs, kind=kind)
         assert reply.status == 403 and header(reply, "set-cookie") == []
+        said = "own pages" if kind == JSON else "d’une page de ce site"
+        assert said in reply.body.decode(), "to a person, in the visitor's language"
     assert total(made) == {}
 
 
@@ -262,6 +264,7 @@ def test_a_flood_from_one_address_waits(made: Gateway) -> None:
     assert statuses[:BURST] == [303] * BURST and 429 in statuses[BURST:]
     reply = flood.choose("answer=refuse")
     assert reply.status == 429 and int(header(reply, "retry-after")[0]) >= 1
+    assert "Trop de réponses" in reply.body.decode() and "Too many" in flood.choose(ACCEPT, SAME, kind=JSON).body.decode()
     assert Visitor(made).choose("answer=refuse").status == 303
 
 

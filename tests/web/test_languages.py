@@ -37,7 +37,7 @@ GRANTS = {
     "part": grant(PLAIN, Choice.from_switches(PLAIN, DAY, ["reseaux-sociaux", "video"], ["canal", "mesvideos"]), Signals(), DAY),
     "accepted": grant(PLAIN, Choice.accept_all(PLAIN, DAY), Signals(gpc=True), DAY),
 }
-PROBLEMS = ("down", "slow", "broken", "record", "confirm", "stale")
+PROBLEMS = ("down", "slow", "broken", "record", "confirm", "stale", "often", "elsewhere")
 WIDTHS = {320: 568, 1280: 800}
 PLACES = ((320, 180), (640, 360), (300, 120))
 EVERY = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)

@@ -325,11 +325,10 @@ class Endpoints:
         if posted:
             wait = self._rate.allows(request.client, time.monotonic())
             if wait:
-                reply = self._wrong(False, 429, "Too many choices at once from your address. Wait a moment.")
-                return replace(reply, pairs=[*reply.pairs, (b"retry-after", b"%d" % math.ceil(wait))])
+                return self._too_often(asked, False, wait, language, back)
             own = self._same_origin(asked, fields.get("token"))
             if own is False:
-                return self._wrong(False, 403, "A choice is taken only from the site's own pages.")
+                return self._from_elsewhere(asked, False, language)
             if own and fields.get("answer") == "forget":
                 return self._forgotten(asked, language, back)
         held = {name for name, _ in cookies(request.pairs)}
@@ -458,14 +457,13 @@ class Endpoints:
         if len(request.body) > CHOICE_BODY and not at_gate:
             return self._wrong(asks_json, 413, "A choice is smaller than that.")
         fields = query if at_gate else Fields.read(content_type, request.body)
+        language = self._language(asked, fields)
         wait = self._rate.allows(request.client, time.monotonic())
         if wait:
-            reply = self._wrong(asks_json, 429, "Too many choices at once from your address. Wait a moment.")
-            return Reply(reply.status, [*reply.pairs, (b"retry-after", b"%d" % math.ceil(wait))], reply.body)
-        language = self._language(asked, fields)
+            return self._too_often(asked, asks_json, wait, language, local(fields.get("back")))
         own = self._same_origin(asked, fields.get("token"))
         if own is False:
-            return self._wrong(asks_json, 403, "A choice is taken only from the site's own pages.")
+            return self._from_elsewhere(asked, asks_json, language)
         screens = self._screens(asked)
         if own is None:
             if asks_json:
@@ -669,6 +667,20 @@ class Endpoints:
             made = _json(201, value)
             return Reply(201, [*[p for p in made.pairs if p != _NO_STORE], *pairs], made.body)
         return Reply(307 if keeps_body else 303, [(b"location", _quoted(back)), *pairs])
+
+    def _too_often(self, asked: Asked, asks_json: bool, wait: float, language: str, back: str) -> Reply:
+        """429: more answers from one address than a person gives."""
+        if asks_json:
+            reply = self._wrong(True, 429, "Too many choices at once from your address. Wait a moment.")
+        else:
+            reply = self.page(asked.site, 429, self._screens(asked).problem("often", language, back=back))
+        return replace(reply, pairs=[*reply.pairs, (b"retry-after", b"%d" % math.ceil(wait))])
+
+    def _from_elsewhere(self, asked: Asked, asks_json: bool, language: str) -> Reply:
+        """403: an answer that another site's page sent. Its ``back`` is that page's, and not offered."""
+        if asks_json:
+            return self._wrong(True, 403, "A choice is taken only from the site's own pages.")
+        return self.page(asked.site, 403, self._screens(asked).problem("elsewhere", language))
 
     def _wrong(self, asks_json: bool, status: int, text: str) -> Reply:
         if asks_json:

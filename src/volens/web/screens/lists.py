@@ -32,7 +32,7 @@ class Lists(Page):
     def _who(self, service: Service, say: Words) -> str:
         """Company and country, where they say more than the service's name."""
         parts = (service.controller, countries.name(service.country, say.language))
-        return " · ".join(x for x in parts if x and x != service.name)
+        return " · ".join(f"\u2068{x}\u2069" if say.own.direction == "rtl" else x for x in parts if x and x != service.name)
 
     def _theirs(self, service: Service, say: Words) -> Html | None:
         if not service.policy_url:

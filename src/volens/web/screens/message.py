@@ -21,7 +21,7 @@ class MessageScreen(Page):
         fields: Sequence[tuple[str, str]] = (),
     ) -> str:
         """``down``, ``slow``, ``broken`` (upstream), ``record`` (not durable, so not granted), ``confirm`` (``fields`` again, with
-        a ``token``), ``stale``."""
+        a ``token``), ``stale``, ``often`` (more answers than a person gives), ``elsewhere`` (another site's page sent it)."""
         say = self._say(language)
         form = html(
             '<form method="post" action="{prefix}choice">{hidden}<div class="ways"><button>{text}</button></div></form>',

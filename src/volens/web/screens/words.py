@@ -57,8 +57,18 @@ class Words:
     texts: Mapping[str, str]
 
     def __call__(self, name: str, /, **values: object) -> Html:
-        """The text ``name`` as markup: escaped, then each ``{placeholder}`` replaced, so that a text can hold a link."""
-        return Html(re.sub(r"\{(\w+)\}", lambda m: safe(values[m[1]]) if m[1] in values else m[0], escape(self.texts[name], quote=False)))
+        """The text ``name`` as markup: escaped, then each ``{placeholder}`` replaced, so that a text can hold a link.
+
+        Where the language is written from right to left, a name is set apart (UAX #9, isolates): its own signs stay beside it.
+        """
+
+        def filled(place: re.Match[str]) -> str:
+            if place[1] not in values:
+                return place[0]
+            value = values[place[1]]
+            return safe(value) if isinstance(value, Html) or self.own.direction == "ltr" else f"\u2068{safe(value)}\u2069"
+
+        return Html(re.sub(r"\{(\w+)\}", filled, escape(self.texts[name], quote=False)))
 
     @property
     def own(self) -> Language:
@@ -72,7 +82,7 @@ class Words:
 
     def count(self, name: str, n: int, /, **values: object) -> Html:
         """The plural form of ``name`` for ``n``."""
-        return self(f"{name}.{self.own.plural(n)}", n=self.own.number(n), **values)
+        return self(f"{name}.{self.own.plural(n)}", n=Html(self.own.number(n)), **values)
 
     def day(self, day: date) -> Html:
         """A date as this language writes it."""
