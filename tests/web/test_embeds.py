@@ -105,6 +105,18 @@ def test_a_script_that_works_on_the_page_comes_back_to_that_page(made: Gateway, 
         assert frame["src"].partition("&back=")[2] == path
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_no_path_of_a_page_leaves_the_attribute_it_stands_in(made: Gateway, stream: bool) -> None:
+    """A browser sends an apostrophe of a path, and a backslash of a query, as they are."""
+    path = "/a'/onload=alert(1)//\"><img/src=x>"
+    text, _ = page(made, f'<body><script>var said = "__volens_back__"</script>{SCRIPT}', path + "?\\", stream=stream)
+    frame = Elements(text).all("iframe")[0]
+    assert set(frame) == {"src", "srcdoc", "width", "height", "loading", "title"}
+    assert Placeholder(frame).fields["back"] == path + "?%5C" and frame["src"].partition("&back=")[2] == path + "?%5C"
+    assert not Placeholder(frame).all("img") and not Elements(text).all("img")
+    assert not set("'\\") & set(text.partition('said = "')[2].partition('"</script>')[0])
+
+
 def test_hosts_named_in_allow_do_not_leave_ours_out(made: Gateway) -> None:
     frame = Elements(page(made, FRAME)[0]).all("iframe")[0]
     assert frame["allow"] == "autoplay; fullscreen"

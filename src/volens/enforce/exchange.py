@@ -260,7 +260,9 @@ class Exchange:
         """The request as the application may see it."""
         state = self.state
         path = target.partition(b"#")[0].decode("latin-1")
-        self._path = escape(path if path.startswith("/") and not path.startswith("//") else "/").encode()
+        own = path if path.startswith("/") and not path.startswith("//") else "/"
+        # An apostrophe ends the attribute that holds a placeholder, a backslash may end a string of a script that says BACK.
+        self._path = escape(own).replace("'", "&#39;").replace("\\", "%5C").encode()
         self._target = path
         pairs, self._refused = headers.filter_cookies(pairs, state.storage, lambda name: self._learnt.knows(state.page.host, name))
         pairs = headers.to_application(pairs, state.hosts.grant, document=state.document)
