@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from volens.policy import grant
 from volens.site import Site
 from volens.web.gateway import Gateway
 from volens.web.screens import Screens
+from volens.web.screens.prose import prose
 
 SCREENS = Screens(SITE, {})
 SECTIONS = ["you", "controller", "purposes", "exempt", "services", "storage", "audience", "ip", "proof", "rights"]
@@ -248,3 +250,17 @@ def test_the_twin_has_an_address_and_is_served_by_accept_too(made: Gateway, targ
 
 def test_what_the_visitor_chose_is_not_in_it_for_another() -> None:
     assert PART.text() not in SCREENS.policy(GRANTS["none"], "fr")
+
+
+def test_the_site_s_own_text_is_text() -> None:
+    """Nothing of it becomes markup but what ``prose`` itself makes: not its words, not an address, not the id of a heading."""
+    sly = "<img src=x onerror=alert(1)> \"so\" 'so' &lt;b&gt; <!--"
+    markup, headings = prose(f"## {sly}\n\n{sly}\n\n- {sly}\n\n[{sly}](https://e.example/?a=1&b='c)\n\nhttps://e.example/'x&y")
+    assert headings == [(headings[0][0], sly)] and re.fullmatch(r"site-[\w-]+", headings[0][0])
+    said, link = escape(sly), '<a href="https://e.example/{}">{}</a>'
+    assert markup == (
+        f'<h2 id="{headings[0][0]}">{said}</h2><p>{said}</p><ul><li>{said}</li></ul>'
+        f"<p>{link.format('?a=1&amp;b=&#x27;c', said)}</p><p>{link.format('&#x27;x&amp;y', 'https://e.example/&#x27;x&amp;y')}</p>"
+    )
+    for address in ("javascript:alert(1)", "data:text/html,x", "//e.example", "/<b>"):
+        assert "<a" not in prose(f"[x]({address})")[0], address
