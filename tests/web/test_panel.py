@@ -196,7 +196,7 @@ def test_what_is_new_since_the_answer_is_named() -> None:
     text = screens.panel(at, "fr", "/")
     assert "Nouveau depuis votre choix du 22 novembre 2026\u00a0: <b>Tout Neuf</b>" in text
     assert re.findall(r"<b>([^<]*)</b> <em class=\"new\">nouveau", text) == ["Tout Neuf"], "marked where it stands, and nothing else is"
-    assert '<details open="open"><summary><span class="count">2 services</span><small>MesVidéos, Tout Neuf' in text, "and not folded away"
+    assert '<details open="open"><summary><span class="count">2 services</span><small>MesVidéos et Tout Neuf' in text, "and not folded away"
     assert "nouveau" not in screens.panel(grant(more, None, Signals(), DAY), "fr", "/"), "to who has not answered all is new"
 
 
