@@ -178,13 +178,15 @@ def failed(page: dict[str, Any]) -> bool:
 def short(page: dict[str, Any]) -> dict[str, Any]:
     """A page's row: what isn't nothing."""
     score, broken = page["score"], page.get("break") or {}
+    open_ = page["candidate"] in ("raw", "passing") or page["state"] == "accepted"  # how much, not what
     row = {
         "known": score["leak_requests"],
         "hop": score["hop_requests"],
         "connect": score["connect_only"],
-        "cookies": score["cookies_first"] if page["candidate"] != "raw" else len(score["cookies_first"]),
-        "storage": score["storage"] if page["candidate"] != "raw" else len(score["storage"]),
-        "channels": score["channels"] if page["candidate"] != "raw" else len(score["channels"]),
+        **{
+            name: len(score[key]) if open_ else score[key]
+            for name, key in (("cookies", "cookies_first"), ("storage", "storage"), ("channels", "channels"))
+        },
         "text": broken.get("text_kept") if broken.get("text_kept", 1) < 0.97 else None,
         "images_lost": max(0, broken.get("img_first_lost", 0)),
         "requests_lost": broken.get("fp_requests_lost"),

@@ -57,6 +57,8 @@ TOLD: dict[str, tuple[str, dict[str, str]]] = {
             "cookie_pages": "pages with first-party cookies",
             "storage_pages": "pages with storage",
             "flagged": "flagged by EasyList, EasyPrivacy",
+            "text_below_97_unexplained": "pages that lose text",
+            "first_party_requests_lost_not_flagged": "own requests lost, not flagged",
             "failed": "failed",
         },
     ),
