@@ -285,7 +285,7 @@ class Catalog:
     def _may_collect(self, target: str) -> bool:
         if any(hint.search(target, 0, _LONGEST_TARGET) for hint in self._hints) and self._path.search(target, 0, _LONGEST_TARGET):
             return True
-        return "http" in target and _TUNNEL.search(target) is not None
+        return "http" in target and _TUNNEL.search(target, 0, _LONGEST_TARGET) is not None
 
     def _find_storage(self, name: str, medium: str) -> Known | None:
         for candidate in (name, *(name[: n - 1] + "*" for n in self._lengths if n <= len(name) + 1)):
