@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import time
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -14,6 +15,7 @@ from tests.enforce.making import ACCEPTED, DRESS, GUARD, HOST, OPEN, OPEN_SITE, 
 from tests.enforce.test_oracle import HARMLESS
 from tests.enforce.test_oracle import TRACKERS as EVERY_KIND
 from tests.oracle import Load, texts, would_load
+from volens.enforce import embeds
 from volens.enforce import html as html_module
 from volens.enforce.html import Seen, candidates
 
@@ -214,6 +216,25 @@ def test_the_notice_follows_the_language_of_the_page() -> None:
     seen = Seen()
     rewritten("<html lang='fr-CA'><body>", seen=seen)
     assert seen.language == "fr-CA"
+
+
+def test_the_words_of_allow_are_found_in_little_time() -> None:
+    start = time.process_time()
+    rewritten(f'<body><iframe src="https://video.example/v" allow="{"1 " * 50_000}; autoplay *;; 2x-y"></iframe>')
+    assert time.process_time() - start < 1
+
+
+def test_a_post_s_quote_that_never_ends_is_not_remembered_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+
+    def quoted(attributes: embeds.Attributes, links: list[str]) -> str:
+        told.append(links)
+        return ""
+
+    monkeypatch.setattr(embeds, "quoted", quoted)
+    links = "".join(f"<a href=https://x.com/a/status/{n}{'0' * 5000}>" for n in range(300))
+    rewritten(f"<body><blockquote class=twitter-tweet>{links}</blockquote>")
+    assert len(told[0]) == 100 and told[0][-1].startswith("https://x.com/a/status/299") and max(map(len, told[0])) == 2000
 
 
 def test_a_withheld_frame_becomes_a_placeholder_of_its_size() -> None:

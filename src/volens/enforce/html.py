@@ -39,6 +39,8 @@ MAX_STYLE = 1 << 18
 """Characters of one style element looked at together; a longer one is looked at in pieces."""
 MAX_DEPTH = 4
 """Documents inside attributes inside documents; deeper ones are withheld whole."""
+MAX_LINKS, MAX_LINK = 100, 2000
+"""Links of a post's quote that are remembered, and how much of each: a quote may never end."""
 MAX_NEST = 40
 """Raw texts inside raw texts that may be markup; what lies deeper is dropped."""
 
@@ -64,7 +66,7 @@ FRAME_ATTRIBUTES = frozenset({"allow", "allowfullscreen", "credentialless", "csp
 """What of a withheld frame is told to the document in its place, for when it plays."""
 _NOT_OURS = ("sandbox", "csp", "credentialless", "scrolling")
 """What would keep that document itself from working."""
-_FEATURE = re.compile(r"[^;]*?([a-z][a-z-]*)[^;]*")
+_FEATURE = re.compile(r"[a-z][a-z-]*")
 
 URL, SET, LIST, STEPS = "url", "set", "list", "steps"
 """One address; those of a srcset; words; the values of an animation."""
@@ -214,6 +216,11 @@ def candidates(srcset: str) -> list[str]:
         rest = None if url != word[1] else _SET_REST.match(srcset, word.end())
         position = rest.end() if rest else word.end()
     return found
+
+
+def _features(allow: str) -> list[str]:
+    """The features that a frame's ``allow`` names, without the hosts."""
+    return [found[0] for part in allow.split(";") if (found := _FEATURE.search(part))]
 
 
 def _urls(value: str, form: str) -> list[str]:
@@ -678,7 +685,8 @@ class Rewriter:
         if "=" in source:
             lower = source.lower()
             if self._quote is not None and token.tag == "a":
-                self._quote[1].append(token.attr("href") or "")
+                self._quote[1].append((token.attr("href") or "")[:MAX_LINK])
+                del self._quote[1][:-MAX_LINKS]
             if "data-pin-do" in lower:
                 return self._post(embeds.pinned(dict(token.attrs or ()))) + self._references(token, source)
             if (
@@ -864,7 +872,7 @@ class Rewriter:
                         add += "" if token.attr("title") else f' title="{escape(self._whose(target))}"'
                     rename |= {name: WITHHELD + name for name in _NOT_OURS}
                     allow = token.attr("allow")
-                    if allow and allow != (features := "; ".join(_FEATURE.findall(allow.lower()))):
+                    if allow and allow != (features := "; ".join(_features(allow.lower()))):
                         replace["allow"] = features  # a host named there would leave out ours, and so the frame inside it
         style = token.attr("style")
         if style is not None and (changed := self._css(style)) != style:
