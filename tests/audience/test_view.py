@@ -141,6 +141,7 @@ def test_of_the_languages_the_first_without_its_region(said: bytes | None, kept:
         (b"/a;jsessionid=0123456789/b;c=d", "/a/b"),
         (b"/membre/marie@example.org/x", "/membre/*/x"),
         (b"/membre/marie%40example.org", "/membre/*"),
+        (b"/membre/marie%2540example.org", "/membre/*"),
         (b"/lien/550e8400-e29b-41d4-a716-446655440000", "/lien/*"),
         (b"/mdp/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "/mdp/*"),
         (b"/mdp/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0", "/mdp/*"),
@@ -175,3 +176,12 @@ def test_no_request_however_odd_raises_or_is_kept_long(method: str, target: byte
     if found is not None:
         assert len(found.path) <= view.LONGEST and len(found.referrer) <= 100 and len(found.language) <= 7
         assert found.device in view.DEVICES and found.path.isprintable()
+
+
+def test_no_header_of_any_length_is_remembered_whole() -> None:
+    """What is remembered of a browser is its class; hints of 64 kB each would fill the memory."""
+    view.device.cache_clear()
+    for end in (b"1", b"2"):
+        pairs = [*fields(), (b"sec-ch-ua-platform", b"x" * 60_000 + end)]
+        assert read("GET", b"/", pairs, HOST, SITE.hosts, Audience()) is not None
+    assert view.device.cache_info().currsize == 1

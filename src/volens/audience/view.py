@@ -47,7 +47,7 @@ _PHONE = re.compile(r"mobi|iphone|ipod|windows phone|opera mini", re.IGNORECASE)
 _HOST = re.compile(rb"https?://(?:[^/?#@]*@)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::\d*)?(?:[/?#]|\Z)", re.IGNORECASE)
 _LANGUAGE = re.compile(rb"\s*([a-z]{2,3})(?=[-,;\s]|\Z)", re.IGNORECASE)
 _PERSON = re.compile(
-    r"(?<=/)(?:[^/]*@[^/]*"  # an address of mail
+    r"(?<=/)(?:[^/]*(?:@|%40)[^/]*"  # an address of mail
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{20,}"  # an UUID, a digest
     r"|(?=[^/]*[A-Z])(?=[^/]*[a-z])(?=[^/]*[0-9])[\w.=~-]{24,})(?=/|\Z)"  # a token
 )
@@ -100,7 +100,7 @@ def read(method: str, target: bytes, pairs: Pairs, host: str, own: Iterable[str]
     get = said.get
     if get(b"dnt", b"").strip() == b"1":
         return None
-    kind = device(get(b"user-agent", b"")[:400], get(b"sec-ch-ua-mobile", b""), get(b"sec-ch-ua-platform", b""))
+    kind = device(get(b"user-agent", b"")[:400], get(b"sec-ch-ua-mobile", b"")[:20], get(b"sec-ch-ua-platform", b"")[:20])
     if b"sec-fetch-dest" in said or b"sec-fetch-mode" in said:
         if get(b"sec-fetch-dest", b"document") != b"document" or get(b"sec-fetch-mode", b"navigate") != b"navigate":
             return None
