@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -204,8 +205,8 @@ def test_the_site_s_own_pages_can(visitor: Visitor, pairs: Pairs) -> None:
 UNSAID: list[Pairs] = [[], [(b"origin", b"null")]]
 
 
-@pytest.mark.parametrize("pairs", UNSAID, ids=["absent", "null"])
-def test_where_the_browser_does_not_say_a_token_decides(made: Gateway, visitor: Visitor, pairs: Pairs, clock: Clock) -> None:
+def test_where_the_browser_does_not_say_a_token_decides(made: Gateway, visitor: Visitor, clock: Clock) -> None:
+    pairs: Pairs = []
     reply = visitor.choose("answer=accept&language=fr", pairs)
     assert reply.status == 200 and header(reply, "set-cookie") == []
     fields = dict(re.findall(r'name="([a-z]+)" value="([^"]*)"', reply.body.decode()))
@@ -223,8 +224,23 @@ def test_where_the_browser_does_not_say_a_token_decides(made: Gateway, visitor: 
     assert visitor.choose(ACCEPT, pairs, kind=JSON).status == 403
 
 
+def test_a_page_without_a_name_is_asked_again_by_one_that_says_its_own(visitor: Visitor) -> None:
+    """``Origin: null`` is what any site's sandboxed frame sends, and its server can ask for a token as well as anybody."""
+    null: Pairs = [(b"origin", b"null")]
+    token = re.search(
+        r'name="token" value="([0-9a-f]{32})"', Visitor(visitor.gateway, **visitor.more).choose("answer=accept", []).body.decode()
+    )
+    assert token is not None
+    reply = visitor.choose(f"answer=accept&token={token[1]}", null)
+    assert reply.status == 200 and header(reply, "set-cookie") == []
+    assert header(reply, "referrer-policy") == ["same-origin"], "else its own form would come from null"
+    fields = dict(re.findall(r'name="([a-z]+)" value="([^"]*)"', reply.body.decode()))
+    assert visitor.choose(f"answer={fields['answer']}", [(b"origin", ORIGIN.encode())]).status == 303
+
+
 def test_a_foreign_page_s_token_does_not_help_it(visitor: Visitor) -> None:
-    token = re.search(r'name="token" value="([0-9a-f]{32})"', visitor.choose("answer=accept", []).body.decode())
+    theirs = Visitor(visitor.gateway, **visitor.more).choose("answer=accept", [])
+    token = re.search(r'name="token" value="([0-9a-f]{32})"', theirs.body.decode())
     assert token is not None
     assert visitor.choose(f"answer=accept&token={token[1]}", FOREIGN["cross-site"]).status == 403
 
@@ -253,6 +269,20 @@ def test_multipart_forms_are_read_too(visitor: Visitor) -> None:
     assert (
         visitor.send("POST", "/_volens/choice", [(b"content-type", b"multipart/form-data; boundary=x"), *SAME], body.encode()).status == 303
     )
+
+
+def test_parts_in_parts_are_not_followed() -> None:
+    """Nobody's form has them, and the mail parser reads each line once for every level."""
+    kind = "multipart/form-data; boundary=b0"
+    nested = b"".join(b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % (i, i + 1) for i in range(200)) + b"\n" * 200_000
+    start = time.process_time()
+    assert Fields.read(kind, nested).pairs == []
+    assert Fields.read(kind, b'--b0\r\ncontent-disposition: form-data; name="' + b";" * 200_000).pairs == []
+    assert time.process_time() - start < 1
+    typed = '--b0\r\nContent-Disposition: form-data; name="prénom"\r\n\r\nZoé\r\n\r\n--b\r\n'
+    typed += '--b0\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\n'
+    read = Fields.read(kind, (typed + "Content-Type: image/png\r\n\r\nx\r\n--b0--\r\n").encode())
+    assert read.pairs == [("prénom", "Zoé\r\n\r\n--b")] and read.files
 
 
 # ---------------------------------------------------------------------------------------- limits and oddities
@@ -671,6 +701,16 @@ def test_a_gate_that_names_its_fields_gives_back_those_under_their_names(tmp_pat
     page = visitor.send("POST", "/comments", [(b"content-type", FORM), *SAME], b"article=pont-vieux&text=Bonjour").body.decode()
     assert "<b>Votre commentaire</b></p><blockquote>Bonjour</blockquote>" in page and "<blockquote>pont-vieux" not in page
     assert 'name="article" value="pont-vieux"' in page, "sent all the same"
+
+
+def test_what_another_site_wrote_is_not_given_back_to_be_sent(visitor: Visitor) -> None:
+    """Pressed on our page it would come from the site itself, past whatever the application asks of a form's origin."""
+    there: Pairs = [(b"content-type", FORM), (b"sec-fetch-site", b"cross-site"), (b"origin", b"https://evil.example")]
+    page = visitor.send("POST", "/comments", there, b"text=Buy&_method=delete").body.decode()
+    assert "Buy" not in page and "_method" not in page and "sends=1" not in page and "answer=switches" in page
+    own = next(host for host in SITE.hosts if not host.startswith("*"))
+    friend: Pairs = [(b"content-type", FORM), (b"sec-fetch-site", b"cross-site"), (b"origin", f"https://{own}".encode())]
+    assert "Bonjour" in visitor.send("POST", "/comments", friend, b"text=Bonjour").body.decode()
 
 
 def test_a_gate_s_choice_is_taken_from_the_site_s_own_pages_only(visitor: Visitor) -> None:

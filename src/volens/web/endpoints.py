@@ -18,8 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from email.message import Message
-from email.parser import BytesParser
-from email.policy import HTTP
+from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -27,6 +26,7 @@ from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.enforce.csp import hash_source
 from volens.enforce.headers import cookies, expiries, get, get_all
+from volens.enforce.hosts import host_matches
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
@@ -49,6 +49,8 @@ log = logging.getLogger("volens")
 
 MAX_FIELDS = 500
 """Fields of one form that are read."""
+MAX_HEAD = 2000
+"""Characters of the header of one part of a form."""
 CHOICE_BODY = 1 << 16
 """Bytes of a choice; what was typed at a gate may be longer."""
 RATE, BURST = 2.0, 40
@@ -116,19 +118,27 @@ class Fields:
 
     @classmethod
     def _multipart(cls, content_type: str, body: bytes) -> Fields:
-        message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n" + body)
+        """As browsers write it (RFC 7578): parts in a row. The mail parser would follow parts in parts, for minutes."""
+        boundary = _head(f"Content-Type: {content_type}").get_boundary() or ""
         found: list[tuple[str, str]] = []
         files = False
-        for part in message.iter_parts():
-            assert isinstance(part, Message)
-            name = part.get_param("name", header="content-disposition")
-            if part.get_filename() is not None:
-                files = files or bool(part.get_payload(decode=True))
-                continue
-            payload = part.get_payload(decode=True)
-            if isinstance(name, str) and isinstance(payload, bytes):
+        parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("utf-8", "replace"), MAX_FIELDS + 1)[1:]
+        for part in parts[:MAX_FIELDS] if boundary else ():
+            if part.startswith(b"--"):
+                break
+            lines, _, payload = part.partition(b"\r\n")[2].partition(b"\r\n\r\n")
+            head = _head(lines.decode("utf-8", "replace"))
+            name = head.get_param("name", header="content-disposition")
+            if head.get_filename() is not None:
+                files = files or bool(payload)
+            elif isinstance(name, str):
                 found.append((name, payload.decode("utf-8", "replace")))
         return cls(found, files)
+
+
+def _head(lines: str) -> Message:
+    """The header of a part; one that no browser writes says nothing."""
+    return HeaderParser().parsestr(lines if len(lines) <= MAX_HEAD else "")
 
 
 class Rate:
@@ -227,7 +237,8 @@ class Endpoints:
             (b"content-security-policy", policy.encode("latin-1")),
             (b"vary", b"Cookie, Sec-GPC, Accept-Language"),
             _NO_STORE,
-            *_SECURITY,
+            *(p for p in _SECURITY if p[0] != b"referrer-policy"),
+            (b"referrer-policy", b"same-origin"),  # under no-referrer its forms would come from ``null``
         ]
         return Reply(status, pairs, text.encode())
 
@@ -253,7 +264,7 @@ class Endpoints:
             part=fields.get("part") == "1",
             objects=objects(asked.request.pairs),
         )
-        return self.page(asked.site, 200, text, connect=True)
+        return _alone(self.page(asked.site, 200, text, connect=True))
 
     def _band(self, asked: Asked) -> Reply:
         """What stands in every page, for one that stays while the choice changes."""
@@ -390,13 +401,15 @@ class Endpoints:
             }
             return _json(403, value, "application/problem+json")
         content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
-        fields = Fields.read(content_type, request.body) if request.method not in ("GET", "HEAD") else Fields([])
+        # What another site's page wrote the visitor did not type: our button must not send it as if they had.
+        method = "GET" if self._written_elsewhere(asked) else request.method
+        fields = Fields.read(content_type, request.body) if method not in ("GET", "HEAD") else Fields([])
         back = self._came_from(asked)
         text = self._screens(asked).gate(
             gate,
             decision,
             asked.language,
-            request.method,
+            method,
             local(request.target.decode("latin-1")),
             fields.pairs,
             grant=asked.grant,
@@ -432,10 +445,21 @@ class Endpoints:
         if sites:
             return all(value.strip().lower() == b"same-origin" for value in sites)
         origins = get_all(pairs, b"origin")
-        if origins and origins != [b"null"]:
+        if origins == [b"null"]:
+            # Any page can send it, from a sandboxed frame, with a token that its server asked for. Ours name themselves (``page``).
+            return None
+        if origins:
             own = f"{asked.request.scheme}://{asked.request.host}".encode("latin-1")
             return all(value.strip().lower() == own for value in origins)
         return True if token and self._token_holds(asked, token) else None
+
+    def _written_elsewhere(self, asked: Asked) -> bool:
+        """Whether the browser says that a page of none of the site's hosts made it ask."""
+        pairs = asked.request.pairs
+        if b"cross-site" not in [value.strip().lower() for value in get_all(pairs, b"sec-fetch-site")]:
+            return False
+        host = (get(pairs, b"origin") or b"").decode("latin-1").lower().partition("://")[2].partition(":")[0]
+        return not any(host_matches(own, host) for own in asked.site.hosts)
 
     def _token(self, asked: Asked, hour: int | None = None) -> str:
         hour = int(self._gateway.now().timestamp() // 3600) if hour is None else hour
@@ -491,7 +515,7 @@ class Endpoints:
                 message="stale",
                 objects="cookie" if "1" in fields.all("object") else objects(asked.request.pairs),
             )
-            return self._objected(asked, fields, self.page(asked.site, 409, text, connect=True))
+            return self._objected(asked, fields, _alone(self.page(asked.site, 409, text, connect=True)))
         choice = self._read(asked, fields)
         if choice is None:
             return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service, once or withdraw, with known services.")
