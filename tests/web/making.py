@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.enforce.making import CATALOG, HOST, NOTICE, NOW, SITE
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag
@@ -20,10 +21,17 @@ from volens.site import Site
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Request, Waiting
 
+T = TypeVar("T")
 KEYS = (b"k" * 32, b"o" * 32)
 ORIGIN = f"https://{HOST}"
 SAME = [(b"sec-fetch-site", b"same-origin")]
 FORM = b"application/x-www-form-urlencoded"
+
+
+def away(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What it comes to, run in a thread of its own: where a browser is open, this one holds a loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 class Clock:

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.enforce.making import CATALOG, HOST, NOTICE, SITE, TODAY
-from tests.web.making import KEYS, Clock, forged
+from tests.web.making import KEYS, Clock, away, forged
 from volens.choice import Choice
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Address
@@ -74,7 +74,7 @@ def by_asgi(made: Gateway, headers: dict[str, str]) -> Told:
 
     pairs = [(k.lower().encode(), v.encode()) for k, v in {"Host": HOST, **headers}.items()]
     scope = {"type": "http", "method": "GET", "path": "/a", "raw_path": b"/a", "query_string": b"", "scheme": "https", "headers": pairs}
-    asyncio.run(AsgiFace(app, lambda: made)({**scope, "client": (FOUR, 50713)}, None, send))  # type: ignore[arg-type]
+    away(AsgiFace(app, lambda: made)({**scope, "client": (FOUR, 50713)}, None, send))  # type: ignore[arg-type]
     return {**{k.decode(): v.decode() for k, v in seen["headers"]}, "client": f"{seen['client'][0]} {seen['client'][1] and 'port'}"}
 
 
@@ -119,7 +119,7 @@ def by_proxy(made: Gateway, headers: dict[str, str]) -> Told:
             await behind.cleanup()
         return seen
 
-    return asyncio.run(run())
+    return away(run())
 
 
 def get(port: int, headers: dict[str, str]) -> None:
@@ -191,7 +191,7 @@ def test_a_websocket_s_scope_is_cut_too(stores: dict[str, Gateway]) -> None:
 
     pairs = [(b"host", HOST.encode()), (b"x-real-ip", FOUR.encode())]
     scope = {"type": "websocket", "path": "/a", "raw_path": b"/a", "scheme": "wss", "headers": pairs, "client": (FOUR, 1)}
-    asyncio.run(AsgiFace(app, lambda: stores["default"])(scope, None, None))  # type: ignore[arg-type]
+    away(AsgiFace(app, lambda: stores["default"])(scope, None, None))  # type: ignore[arg-type]
     assert seen["client"] == ("203.0.113.0", 0) and (b"x-real-ip", b"203.0.113.0") in seen["headers"]
 
 
@@ -203,7 +203,7 @@ def test_a_server_without_an_address_stays_without_one(stores: dict[str, Gateway
         seen.update(scope)
 
     scope = {"type": "websocket", "path": "/a", "raw_path": b"/a", "scheme": "ws", "headers": [(b"host", HOST.encode())], "client": None}
-    asyncio.run(AsgiFace(app, lambda: stores["default"])(scope, None, None))  # type: ignore[arg-type]
+    away(AsgiFace(app, lambda: stores["default"])(scope, None, None))  # type: ignore[arg-type]
     assert seen["client"] is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import subprocess
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from volens_demo.consent import granted as read_by_the_demo
 
 from tests.enforce.making import CATALOG, HOST, NOTICE, SITE, TODAY, UNDECIDED, granted
-from tests.web.making import KEYS, Clock, forged
+from tests.web.making import KEYS, Clock, away, forged
 from tests.web.receiver import WrongSignature, verified
 from volens.choice import Choice
 from volens.enforce.headers import MAX_CONSENT, consent_value, with_consent
@@ -163,7 +162,7 @@ def in_asgi(made: Gateway, pairs: list[tuple[bytes, bytes]]) -> tuple[list[str],
         pass
 
     scope = {"type": "http", "method": "GET", "path": "/a", "raw_path": b"/a", "query_string": b"", "scheme": "https"}
-    asyncio.run(AsgiFace(app, lambda: made)({**scope, "headers": [(b"host", HOST.encode()), *pairs]}, None, send))  # type: ignore[arg-type]
+    away(AsgiFace(app, lambda: made)({**scope, "headers": [(b"host", HOST.encode()), *pairs]}, None, send))  # type: ignore[arg-type]
     return [v.decode() for k, v in seen["headers"] if k.lower().replace(b"_", b"-") == b"volens-consent"], seen["consent"]
 
 

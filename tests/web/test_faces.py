@@ -23,7 +23,7 @@ import uvicorn
 
 from tests.enforce.making import HOST, NOTICE, SITE
 from tests.oracle import would_load
-from tests.web.making import FORM, SAME, Held, gateway
+from tests.web.making import FORM, SAME, Held, away, gateway
 from volens.web.asgi import AsgiFace
 from volens.web.gateway import MAX_BODY, Gateway
 from volens.web.wsgi import WsgiFace
@@ -449,7 +449,7 @@ def run(
 
         await AsgiFace(app, lambda: made)(asked, receive, send)
 
-    asyncio.run(main())
+    away(main())
     return sent
 
 
@@ -562,7 +562,7 @@ def test_asgi_waits_without_holding_the_loop(tmp_path: Path) -> None:
         future.set_result(record)
         return page, await choosing
 
-    page, choice = asyncio.run(main())
+    page, choice = away(main())
     assert page[0]["status"] == 200 and choice[0]["status"] == 303
     made.store.close()
 
