@@ -86,7 +86,9 @@ def test_what_was_typed_comes_back_where_writing_is_allowed(visitor: Visitor, wa
     assert until(lambda: typed(visitor) == f"Gardé pendant le choix {way}.")
     assert area(visitor).get_by_role("button").count() == 0
     assert visitor.told()["granted"].count("publicite") == way, "the one button grants what it says and no more"
-    visitor.page.locator("#isso-thread").get_by_role("button", name="Soumettre").first.click()
+    box = visitor.page.locator("#isso-thread > .isso-postbox")
+    assert until(lambda: box.get_by_label("Nom").input_value() == "Odette"), "the name comes back too: the engine asks for one"
+    box.get_by_role("button", name="Soumettre").click()
     visitor.page.locator("#isso-root").get_by_text(f"Gardé pendant le choix {way}.").wait_for()
     visitor.open()
     visitor.page.locator("#isso-root").get_by_text(f"Gardé pendant le choix {way}.").wait_for()
@@ -163,7 +165,7 @@ def test_in_each_state_nothing_is_in_anybodys_way(visitors: Callable[..., Visito
     look("refused")
     visitor.choose("reseaux-sociaux")
     look("social networks alone")
-    visitor.comment("Vu de près.")
+    visitor.comment(f"Vu de près, {width} px.")
     visitor.page.get_by_text("Répondre").first.click()
     look("answering")
 

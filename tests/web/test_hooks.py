@@ -186,7 +186,7 @@ def test_what_is_not_taken_is_sent_again_under_its_id_and_in_order(tmp_path: Pat
             visitor.choose("answer=accept")
             visitor.choose("answer=refuse")
         assert until(lambda: len(site.events) == 4)
-        assert first.gateway.store.outbox.waiting(HOST) == 0
+        assert until(lambda: first.gateway.store.outbox.waiting(HOST) == 0)
     order = [(e["data"]["visitor"][:4], e["type"]) for _, e in site.events]
     names = {hashlib.sha256(n.encode()).hexdigest()[:4]: n for n in ("unlucky", "lucky")}
     assert [(names[v], t) for v, t in order] == [
