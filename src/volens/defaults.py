@@ -34,11 +34,12 @@ LANGUAGES = ("fr", "en")
 
 
 def unconfigured(host: str) -> Site:
-    """A site of which only the host is known: every built-in purpose asked, no service named, no valid proof."""
+    """A site of which only the host is known: every built-in purpose asked, no service named, no valid proof. In French and English,
+    as every site that says nothing else: what no speaker has reviewed is offered where an operator asks for it."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
     return Site(
         name=name,
-        notice=Notice(Controller(name, "", ""), _BUILT_IN, (), scope=(name,), languages=tuple(shipped())),
+        notice=Notice(Controller(name, "", ""), _BUILT_IN, (), scope=(name,), languages=LANGUAGES),
         hosts=(name,),
         unconfigured=True,
     )
