@@ -1,13 +1,17 @@
-"""A browser, and the screens behind a server, for the tests of what a visitor sees."""
+"""A browser, the screens behind a server and a gateway with a visitor, for the tests of what a visitor sees and does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 from screens_site import Desk
+
+from tests.web.making import Clock, Visitor, gateway
+from volens.web.gateway import Gateway
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +55,23 @@ def show(browser: Browser, desk: Desk) -> Iterator[Any]:
     yield show
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The gateway's time."""
+    return Clock()
+
+
+@pytest.fixture
+def made(tmp_path: Path, clock: Clock) -> Iterator[Gateway]:
+    """A gateway over a ledger of its own."""
+    built = gateway(tmp_path, now=clock)
+    yield built
+    built.store.close()
+
+
+@pytest.fixture
+def visitor(made: Gateway) -> Visitor:
+    """Holds no cookie yet."""
+    return Visitor(made)

@@ -18,8 +18,10 @@ from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Event
 from volens.notice import Notice
 from volens.site import Site
+from volens.web.asgi import AsgiFace
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Request, Waiting
+from volens.web.wsgi import WsgiFace
 
 T = TypeVar("T")
 KEYS = (b"k" * 32, b"o" * 32)
@@ -112,6 +114,38 @@ def send(
     visit = made.visit(request(method, target, pairs, **more))
     assert visit.own, target
     return settle(visit.answer(body))
+
+
+def scope_behind_asgi(made: Gateway, pairs: Pairs, client: tuple[str, int] | None = None) -> dict[str, Any]:
+    """The scope an ASGI application behind Volens receives of ``GET /a``."""
+    seen: dict[str, Any] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.update(scope)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/a", "raw_path": b"/a", "query_string": b"", "scheme": "https"}
+    scope |= {"headers": [(b"host", HOST.encode()), *pairs], "client": client}
+    away(AsgiFace(app, lambda: made)(scope, None, send))  # type: ignore[arg-type]
+    return seen
+
+
+def environ_behind_wsgi(made: Gateway, environ: dict[str, Any]) -> dict[str, Any]:
+    """The environ a WSGI application behind Volens receives of ``GET /a``, sent with ``environ``."""
+    seen: dict[str, Any] = {}
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        seen.update(environ)
+        start_response("204 No Content", [])
+        return []
+
+    sent = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a", "SCRIPT_NAME": "", "HTTP_HOST": HOST, "wsgi.url_scheme": "https", **environ}
+    b"".join(WsgiFace(app, lambda: made)(sent, lambda *a: lambda data: None))
+    return seen
 
 
 def header(reply: Reply, name: str) -> list[str]:

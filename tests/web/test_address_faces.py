@@ -15,14 +15,13 @@ import pytest
 from aiohttp import web
 
 from tests.enforce.making import CATALOG, HOST, NOTICE, SITE, TODAY
-from tests.web.making import KEYS, Clock, away, forged
+from tests.web.making import KEYS, Clock, away, environ_behind_wsgi, forged, scope_behind_asgi
 from volens.choice import Choice
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Address
 from volens.web import proxy
 from volens.web.asgi import AsgiFace
 from volens.web.gateway import Gateway
-from volens.web.wsgi import WsgiFace
 
 FOUR, SIX = "203.0.113.77", "2001:db8:1234:5678::1"
 SENT = {
@@ -62,34 +61,14 @@ def sent(choice: str) -> dict[str, str]:
 
 
 def by_asgi(made: Gateway, headers: dict[str, str]) -> Told:
-    seen: dict[str, Any] = {}
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        seen.update(scope)
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body"})
-
-    async def send(message: Any) -> None:
-        pass
-
-    pairs = [(k.lower().encode(), v.encode()) for k, v in {"Host": HOST, **headers}.items()]
-    scope = {"type": "http", "method": "GET", "path": "/a", "raw_path": b"/a", "query_string": b"", "scheme": "https", "headers": pairs}
-    away(AsgiFace(app, lambda: made)({**scope, "client": (FOUR, 50713)}, None, send))  # type: ignore[arg-type]
+    seen = scope_behind_asgi(made, [(k.lower().encode(), v.encode()) for k, v in headers.items()], (FOUR, 50713))
     return {**{k.decode(): v.decode() for k, v in seen["headers"]}, "client": f"{seen['client'][0]} {seen['client'][1] and 'port'}"}
 
 
 def by_wsgi(made: Gateway, headers: dict[str, str]) -> Told:
-    seen: dict[str, Any] = {}
-
-    def app(environ: Any, start_response: Any) -> list[bytes]:
-        seen.update(environ)
-        start_response("204 No Content", [])
-        return []
-
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a", "SCRIPT_NAME": "", "HTTP_HOST": HOST, "wsgi.url_scheme": "https"}
-    environ |= {"REMOTE_ADDR": FOUR, "REMOTE_PORT": "50713", "REMOTE_HOST": "line-77.provider.example", "GEOIP_CITY": "Montviere"}
+    environ = {"REMOTE_ADDR": FOUR, "REMOTE_PORT": "50713", "REMOTE_HOST": "line-77.provider.example", "GEOIP_CITY": "Montviere"}
     environ |= {"HTTP_" + k.upper().replace("-", "_"): v.encode().decode("latin-1") for k, v in headers.items()}
-    b"".join(WsgiFace(app, lambda: made)(environ, lambda *a: lambda data: None))
+    seen = environ_behind_wsgi(made, environ)
     assert ("GEOIP_CITY" in seen) == ("HTTP_CF_IPCITY" in seen)
     assert ("REMOTE_PORT" in seen) == ("REMOTE_HOST" in seen) == (seen["REMOTE_ADDR"] == FOUR)
     told = {k[5:].replace("_", "-").lower(): v.encode("latin-1").decode() for k, v in seen.items() if k.startswith("HTTP_")}

@@ -15,18 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from volens_demo.consent import granted as read_by_the_demo
 
-from tests.enforce.making import CATALOG, HOST, NOTICE, SITE, TODAY, UNDECIDED, granted
-from tests.web.making import KEYS, Clock, away, forged
+from tests.enforce.making import CATALOG, NOTICE, SITE, TODAY, UNDECIDED, granted
+from tests.web.making import KEYS, Clock, environ_behind_wsgi, forged, scope_behind_asgi
 from tests.web.receiver import WrongSignature, verified
 from volens.choice import Choice
 from volens.enforce.headers import MAX_CONSENT, consent_value, with_consent
 from volens.ledger.sqlite import SqliteStore
 from volens.notice import Service
 from volens.policy import Grant
-from volens.web.asgi import AsgiFace
 from volens.web.gateway import Gateway
 from volens.web.hooks import signature
-from volens.web.wsgi import WsgiFace
+from volens.web.messages import Pairs
 
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests/vectors/consent-header.json").read_text("utf-8"))
@@ -150,34 +149,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     built.close()
 
 
-def in_asgi(made: Gateway, pairs: list[tuple[bytes, bytes]]) -> tuple[list[str], Grant]:
-    seen: dict[str, Any] = {}
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        seen.update(scope)
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body"})
-
-    async def send(message: Any) -> None:
-        pass
-
-    scope = {"type": "http", "method": "GET", "path": "/a", "raw_path": b"/a", "query_string": b"", "scheme": "https"}
-    away(AsgiFace(app, lambda: made)({**scope, "headers": [(b"host", HOST.encode()), *pairs]}, None, send))  # type: ignore[arg-type]
+def in_asgi(made: Gateway, pairs: Pairs) -> tuple[list[str], Grant]:
+    seen = scope_behind_asgi(made, pairs)
     return [v.decode() for k, v in seen["headers"] if k.lower().replace(b"_", b"-") == b"volens-consent"], seen["consent"]
 
 
-def in_wsgi(made: Gateway, pairs: list[tuple[bytes, bytes]]) -> tuple[list[str], Grant]:
-    seen: dict[str, Any] = {}
-
-    def app(environ: Any, start_response: Any) -> list[bytes]:
-        seen.update(environ)
-        start_response("204 No Content", [])
-        return []
-
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a", "SCRIPT_NAME": "", "HTTP_HOST": HOST, "wsgi.url_scheme": "https"}
-    for name, value in pairs:
-        environ["HTTP_" + name.decode().upper().replace("-", "_")] = value.decode()
-    b"".join(WsgiFace(app, lambda: made)(environ, lambda *a: lambda data: None))
+def in_wsgi(made: Gateway, pairs: Pairs) -> tuple[list[str], Grant]:
+    seen = environ_behind_wsgi(made, {"HTTP_" + k.decode().upper().replace("-", "_"): v.decode() for k, v in pairs})
     return [v for k, v in seen.items() if k.replace("-", "_") == "HTTP_VOLENS_CONSENT"], seen["consent"]
 
 

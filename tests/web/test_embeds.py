@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, quote, urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 from tests.enforce.making import HOST, header
-from tests.web.making import FORM, SAME, Visitor, gateway, request
+from tests.web.making import FORM, SAME, Visitor, request
 from volens.enforce.csp import hash_source
 from volens.enforce.html import MAX_PLACES
 from volens.web.gateway import Gateway
@@ -51,18 +50,6 @@ class Placeholder(Elements):
         self.form = self.all("form")[0]
         self.fields = {field["name"]: field["value"] for field in self.all("input")}
         self.answers = [button["value"] for button in self.all("button")]
-
-
-@pytest.fixture
-def made(tmp_path: object) -> Iterator[Gateway]:
-    one = gateway(tmp_path)  # type: ignore[arg-type]
-    yield one
-    one.store.close()
-
-
-@pytest.fixture
-def visitor(made: Gateway) -> Visitor:
-    return Visitor(made)
 
 
 def page(made: Gateway, body: str, target: str = "/a/page", policy: str = "", stream: bool = False) -> tuple[str, list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -40,23 +39,6 @@ from volens.web.messages import Pairs, Reply, Waiting
 
 JSON = b"application/json"
 ACCEPT = json.dumps({"notice": NOTICE.short, "answer": "accept", "surface": "notice", "language": "fr"})
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def made(tmp_path: Path, clock: Clock) -> Iterator[Gateway]:
-    built = gateway(tmp_path, now=clock)
-    yield built
-    built.store.close()
-
-
-@pytest.fixture
-def visitor(made: Gateway) -> Visitor:
-    return Visitor(made)
 
 
 def total(made: Gateway) -> dict[str, int]:

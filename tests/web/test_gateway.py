@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,13 +22,6 @@ from volens.web.messages import Pairs
 GA = "https://www.google-analytics.com"
 PAGE = f"<html><head><link rel=preconnect href={GA}></head><body><p>Bonjour</p><script src={GA}/x></script></body></html>".encode()
 HTML: Pairs = [(b"content-type", b"text/html; charset=utf-8"), (b"set-cookie", b"_ga=1"), (b"location", b"/x")]
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Gateway]:
-    built = gateway(tmp_path)
-    yield built
-    built.store.close()
 
 
 def test_an_error_of_ours_serves_the_text_with_third_parties_withheld_never_the_raw_page(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pytest
 from looking import each, faults
 from screens_site import DAY, GRANTS, NOTICE, PART, RECORD, SITE
 
-from tests.web.making import gateway, header, request, settle
+from tests.web.making import header, request, settle
 from volens.choice import Choice, Signals
 from volens.countries import authorities, in_eea, name
 from volens.policy import grant
@@ -219,13 +217,6 @@ def test_a_link_of_the_contents_leads_to_its_section_in_view(show: Any) -> None:
 
 
 # --- Served
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Gateway]:
-    built = gateway(tmp_path)
-    yield built
-    built.store.close()
 
 
 @pytest.mark.parametrize(

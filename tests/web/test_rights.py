@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +25,6 @@ from volens.web.screens import packaged_texts
 from volens.web.screens.mine import RECORD_FIELDS
 
 OPENED: Pairs = [(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"document")]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def made(tmp_path: Path, clock: Clock) -> Iterator[Gateway]:
-    built = gateway(tmp_path, now=clock)
-    yield built
-    built.store.close()
-
-
-@pytest.fixture
-def visitor(made: Gateway) -> Visitor:
-    return Visitor(made)
 
 
 def totals(made: Gateway) -> dict[str, int]:
