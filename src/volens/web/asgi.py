@@ -54,13 +54,13 @@ class AsgiFace:
             if visit.own:
                 await send({"type": "websocket.close", "code": 1008})
                 return
-            await self._app(_inner(scope, visit), receive, send)
+            await self._app(inner_of(scope, visit), receive, send)
             return
         if visit.own:
             await self._own(visit, receive, send, scope.get("method", "GET") == "HEAD")
             return
         extensions = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in _UNSEEN}
-        await self._app({**_inner(scope, visit), "extensions": extensions}, receive, _Answer(visit, send, scope.get("method", "GET")))
+        await self._app({**inner_of(scope, visit), "extensions": extensions}, receive, _Answer(visit, send, scope.get("method", "GET")))
 
     async def _own(self, visit: Visit, receive: Receive, send: Send, bodyless: bool) -> None:
         body = bytearray()
@@ -74,22 +74,26 @@ class AsgiFace:
                 return
             if not message.get("more_body"):
                 break
-        answer = visit.answer(bytes(body))
-        if isinstance(answer, Waiting):
-            waiting = asyncio.wrap_future(answer.future)
-            await asyncio.wait([waiting])  # not awaited itself: a visitor who leaves must not take the record back
-            result: Any = waiting.exception() or waiting.result()
-            answer = answer.then(result)
-        await _reply(send, answer, bodyless)
+        await _reply(send, await settled(visit.answer(bytes(body))), bodyless)
 
 
-def _inner(scope: Scope, visit: Visit) -> Scope:
+def inner_of(scope: Scope, visit: Visit) -> Scope:
     """The scope as the application has it: the visitor's choice, and of their address what that permits."""
     inner = {**scope, "headers": visit.forward, "consent": visit.grant}
     client = scope.get("client")
     if client and not visit.whole_address:
         inner["client"] = (visit.client(client[0]), 0)
     return inner
+
+
+async def settled(answer: Reply | Waiting) -> Reply:
+    """An answer of ours, awaited."""
+    if isinstance(answer, Reply):
+        return answer
+    waiting = asyncio.wrap_future(answer.future)
+    await asyncio.wait([waiting])  # not awaited itself: a visitor who leaves must not take the record back
+    result: Any = waiting.exception() or waiting.result()
+    return answer.then(result)
 
 
 async def _reply(send: Send, reply: Reply, bodyless: bool = False) -> None:

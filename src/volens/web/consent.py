@@ -31,15 +31,33 @@ def _is_asgi(app: Any) -> bool:
     return len(required) == 3
 
 
+class Opened:
+    """The gateway of ``loaded`` in each process: opened when it is first asked for, so that servers that fork are safe."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self._lock = threading.Lock()
+        self._made: tuple[int, Gateway] | None = None
+
+    def __call__(self) -> Gateway:
+        """This process's gateway."""
+        made = self._made
+        if made is None or made[0] != os.getpid():
+            with self._lock:
+                if self._made is None or self._made[0] != os.getpid():
+                    self._made = (os.getpid(), open_gateway(self.loaded))
+                made = self._made
+        return made[1]
+
+
 class Consent:
     """Wraps ``app``. The configuration is read at once (raises ConfigError with every mistake); the ledger is opened at the
     first request of each process, so that servers that fork are safe."""
 
     def __init__(self, app: Any, config: str | os.PathLike[str] | Loaded, *, interface: str = "") -> None:
         """``interface``: ``asgi`` or ``wsgi`` where it can't be told from the application's signature."""
-        self._loaded = config if isinstance(config, Loaded) else load(Path(config), Catalog.packaged())
-        self._lock = threading.Lock()
-        self._made: tuple[int, Gateway] | None = None
+        self.gateway = Opened(config if isinstance(config, Loaded) else load(Path(config), Catalog.packaged()))
+        """This process's gateway."""
         kind = interface or ("asgi" if _is_asgi(app) else "wsgi")
         if kind not in ("asgi", "wsgi"):
             raise ValueError(f"interface {interface!r} is not 'asgi' or 'wsgi'.")
@@ -47,16 +65,6 @@ class Consent:
         if kind == "asgi":
             # Servers look at the callable to choose their interface.
             self.__class__ = _AsgiConsent
-
-    def gateway(self) -> Gateway:
-        """This process's gateway."""
-        made = self._made
-        if made is None or made[0] != os.getpid():
-            with self._lock:
-                if self._made is None or self._made[0] != os.getpid():
-                    self._made = (os.getpid(), open_gateway(self._loaded))
-                made = self._made
-        return made[1]
 
     def __call__(self, *args: Any) -> Any:
         """The application's interface."""

@@ -58,6 +58,37 @@ def _headers(pairs: Pairs) -> list[tuple[str, str]]:
     return [(key.decode("latin-1"), value.decode("latin-1")) for key, value in pairs]
 
 
+def inner_of(environ: Environ, visit: Visit) -> Environ:
+    """The environ as the application has it: the visitor's choice, and of their address what that permits."""
+    inner = {key: value for key, value in environ.items() if not key.startswith("HTTP_")}
+    for key, value in visit.forward:
+        name = "HTTP_" + key.decode("latin-1").upper().replace("-", "_")
+        if name in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
+            continue
+        text = value.decode("latin-1")
+        inner[name] = f"{inner[name]}{'; ' if name == 'HTTP_COOKIE' else ', '}{text}" if name in inner else text
+    inner["consent"] = visit.grant
+    if not visit.whole_address:
+        for name in ("REMOTE_PORT", "REMOTE_HOST"):
+            inner.pop(name, None)
+        if "REMOTE_ADDR" in inner:
+            inner["REMOTE_ADDR"] = visit.client(inner["REMOTE_ADDR"])
+    if not visit.placed:  # what Apache's GeoIP modules add is no header
+        inner = {key: value for key, value in inner.items() if not key.startswith(("GEOIP_", "MM_"))}
+    return inner
+
+
+def settled(answer: Reply | Waiting) -> Reply:
+    """An answer of ours, waited for in this thread."""
+    if isinstance(answer, Reply):
+        return answer
+    try:
+        result: Any = answer.future.result()
+    except Exception as error:
+        result = error
+    return answer.then(result)
+
+
 class WsgiFace:
     """``app`` behind ``gateway``; ``consent`` in the environ is the visitor's Grant."""
 
@@ -69,22 +100,8 @@ class WsgiFace:
         visit = self._gateway().visit(request_of(environ))
         if visit.own:
             return self._own(visit, environ, start_response)
-        inner = {key: value for key, value in environ.items() if not key.startswith("HTTP_")}
+        inner = inner_of(environ, visit)
         inner.pop("wsgi.file_wrapper", None)
-        for key, value in visit.forward:
-            name = "HTTP_" + key.decode("latin-1").upper().replace("-", "_")
-            if name in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
-                continue
-            text = value.decode("latin-1")
-            inner[name] = f"{inner[name]}{'; ' if name == 'HTTP_COOKIE' else ', '}{text}" if name in inner else text
-        inner["consent"] = visit.grant
-        if not visit.whole_address:
-            for name in ("REMOTE_PORT", "REMOTE_HOST"):
-                inner.pop(name, None)
-            if "REMOTE_ADDR" in inner:
-                inner["REMOTE_ADDR"] = visit.client(inner["REMOTE_ADDR"])
-        if not visit.placed:  # what Apache's GeoIP modules add is no header
-            inner = {key: value for key, value in inner.items() if not key.startswith(("GEOIP_", "MM_"))}
         return _answer(self._app, inner, start_response, visit)
 
     def _own(self, visit: Visit, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -95,14 +112,7 @@ class WsgiFace:
         if length > visit.body_limit or length < 0:
             reply = Reply(413, [(b"content-type", b"text/plain")], b"Too large.\n")
         else:
-            answer = visit.answer(environ["wsgi.input"].read(length) if length else b"")
-            if isinstance(answer, Waiting):
-                try:
-                    result: Any = answer.future.result()
-                except Exception as error:
-                    result = error
-                answer = answer.then(result)
-            reply = answer
+            reply = settled(visit.answer(environ["wsgi.input"].read(length) if length else b""))
         start_response(_status(reply.status), [*_headers(reply.pairs), ("content-length", str(len(reply.body)))])
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [reply.body]
 
