@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from volens.errors import ConfigError, VolensError
@@ -46,6 +46,24 @@ def _parser() -> argparse.ArgumentParser:
     catalog = commands.add_parser("catalog", help="what the catalog knows of a host or a storage name, and from where")
     catalog.add_argument("query", metavar="HOST|URL|NAME", help="a host, an address, a storage name or a service")
     catalog.add_argument("--json", action="store_true", help="for machines")
+
+    bypass = commands.add_parser("bypass", help="let pages pass as they are, in every running process, and end it; each time is logged")
+    bypass.add_argument("state", nargs="?", choices=("on", "off"), help="without it: what holds, and since when")
+    bypass.add_argument("--reason", default="", help="why, for the log")
+    bypass.add_argument("--config", type=Path, default=Path(DEFAULT))
+    bypass.add_argument("--json", action="store_true", help="for machines")
+
+    keys = commands.add_parser("keys", help="the keys that prove a grant: list, and replace them without voiding any")
+    keys.add_argument(
+        "action",
+        nargs="?",
+        default="list",
+        choices=("list", "add", "use", "drop", "rotate"),
+        help="add: a new one that verifies; use: the newest signs from now on; drop: the oldest goes; rotate: add and use",
+    )
+    keys.add_argument("--force", action="store_true", help="drop a key although choices that only it proves are still valid")
+    keys.add_argument("--config", type=Path, default=Path(DEFAULT))
+    keys.add_argument("--json", action="store_true", help="for machines")
     return parser
 
 
@@ -54,8 +72,9 @@ def _proxy(arguments: argparse.Namespace) -> int:
 
     from volens.catalog import Catalog
     from volens.config import load
-    from volens.web.proxy import serve
-    from volens.web.runtime import open_gateway, open_unconfigured
+    from volens.web.live import Opened
+    from volens.web.proxy import Gateway, serve
+    from volens.web.runtime import open_unconfigured
 
     path: Path | None = arguments.config or (Path(DEFAULT) if Path(DEFAULT).exists() and not arguments.unconfigured else None)
     loaded = load(path, Catalog.packaged()) if path is not None else None
@@ -84,10 +103,15 @@ def _proxy(arguments: argparse.Namespace) -> int:
 
         folder = Path(tempfile.mkdtemp(prefix="volens-"))
         how = "no configuration: a demonstration. Accepting equals the raw page; records are not valid as proof."
-        factory = lambda: open_unconfigured(folder)
+        factory: Callable[[], Gateway] = lambda: open_unconfigured(folder)
     else:
         how = f"configuration {path}"
-        factory = lambda: open_gateway(loaded)
+
+        def factory() -> Gateway:
+            opened = Opened(loaded)
+            opened()  # what is wrong with keys or ledger is told at once
+            return opened
+
     trusted = arguments.trust or (list(loaded.trusted) if loaded and loaded.trusted else None)
     serve(
         factory,
@@ -119,6 +143,46 @@ def _check(arguments: argparse.Namespace) -> int:
     return run(arguments.config, json=arguments.json, browser=arguments.browser, folder=arguments.preview, out=sys.stdout)
 
 
+def _bypass(arguments: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from volens.catalog import Catalog
+    from volens.config import load
+    from volens.web.live import bypass_state, set_bypass
+
+    path = Path(load(arguments.config, Catalog.packaged()).bypass)
+    if arguments.state is not None:
+        set_bypass(path, arguments.state, arguments.reason, datetime.now(UTC))
+    found = bypass_state(path)
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        since = f" since {found['time']}, by {found['by']}" if found["time"] else ""
+        why = f": {found['reason']}" if found["reason"] else ""
+        print(f"bypass {found['bypass']}{since}{why}. {'Pages pass as they are.' if found['bypass'] == 'on' else 'Volens is in force.'}")
+    return 0
+
+
+def _keys(arguments: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from volens.catalog import Catalog
+    from volens.config import load
+    from volens.web import keys
+
+    loaded = load(arguments.config, Catalog.packaged())
+    path = Path(loaded.keys)
+    if arguments.action != "list":
+        keys.change(path, arguments.action, datetime.now(UTC).date(), loaded.site.notice.months, force=arguments.force)
+    found = keys.describe(path)
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    for key in found if not arguments.json else ():
+        made, until = (f", {name} {key[name]}" if key[name] else "" for name in ("made", "until"))
+        print(f"{key['id']}  {key['does']}{made}{until}")
+    return 0
+
+
 def _demo(arguments: argparse.Namespace) -> int:
     try:
         from volens_demo import run
@@ -138,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(version("volens"))
         return 0
-    commands = {"proxy": _proxy, "catalog": _catalog, "check": _check, "demo": _demo}
+    commands = {"proxy": _proxy, "catalog": _catalog, "check": _check, "demo": _demo, "bypass": _bypass, "keys": _keys}
     if arguments.command is None:
         parser.print_help()
         return 2

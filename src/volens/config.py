@@ -191,6 +191,10 @@ class Loaded:
     """Path of the file that holds the token of the operator's pages; empty: they open on this machine only."""
     unreviewed: tuple[str, ...] = ()
     """Languages offered whose texts no speaker has read, neither ours (``reviewed`` in the file) nor the operator's (``reviewed`` here)."""
+    source: str | None = None
+    """Path of the file that was read; None where there was none."""
+    bypass: str = "volens.bypass"
+    """Path of the file in which ``volens bypass`` writes."""
 
 
 def load(path: Path, catalog: Catalog) -> Loaded:
@@ -207,7 +211,7 @@ def load(path: Path, catalog: Catalog) -> Loaded:
         raise ConfigError(
             str(path), (Mistake(f"line {line}", f"byte {raw[error.start]:#04x} is not UTF-8.", "Save the file as UTF-8."),)
         ) from error
-    return parse(content, str(path), catalog, base=path.parent)
+    return replace(parse(content, str(path), catalog, base=path.parent), source=str(path))
 
 
 def parse(content: str, source: str, catalog: Catalog, *, base: Path | None = None) -> Loaded:
@@ -372,7 +376,7 @@ class _Reading:
             self.wrong(("prefix",), f"{prefix!r} cannot be a reserved path.", 'Write a path that begins and ends with "/": "/_volens/".')
         leave = top.get("leave", ())
         for path in leave:
-            if not path.startswith(("/", "*")):
+            if not path.startswith(("/", "*", "!/", "!*")):
                 self.wrong(("leave",), f"{path!r} is not a path.", f"Begin it with '/': {'/' + path!r}.")
         for path in (gate.path for gate in gates):
             if path.startswith(prefix):
@@ -429,6 +433,7 @@ class _Reading:
             run.get("trusted", ()),
             tuple(self.mistakes),
             audience=beside(measure.get("file", "volens-audience.db")),
+            bypass=str(Path(beside(top.get("keys", "volens.keys"))).with_name("volens.bypass")),
             admin_token=beside(admin["token_file"]) if admin.get("token_file") else "",
             hook_secret=beside(told.get("secret", "volens.hook")),
             unreviewed=tuple(x for x in self.languages if not shipped()[x].reviewed and x not in top.get("reviewed", ())),

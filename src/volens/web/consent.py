@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import inspect
 import os
-import threading
-from pathlib import Path
 from typing import Any
 
-from volens.catalog import Catalog
-from volens.config import Loaded, load
+from volens.config import Loaded
 from volens.web.asgi import AsgiFace
-from volens.web.gateway import Gateway
-from volens.web.runtime import open_gateway
+from volens.web.live import Opened as Opened
+from volens.web.live import packaged
 from volens.web.wsgi import WsgiFace
 
 
@@ -31,32 +28,13 @@ def _is_asgi(app: Any) -> bool:
     return len(required) == 3
 
 
-class Opened:
-    """The gateway of ``loaded`` in each process: opened when it is first asked for, so that servers that fork are safe."""
-
-    def __init__(self, loaded: Loaded) -> None:
-        self.loaded = loaded
-        self._lock = threading.Lock()
-        self._made: tuple[int, Gateway] | None = None
-
-    def __call__(self) -> Gateway:
-        """This process's gateway."""
-        made = self._made
-        if made is None or made[0] != os.getpid():
-            with self._lock:
-                if self._made is None or self._made[0] != os.getpid():
-                    self._made = (os.getpid(), open_gateway(self.loaded))
-                made = self._made
-        return made[1]
-
-
 class Consent:
     """Wraps ``app``. The configuration is read at once (raises ConfigError with every mistake); the ledger is opened at the
     first request of each process, so that servers that fork are safe."""
 
     def __init__(self, app: Any, config: str | os.PathLike[str] | Loaded, *, interface: str = "") -> None:
         """``interface``: ``asgi`` or ``wsgi`` where it can't be told from the application's signature."""
-        self.gateway = Opened(config if isinstance(config, Loaded) else load(Path(config), Catalog.packaged()))
+        self.gateway = packaged(config)
         """This process's gateway."""
         kind = interface or ("asgi" if _is_asgi(app) else "wsgi")
         if kind not in ("asgi", "wsgi"):

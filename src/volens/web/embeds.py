@@ -6,8 +6,6 @@ that a script inserts later.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Callable
 from html import escape
@@ -85,7 +83,7 @@ class Embeds:
         """Where *Just this one* leads: the embed's own address, with the proof that a placeholder's form was sent; None for any other."""
         if not address.startswith(asked.site.prefix + "embed/") or _ONCE in address:
             return None
-        return address + _ONCE + self._proof(asked, address)
+        return address + _ONCE + self._gateway.token(_proof(asked, address, self._gateway.hours()[0]))
 
     def _placeholder(self, asked: Asked, withheld: Withheld) -> Reply:
         screens = self._gateway.screens(asked.site)
@@ -99,19 +97,16 @@ class Embeds:
         decision = hosts.decide(target.host, "frame") if target.host else Decision(False, Reason.UNKNOWN)
         return target, asked.site.notice.service.get(decision.service), decision
 
-    def _proof(self, asked: Asked, address: str, hour: int | None = None) -> str:
-        """Bound to address and hour: markup that names the address by itself shows the placeholder."""
-        hour = int(self._gateway.now().timestamp() // 3600) if hour is None else hour
-        message = f"once {asked.request.scheme}://{asked.request.host} {hour} {address}".encode("utf-8", "replace")
-        return hmac.new(self._gateway.token_key, message, hashlib.sha256).hexdigest()[:32]
-
     def _pressed(self, asked: Asked, address: str) -> bool:
         _, _, given = asked.request.target.decode("latin-1").partition(_ONCE)
-        if not given:
-            return False
-        hour = int(self._gateway.now().timestamp() // 3600)
-        known = any([hmac.compare_digest(given.encode(), self._proof(asked, address, h).encode()) for h in (hour, hour - 1)])
+        known = bool(given) and self._gateway.is_token(given, (_proof(asked, address, hour) for hour in self._gateway.hours()))
         return known and self._same_origin(asked) is not False
+
+
+
+def _proof(asked: Asked, address: str, hour: int) -> str:
+    """Bound to address and hour: markup that names the address by itself shows the placeholder."""
+    return f"once {asked.request.scheme}://{asked.request.host} {hour} {address}"
 
 
 def _own_address(asked: Asked) -> str:

@@ -5,8 +5,6 @@ A grant's answer leaves only after its record is durable; a refusal needs nothin
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import logging
 import math
@@ -160,14 +158,19 @@ class Rate:
             return 0.0 if allowed else (1 - tokens) / RATE
 
 
+def _page_token(asked: Asked, hour: int) -> str:
+    return f"{asked.request.scheme}://{asked.request.host} {hour}"
+
+
 class Endpoints:
     """Answers below the reserved path."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, rate: Rate | None = None) -> None:
         self._gateway = gateway
-        self._rate = Rate()
+        self.rate = rate or Rate()
+        """How often each address may answer."""
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
-        self._admin = Admin(gateway, self._rate)
+        self._admin = Admin(gateway, self.rate)
         self._rights = Rights(gateway)
         self._embeds = Embeds(gateway, self.page, _nothing(), self._query, self._language, self._same_origin, local)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
@@ -334,7 +337,7 @@ class Endpoints:
         fields = Fields.read(content_type, request.body) if posted else self._query(asked)
         language, back = self._language(asked, fields), local(fields.get("back"))
         if posted:
-            wait = self._rate.allows(request.client, time.monotonic())
+            wait = self.rate.allows(request.client, time.monotonic())
             if wait:
                 return self._too_often(asked, False, wait, language, back)
             own = self._same_origin(asked, fields.get("token"))
@@ -461,14 +464,11 @@ class Endpoints:
         host = (get(pairs, b"origin") or b"").decode("latin-1").lower().partition("://")[2].partition(":")[0]
         return not any(host_matches(own, host) for own in asked.site.hosts)
 
-    def _token(self, asked: Asked, hour: int | None = None) -> str:
-        hour = int(self._gateway.now().timestamp() // 3600) if hour is None else hour
-        message = f"{asked.request.scheme}://{asked.request.host} {hour}".encode("latin-1", "replace")
-        return hmac.new(self._gateway.token_key, message, hashlib.sha256).hexdigest()[:32]
+    def _token(self, asked: Asked) -> str:
+        return self._gateway.token(_page_token(asked, self._gateway.hours()[0]))
 
     def _token_holds(self, asked: Asked, token: str) -> bool:
-        hour = int(self._gateway.now().timestamp() // 3600)
-        return any([hmac.compare_digest(token.encode("utf-8", "replace"), self._token(asked, h).encode()) for h in (hour, hour - 1)])
+        return self._gateway.is_token(token, (_page_token(asked, hour) for hour in self._gateway.hours()))
 
     # ---------------------------------------------------------------- the choice
 
@@ -482,7 +482,7 @@ class Endpoints:
             return self._wrong(asks_json, 413, "A choice is smaller than that.")
         fields = query if at_gate else Fields.read(content_type, request.body)
         language = self._language(asked, fields)
-        wait = self._rate.allows(request.client, time.monotonic())
+        wait = self.rate.allows(request.client, time.monotonic())
         if wait:
             return self._too_often(asked, asks_json, wait, language, local(fields.get("back")))
         own = self._same_origin(asked, fields.get("token"))

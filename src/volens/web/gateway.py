@@ -7,12 +7,12 @@ answer of our own (reserved path, closed gate) or the application's, through the
 from __future__ import annotations
 
 import hashlib
+import hmac
 import logging
 import re
-import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -36,7 +36,7 @@ from volens.errors import ChoiceError
 from volens.ledger.store import Store
 from volens.policy import Decision, Grant, grant
 from volens.site import FULL, Gate, Site
-from volens.web.endpoints import Asked, Endpoints
+from volens.web.endpoints import Asked, Endpoints, Rate
 from volens.web.hooks import Sender
 from volens.web.messages import Reply, Request, Waiting
 from volens.web.screens import Screens
@@ -122,16 +122,18 @@ class Gateway:
         audience: Counts | None = None,
         admin_token: str = "",
         hook_secrets: Sequence[bytes] = (),
+        rate: Rate | None = None,
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
         tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies. ``audience``: where page
         views are counted. ``admin_token``: what opens the operator's pages; empty: being on this machine. ``hook_secrets``: what signs
-        the site's hook, newest first; without one nothing is sent, and what is to be told waits."""
+        the site's hook, newest first; without one nothing is sent, and what is to be told waits. ``rate``: how often each address has
+        answered until now."""
         self.catalog, self.store, self.keys, self.now, self._bypassed = catalog, store, tuple(keys), now, bypass
         self.audience, self.admin_token = audience, admin_token
         self.assets = Assets.packaged()
         self.memo, self.learnt = Memo(), Learnt(names)
-        self.token_key = hashlib.sha256(b"volens-token/1" + self.keys[0]).digest()
+        self._token_keys = tuple(hashlib.sha256(b"volens-token/1" + key).digest() for key in self.keys)
         self._sites: Recent[Site] = Recent(1000)
         self._screens: Recent[Screens] = Recent(1000)
         self._grants: Recent[Grant] = Recent(20000)
@@ -145,7 +147,7 @@ class Gateway:
             except OSError as error:
                 log.error("the ledger cannot be read: %s; earlier notices are not known, grants cannot be recorded", error)
         self._places = frozenset(name.encode() for name in site.address.places) if site is not None else frozenset()
-        self.endpoints = Endpoints(self)
+        self.endpoints = Endpoints(self, rate)
         self._sender: Sender | None = None
         if site is not None and site.hook is not None and hook_secrets:
             self._sender = Sender(store.outbox, site.name, site.hook.url, hook_secrets)
@@ -163,6 +165,20 @@ class Gateway:
             return Screens(site, {**static, "embed-text": self.assets.embed})
 
         return self._screens.get((site.name, site.notice.digest), make)
+
+    def hours(self) -> tuple[int, int]:
+        """This hour and the one before: how long a token of ours holds."""
+        hour = int(self.now().timestamp() // 3600)
+        return hour, hour - 1
+
+    def token(self, message: str, key: bytes | None = None) -> str:
+        """What proves that this site said ``message``."""
+        return hmac.new(key or self._token_keys[0], message.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
+
+    def is_token(self, given: str, messages: Iterable[str]) -> bool:
+        """Whether ``given`` proves one of ``messages``, by any of the keys."""
+        made = [self.token(message, key).encode() for message in messages for key in self._token_keys]
+        return any([hmac.compare_digest(given.encode("utf-8", "replace"), one) for one in made])
 
     def places(self, site: Site) -> frozenset[bytes]:
         """The site's own names of fields that tell where the visitor is."""
@@ -221,10 +237,14 @@ class Gateway:
         key = (site.name, site.notice.digest, granted.key, granted.answered, *shown, host)
         return self._judges.get(key, lambda: (Hosts(site, granted, self.catalog, host), Storage(site, granted, self.catalog)))
 
-    def close(self) -> None:
-        """Write what is still in memory: a forked worker runs no exit functions."""
+    def retire(self) -> None:
+        """Another has taken its place and shares its store: end what runs for this one alone."""
         if self._sender is not None:
             self._sender.stop()
+
+    def close(self) -> None:
+        """Write what is still in memory: a forked worker runs no exit functions."""
+        self.retire()
         if self.audience is not None:
             self.audience.close()
         self.store.close()
@@ -458,8 +478,3 @@ def _without_own(pairs: Pairs) -> Pairs:
 def _safe_headers(pairs: Pairs) -> Pairs:
     keep = (b"content-type", b"content-encoding", b"content-language", b"cache-control", b"content-security-policy")
     return [(key, value) for key, value in pairs if key.lower() in keep]
-
-
-def new_key() -> bytes:
-    """A key for record tags: 32 random bytes."""
-    return secrets.token_bytes(32)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,57 +13,27 @@ from volens.config import Loaded
 from volens.errors import ConfigError, Mistake
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Site
-from volens.web.gateway import Gateway, new_key
+from volens.web.gateway import Gateway
 from volens.web.hooks import read_secrets
+from volens.web.keys import open_keys
 
 TOKEN = 20
 """Characters of the shortest token that is taken."""
 
 
-def read_keys(path: Path) -> tuple[bytes, ...]:
-    """The keys of record tags, newest first, one of 64 hexadecimal digits a line; made with one key where the file is missing.
-
-    Raises ConfigError where the file is there and isn't that: a new key instead would void every grant.
-    """
-    try:
-        lines = path.read_text("ascii").split()
-    except FileNotFoundError:
-        key = new_key()
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(key.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return (key,)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            str(path), (Mistake("keys", f"cannot be read: {error}.", "Give the file back, or name another with keys = …."),)
-        ) from error
-    try:
-        keys = tuple(bytes.fromhex(line) for line in lines)
-        if not keys or any(len(key) != 32 for key in keys):
-            raise ValueError("not 32 bytes each")
-    except ValueError as error:
-        remedy = "One key a line, 64 hexadecimal digits, newest first."
-        raise ConfigError(str(path), (Mistake("keys", f"does not hold record keys ({error}).", remedy),)) from error
-    return keys
-
-
-def open_gateway(loaded: Loaded) -> Gateway:
-    """The gateway of a configured site."""
-    try:
-        keys = read_keys(Path(loaded.keys))
-    except FileExistsError:  # another worker made it in this moment
-        keys = read_keys(Path(loaded.keys))
+def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, before: Gateway | None = None) -> Gateway:
+    """The gateway of a configured site. One made anew shares with the one ``before`` what is open: the ledger and the counts."""
     return Gateway(
         loaded.site,
-        Catalog.packaged(),
-        SqliteStore(Path(loaded.ledger)),
-        keys,
+        before.catalog if before is not None else Catalog.packaged(),
+        before.store if before is not None else SqliteStore(Path(loaded.ledger)),
+        open_keys(Path(loaded.keys)),
+        bypass=bypass,
         names=Path(loaded.keys).with_suffix(".names"),
-        audience=open_audience(loaded.site, Path(loaded.audience)),
+        audience=before.audience if before is not None else open_audience(loaded.site, Path(loaded.audience)),
         admin_token=read_token(Path(loaded.admin_token)) if loaded.admin_token else "",
         hook_secrets=read_secrets(Path(loaded.hook_secret)) if loaded.site.hook is not None else (),
+        rate=before.endpoints.rate if before is not None else None,
     )
 
 
@@ -93,6 +63,6 @@ def open_unconfigured(folder: Path | None = None) -> Gateway:
         None,
         Catalog.packaged(),
         SqliteStore(folder / "demonstration.db"),
-        read_keys(folder / "demonstration.keys"),
+        open_keys(folder / "demonstration.keys"),
         names=folder / "demonstration.names",
     )
