@@ -23,7 +23,8 @@ SNIPPET = re.findall(r"```html\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)
 
 PAGE = """<!DOCTYPE html><html lang="fr"><head><meta charset="utf-8"><title>Journal</title>
 {tracking}</head><body><h1>{title}</h1><p><a href="/suite">Lire la suite</a></p>
-{objection}<script src="https://www.google-analytics.com/analytics.js"></script></body></html>"""
+{objection}<noscript><img src="/matomo/matomo.php?idsite=1&amp;rec=1" alt=""></noscript>
+<script src="https://www.google-analytics.com/analytics.js"></script></body></html>"""
 
 SCRIPT = """
 (function () {

@@ -44,6 +44,8 @@ class Signals:
 
     gpc: bool = False
     """``Sec-GPC: 1``, and the site honours it."""
+    objects: bool = False
+    """An objection to audience measurement that needs no choice (R28; GDPR 21)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,16 @@ class Notice:
         return tuple(purpose.id for purpose in self.purposes if not purpose.exempt)
 
     @cached_property
+    def objectable(self) -> frozenset[str]:
+        """Ids of the exempt purposes that a visitor can object to: audience measurement (R28; GDPR 21)."""
+        return frozenset(purpose.id for purpose in self.purposes if purpose.exempt == "audience")
+
+    @cached_property
+    def measuring(self) -> tuple[Service, ...]:
+        """The exempt services that measure the audience and do nothing else: an objection stops them."""
+        return tuple(service for service in self.services if self.objectable.issuperset(service.purposes))
+
+    @cached_property
     def services_asked(self) -> tuple[Service, ...]:
         """The services that at least one askable purpose governs: those the first layer counts (R12)."""
         askable = set(self.askable)

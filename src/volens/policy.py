@@ -25,6 +25,8 @@ class Reason(StrEnum):
     """The visitor said yes."""
     REFUSED = "refused"
     """The visitor said no."""
+    OBJECTED = "objected"
+    """The purpose needs no choice, and the visitor objects to it (R28; GDPR 21)."""
     UNDECIDED = "undecided"
     """The visitor has not answered: doing nothing is refusing."""
     UNNAMED = "unnamed"
@@ -59,7 +61,7 @@ class Grant:
     purposes: frozenset[str]
     """Askable purposes granted whole."""
     services: frozenset[str]
-    """Every service that may act, exempt ones included."""
+    """Every service that may act, exempt ones included but for those the visitor objects to."""
     answered: bool
     """Whether a valid choice stands behind this grant."""
     asked: bool
@@ -72,6 +74,8 @@ class Grant:
     """An explicit choice on this site allows what creates profiles although the browser sends the signal."""
     day: date | None = None
     """The day of the answer."""
+    objects: bool = False
+    """The visitor objects to audience measurement, and the notice holds some that needs no choice."""
 
     def _reason(self) -> Reason:
         return Reason.REFUSED if self.answered else Reason.UNDECIDED
@@ -94,13 +98,16 @@ class Grant:
                 return Decision(False, Reason.UNNAMED, x.purpose, x.service)
             decision = self.decide(service)
             # A key may serve a purpose its service was not declared for: then that one is needed too.
-            return self.decide(x.purpose) if decision.allowed and x.purpose not in service.purposes else decision
+            apart = x.purpose not in service.purposes or (self.objects and x.purpose in self.notice.objectable)
+            return self.decide(x.purpose) if decision.allowed and apart else decision
         if isinstance(x, Service):
             service = self.notice.service.get(x.id)
             if service is None:
                 return Decision(False, Reason.UNNAMED, x.purposes[0], x.id)
             # What the notice says of the service counts, not what the caller's copy says.
             first = next((p for p in service.purposes if p in self.notice.askable), None)
+            if first is None and self.objects and service in self.notice.measuring:
+                return Decision(False, Reason.OBJECTED, service.purposes[0], x.id)
             if first is None:
                 return Decision(True, Reason.EXEMPT, service.purposes[0], x.id)
             if x.id in self.services:
@@ -110,6 +117,8 @@ class Grant:
         if purpose is None:
             service = self.notice.service.get(x)
             return self.decide(service) if service is not None else Decision(False, Reason.UNNAMED, x)
+        if self.objects and x in self.notice.objectable:
+            return Decision(False, Reason.OBJECTED, x)
         if purpose.exempt:
             return Decision(True, Reason.EXEMPT, x)
         if x in self.purposes:
@@ -125,7 +134,10 @@ class Grant:
     def open_chain(self) -> bool:
         """Whether a service loads from hosts that cannot be listed, and every purpose that such a host might serve is granted:
         a page open to any host is open to those of every other purpose too, so that is all of them (DESIGN §3)."""
-        return self.everything and any(s.chain for s in self.notice.services)
+        stopped = self.notice.measuring if self.objects else ()
+        # What stands below own paths the server itself withholds, however open the page is.
+        reach = all(s.id in self.services or (s in stopped and all(h.startswith("/") for h in s.hosts)) for s in self.notice.services)
+        return reach and self.purposes == frozenset(self.notice.askable) and any(s.chain for s in self.notice.services)
 
     @cached_property
     def storage_share(self) -> tuple[int, int]:
@@ -147,7 +159,8 @@ class Grant:
     @cached_property
     def key(self) -> str:
         """What is granted, as short text: equal keys mean equal pages."""
-        if self.everything:
+        objected = [f"!{purpose}" for purpose in sorted(self.notice.objectable)] if self.objects else []
+        if self.everything and not objected:
             return "*"
         alone: list[str] = []
         without: list[str] = []
@@ -155,7 +168,7 @@ class Grant:
             covered = set(service.purposes).intersection(self.notice.askable) <= self.purposes
             if covered != (service.id in self.services):
                 (without if covered else alone).append(service.id)
-        return "~".join([*sorted(self.purposes), *("+" + s for s in sorted(alone)), *("!" + s for s in sorted(without))])
+        return "~".join([*sorted(self.purposes), *("+" + s for s in sorted(alone)), *("!" + s for s in sorted(without)), *objected])
 
 
 def grant(
@@ -173,8 +186,10 @@ def grant(
     ``earlier``: the notice the choice answered, where that isn't this one and is still known; answers hold for
     what hasn't changed since, and the rest is asked. Unknown, expired, future: no choice.
     """
-    exempt = frozenset(s.id for s in notice.services if not set(s.purposes).intersection(notice.askable))
-    nothing = Grant(notice, frozenset(), exempt, answered=False, asked=bool(notice.askable), gpc=signals.gpc)
+    objects = signals.objects and bool(notice.objectable)
+    stopped = {s.id for s in notice.measuring} if objects else set()
+    exempt = frozenset(s.id for s in notice.services if not set(s.purposes).intersection(notice.askable)) - stopped
+    nothing = Grant(notice, frozenset(), exempt, answered=False, asked=bool(notice.askable), gpc=signals.gpc, objects=objects)
     if choice is None:
         return nothing
     answered = notice if choice.notice == notice.short else earlier
@@ -212,4 +227,5 @@ def grant(
         gpc=signals.gpc and not gives,
         overrides_gpc=signals.gpc and gives,
         day=choice.day,
+        objects=objects,
     )

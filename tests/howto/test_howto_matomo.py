@@ -37,11 +37,13 @@ def journal(folder: Path, written: str) -> Iterator[tuple[str, list[dict[str, An
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as process:
         assert process.stdout is not None
-        port = int(re.search(r":(\d+) ->", process.stdout.readline())[1])  # type: ignore[index]
-        yield f"http://journal.localhost:{port}", example.Journal.visits
-        process.send_signal(signal.SIGTERM)
-    site.shutdown()
-    site.server_close()
+        try:
+            port = int(re.search(r":(\d+) ->", process.stdout.readline())[1])  # type: ignore[index]
+            yield f"http://journal.localhost:{port}", example.Journal.visits
+        finally:
+            process.send_signal(signal.SIGTERM)
+            site.shutdown()
+            site.server_close()
 
 
 @pytest.fixture
@@ -120,3 +122,48 @@ def test_the_how_to_says_what_the_example_is() -> None:
     said = (ROOT / "docs/how-to/matomo.md").read_text("utf-8")
     (part,) = re.findall(r"```toml\n(.*?)```", said, re.DOTALL)
     assert part in CONFIG.read_text("utf-8")
+
+
+def test_the_panel_s_switch_reaches_it(page: Any, tmp_path: Path) -> None:
+    """What it kept is gone, its script is not loaded, its end point is told nothing, and nobody is known by having objected."""
+    with journal(tmp_path, CONFIG.read_text("utf-8")) as (url, visits):
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(url + "/")
+        assert until(lambda: len(visits) == 1) and cookie(page, "_pk_id") is not None
+        page.get_by_role("button", name="Paramétrer vos choix").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("switch", name="Ne pas compter mes visites").click()
+        with page.expect_navigation():  # a page that runs what is refused now is loaded anew
+            dialog.get_by_role("button", name="Tout refuser", exact=True).click()
+        assert until(lambda: cookie(page, "volens-audience") is not None and cookie(page, "_pk_") is None)
+        asked.clear()
+        for path in ("/a", "/b"):
+            page.goto(url + path)
+        page.evaluate("fetch('/matomo/matomo.php?rec=1').catch(() => 0)")
+        page.wait_for_timeout(400)
+        assert len(visits) == 1 and not any("/matomo/matomo.js" in address for address in asked)
+        assert {c["name"]: c["value"] for c in page.context.cookies() if c["name"] != "volens"} == {"volens-audience": "0"}
+
+
+def test_the_policy_page_s_button_reaches_it_without_script(chromium: Any, tmp_path: Path) -> None:
+    """A tool that counts by an image for who has no script is stopped by the same button, and comes back by it."""
+    context = chromium.new_context(locale="fr-FR", java_script_enabled=False)
+    context.set_default_timeout(8000)
+    page = context.new_page()
+    with journal(tmp_path, CONFIG.read_text("utf-8")) as (url, visits):
+        page.goto(url + "/")
+        assert until(lambda: len(visits) == 1)
+        context.add_cookies([{"name": "_pk_id.1.1fff", "value": "0123456789abcdef.1.", "url": url}])
+        page.goto(url + "/_volens/policy#audience")
+        page.locator("#audience").get_by_role("button", name="Ne pas compter mes visites").click()
+        assert page.url.endswith("#audience") and "Vos visites ne sont pas comptées" in page.locator("#audience").inner_text()
+        assert {c["name"] for c in context.cookies()} == {"volens-audience"}
+        page.goto(url + "/a")
+        page.wait_for_timeout(300)
+        assert len(visits) == 1
+        page.goto(url + "/_volens/policy#audience")
+        page.locator("#audience").get_by_role("button", name="Compter de nouveau mes visites").click()
+        page.goto(url + "/b")
+        assert until(lambda: len(visits) == 2) and not context.cookies()
+    context.close()

@@ -36,7 +36,7 @@ WHOLE = 1 << 20
 UNPACKED = 1 << 23
 """Largest decoded form of such a body; a larger one streams."""
 LOOKED_AT = ("Cookie", "Sec-GPC", "Accept-Language", "Sec-Fetch-Dest", "Sec-Fetch-Site")
-"""Request headers that a page of ours depends on, found or not."""
+"""Request headers that a page of ours depends on, found or not; ``DNT`` too where it stops something (``State.looked_at``)."""
 VERSION = "2"
 """Part of every mark: a change of what we do to pages makes browsers fetch them anew."""
 _DOCUMENTS = frozenset({"document", "iframe", "frame", "embed", "object", "fencedframe"})
@@ -107,6 +107,11 @@ class State:
         return self.accepts_html and not self.xhr
 
     @cached_property
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """Request headers that the answer depends on."""
+        return (*LOOKED_AT, "DNT") if self.hosts.grant.notice.objectable else LOOKED_AT
+
     def key(self) -> str:
         """Twelve digits that name this state: the mark of entity tags, and part of the memo's key."""
         site, grant = self.hosts.site, self.hosts.grant
@@ -342,7 +347,7 @@ class Exchange:
         policy = page.policy if page is not None else csp.ours(state.hosts, Seen(), state.ports, self._learnt.passive(state.page.host))
         if policy:
             out.append((b"content-security-policy", policy.encode("latin-1")))
-        return headers.vary(out, *LOOKED_AT)
+        return headers.vary(out, *self.state.looked_at)
 
     def _denied(self, reference: str) -> bool:
         target = resolve(reference, self.state.page)
@@ -457,7 +462,7 @@ class Exchange:
             return pairs
         if status == 304:
             out = without(pairs, b"content-security-policy", b"last-modified", b"content-type", b"content-length")
-            return headers.vary([(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], *LOOKED_AT)
+            return headers.vary([(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], *self.state.looked_at)
         if self.state.method == "HEAD" and self._kind(status, pairs, b"") == "page":
             self._declared = (get(pairs, b"content-type") or b"").decode("latin-1")
             return self._page_head(pairs, None, self._nonce(pairs))
@@ -488,7 +493,7 @@ class Exchange:
         if self.state.document or not types or not (_HTML.match(types[-1].decode("latin-1")) or _ACTIVE.match(types[-1].decode("latin-1"))):
             return pairs
         more = () if self.state.destination else ("Accept", "X-Requested-With")
-        return headers.vary(pairs, *LOOKED_AT, *more)
+        return headers.vary(pairs, *self.state.looked_at, *more)
 
     def _with_policy(self, pairs: Pairs) -> Pairs:
         policy = csp.ours(self.state.hosts, Seen(), self.state.ports, self._learnt.passive(self.state.page.host))

@@ -34,7 +34,9 @@ def refused_paths(hosts: Hosts) -> str:
 def refused_hosts(hosts: Hosts) -> list[str]:
     """Hosts below the page's own domain that are known for something else: the policy header lets the domain pass whole."""
     known = hosts.catalog.trackers_below(hosts.catalog.site(hosts.page))
-    named = [*hosts.site.deny, *(host for host in known if not hosts.decide(host.removeprefix("*."), "connect").allowed)]
+    stopped = hosts.grant.notice.measuring if hosts.grant.objects else ()
+    objected = [h for s in stopped for h in s.hosts if not h.startswith("/")]
+    named = [*hosts.site.deny, *objected, *(host for host in known if not hosts.decide(host.removeprefix("*."), "connect").allowed)]
     return list(dict.fromkeys(form for host in named for form in ([host[2:], host] if host.startswith("*.") else [host])))
 
 

@@ -83,7 +83,10 @@ def filter_cookies(pairs: Pairs, storage: Storage, http_only: Callable[[str], bo
             kept.append(f"{name}={value}")
             continue
         changed = True
-        if decision is not None and decision.reason in (Reason.REFUSED, Reason.UNNAMED) and storage.grant.answered:
+        if decision is None:
+            continue
+        answered = decision.reason in (Reason.REFUSED, Reason.UNNAMED) and storage.grant.answered
+        if answered or decision.reason is Reason.OBJECTED:  # an objection holds without any choice
             refused.append(name)
     if not changed:
         return pairs, refused

@@ -8,7 +8,7 @@ the page's own markup.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 from volens.catalog import Catalog, Entry
@@ -188,6 +188,19 @@ class Hosts:
 
     @cached_property
     def _granted_paths(self) -> tuple[re.Pattern[str], ...]:
+        if self.objected(target):
+            return True
         """Own paths of granted services, written among their hosts with a leading ``/``; ``*`` for any characters."""
-        paths = (p for s in self.grant.notice.services if self.grant.decide(s).allowed for p in s.hosts if p.startswith("/"))
-        return tuple(re.compile(".*".join(map(re.escape, path.split("*")))) for path in paths)
+        return self._paths(lambda decision: decision.allowed)
+
+    @cached_property
+    def _objected_paths(self) -> tuple[re.Pattern[str], ...]:
+        return self._paths(lambda decision: decision.reason is Reason.OBJECTED) if self.grant.objects else ()
+
+    def _paths(self, which: Callable[[Decision], bool]) -> tuple[re.Pattern[str], ...]:
+        paths = (p for s in self.grant.notice.services if which(self.grant.decide(s)) for p in s.hosts if p.startswith("/"))
+        return tuple(re.compile(".*".join(map(re.escape, path.split("*"))), re.DOTALL) for path in paths)
+    def objected(self, target: str) -> bool:
+        """Whether a path and query of an own host belongs to a tool that the visitor objects to."""
+        return any(pattern.fullmatch(target) for pattern in self._objected_paths)
+

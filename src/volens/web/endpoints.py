@@ -280,9 +280,11 @@ class Endpoints:
         fields = self._query(asked)
         language, screens = self._language(asked, fields), self._screens(asked)
         if asked.request.target.partition(b"?")[0].endswith(b".json") or _asks_json(asked.request.pairs):
-            reply = _json(200, screens.policy_json(asked.grant, language, record_id=shown(asked)))
+            told = screens.policy_json(asked.grant, language, record_id=shown(asked), objects=bool(objects(asked.request.pairs)))
+            reply = _json(200, told)
         else:
             text = screens.policy(
+                objects=objects(asked.request.pairs),
                 asked.grant,
                 language,
                 local(fields.get("back")),
@@ -290,7 +292,7 @@ class Endpoints:
                 record_id=shown(asked),
             )
             reply = self.page(asked.site, 200, text)
-        vary = (b"vary", b"Accept, Cookie, Sec-GPC, Accept-Language")
+        vary = (b"vary", b"Accept, Cookie, Sec-GPC, DNT, Accept-Language")
         return _alone(replace(reply, pairs=[*(p for p in reply.pairs if p[0] != b"vary"), vary]))
 
     # ---------------------------------------------------------------- a visitor's rights
@@ -493,6 +495,8 @@ class Endpoints:
             if asks_json:
                 return self._wrong(True, 403, "The browser does not say which page this comes from. Send the form instead.")
             typed = fields.pairs if not at_gate else []
+        if fields.get("answer") == "object":
+            return self._objected(asked, fields, self._moved(asked, fields, back, asks_json))
             kept = [(n, v) for n, v in typed if n in ("notice", "answer", "purposes", "services", "object", "surface", "language", "back")]
             text = screens.problem("confirm", language, back=local(fields.get("back")), token=self._token(asked), fields=kept)
             return self.page(asked.site, 200, text)
@@ -521,13 +525,15 @@ class Endpoints:
             return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service, once or withdraw, with known services.")
         surface = fields.get("surface") if fields.get("surface") in _SURFACES else "panel"
         answer = fields.get("answer")
-        settled = self._settle(asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate and query.get("sends") == "1")
+        settled = self._settle(
+            asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate and query.get("sends") == "1", fields=fields
+        )
         return self._objected(asked, fields, settled)
 
     def _objected(self, asked: Asked, fields: Fields, answer: Reply | Waiting) -> Reply | Waiting:
         """``answer`` with what the panel's switch says of being counted (R28); it holds whatever becomes of the choice."""
         said = fields.all("object")
-        if asked.site.audience is None or "0" not in said:
+        if (asked.site.audience is None and not asked.site.notice.objectable) or "0" not in said:
             return answer  # the switch was not shown
         if "1" in said:
             value = f"{OBJECTION}=0; Path=/; Max-Age={OBJECTION_DAYS * 86400}; HttpOnly; SameSite=Lax"
@@ -535,6 +541,24 @@ class Endpoints:
             value = f"{OBJECTION}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
         else:
             return answer
+    def _signals(self, asked: Asked, fields: Fields | None) -> Signals:
+        """What holds after an answer besides the choice: an explicit one yields to no GPC, and ``fields`` may object or take it back."""
+        said = fields.all("object") if fields is not None else []
+        dnt = (get(asked.request.pairs, b"dnt") or b"").strip() == b"1"
+        return Signals(objects="1" in said or dnt if "0" in said else bool(objects(asked.request.pairs)))
+
+    def _moved(self, asked: Asked, fields: Fields, back: str, asks_json: bool) -> Reply:
+        """The objection alone, from the policy page: it needs no choice, makes none, and nothing of it is recorded or counted."""
+        before = asked.grant
+        after = replace(before, objects=self._signals(asked, fields).objects and bool(asked.site.notice.objectable))
+        stopped = {s.id for s in asked.site.notice.measuring}
+        after = replace(after, services=before.services - stopped if after.objects else before.services | stopped)
+        pairs = [*self._expired(asked, after, back), (b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
+        if asks_json:
+            made = _json(200, {"objects": after.objects, "grant": after.key, "reload": after.key != before.key})
+            return Reply(200, [*[p for p in made.pairs if p not in pairs], *pairs], made.body)
+        return Reply(303, [(b"location", _quoted(back)), *pairs])
+
         pair = (b"set-cookie", (value + ("; Secure" if asked.request.scheme == "https" else "")).encode())
         if isinstance(answer, Reply):
             return replace(answer, pairs=[*answer.pairs, pair])
@@ -563,14 +587,24 @@ class Endpoints:
         return None
 
     def _settle(
-        self, asked: Asked, choice: Choice, answer: str, surface: str, language: str, back: str, asks_json: bool, *, keeps_body: bool
+        self,
+        asked: Asked,
+        choice: Choice,
+        answer: str,
+        surface: str,
+        language: str,
+        back: str,
+        asks_json: bool,
+        *,
+        keeps_body: bool,
+        fields: Fields | None = None,
     ) -> Reply | Waiting:
         """Count a refusal and answer; record a grant, change or withdrawal and answer when that is durable."""
         site, notice, now = asked.site, asked.site.notice, self._gateway.now()
         held = asked.record is not None and asked.choice is not None and not asked.choice.refuses_all
 
         def reply(tag: RecordTag | None) -> Reply:
-            return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body)
+            return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body, fields=fields)
 
         if choice.refuses_all and not held:
             try:
@@ -647,7 +681,17 @@ class Endpoints:
 
         self._append(record, notice, told).add_done_callback(done)
 
-    def _answered(self, asked: Asked, choice: Choice, tag: RecordTag | None, back: str, asks_json: bool, *, keeps_body: bool) -> Reply:
+    def _answered(
+        self,
+        asked: Asked,
+        choice: Choice,
+        tag: RecordTag | None,
+        back: str,
+        asks_json: bool,
+        *,
+        keeps_body: bool,
+        fields: Fields | None = None,
+    ) -> Reply:
         """The cookies, what is expired, and the way on."""
         gateway, site, request = self._gateway, asked.site, asked.request
         secure = "; Secure" if request.scheme == "https" else ""
@@ -655,18 +699,36 @@ class Endpoints:
         pairs: Pairs = [
             (b"set-cookie", f"{COOKIE}={choice.text()}; Path=/; Max-Age={life}; SameSite=Lax{secure}".encode()),
         ]
+        pairs += self._expired(asked, granted, back)
+        pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
+        if asks_json:
+            first_refusal = choice.refuses_all and not asked.grant.answered and granted.objects == asked.grant.objects
+            value = {
+                "choice": choice.text(),
+                "grant": granted.key,
+                "reload": not first_refusal and granted.key != asked.grant.key,
+                "keep": {"C": storage.names("cookie"), "S": storage.names("local", "session", "indexeddb", "cache")},
+            }
+            made = _json(201, value)
+            return Reply(201, [*[p for p in made.pairs if p != _NO_STORE], *pairs], made.body)
+        return Reply(307 if keeps_body else 303, [(b"location", _quoted(back)), *pairs])
+
+    def _expired(self, asked: Asked, granted: Grant, back: str) -> Pairs:
+        """Of what this request shows, and of what was granted until now, the cookies that ``granted`` does not permit."""
+        gateway = self._gateway
+        _, storage = gateway.judges(asked.site, granted, asked.host)
         if tag is not None:
             pairs.append((b"set-cookie", f"{RECORD_COOKIE}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
         elif asked.record is not None or RECORD_COOKIE in dict(cookies(request.pairs)):
             pairs.append((b"set-cookie", f"{RECORD_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
-        granted = grant(site.notice, choice, _NO_SIGNALS, gateway.now().date())
+        granted = grant(site.notice, choice, self._signals(asked, fields), gateway.now().date())
         _, storage = gateway.judges(site, granted, asked.host)
         refused = [
             name
-            for name, _ in cookies(request.pairs)
+            for name, _ in cookies(asked.request.pairs)
             if name
             and not is_own(name)
-            and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason in (Reason.REFUSED, Reason.UNNAMED)
+            and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason in (Reason.REFUSED, Reason.UNNAMED, Reason.OBJECTED)
         ]
         # What was granted until now may lie at paths that this request does not show.
         taken_back = [
@@ -678,19 +740,7 @@ class Endpoints:
             and not granted.decide(key).allowed
             and asked.grant.decide(key).allowed
         ]
-        pairs += expiries(refused, asked.host, back, storage, gateway.catalog, taken_back)
-        pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
-        if asks_json:
-            first_refusal = choice.refuses_all and not asked.grant.answered
-            value = {
-                "choice": choice.text(),
-                "grant": granted.key,
-                "reload": not first_refusal and granted.key != asked.grant.key,
-                "keep": {"C": storage.names("cookie"), "S": storage.names("local", "session", "indexeddb", "cache")},
-            }
-            made = _json(201, value)
-            return Reply(201, [*[p for p in made.pairs if p != _NO_STORE], *pairs], made.body)
-        return Reply(307 if keeps_body else 303, [(b"location", _quoted(back)), *pairs])
+        return expiries(refused, asked.host, back, storage, gateway.catalog, taken_back)
 
     def _too_often(self, asked: Asked, asks_json: bool, wait: float, language: str, back: str) -> Reply:
         """429: more answers from one address than a person gives."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from volens.audience.counts import Counts
-from volens.audience.view import read
+from volens.audience.view import objects, read
 from volens.catalog import Catalog
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals
 from volens.defaults import unconfigured
@@ -191,9 +191,12 @@ class Gateway:
             host = "invalid"
         site = self.site(host)
         choice, record = self._choice(site, request.pairs)
-        signals = Signals(gpc=site.honour_gpc and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1")
+        signals = Signals(
+            gpc=site.honour_gpc and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1",
+            objects=bool(site.notice.objectable and objects(request.pairs)),
+        )
         today = self.now().date()
-        key = (site.name, site.notice.digest, choice and choice.text(), record is not None, signals.gpc, today)
+        key = (site.name, site.notice.digest, choice and choice.text(), record is not None, signals, today)
         granted = self._grants.get(
             key,
             lambda: grant(
@@ -233,7 +236,13 @@ class Gateway:
 
     def judges(self, site: Site, granted: Grant, host: str) -> tuple[Hosts, Storage]:
         """Decisions about hosts and storage names, remembered between requests."""
-        shown = (granted.asked, granted.new, granted.gpc, granted.overrides_gpc)  # what the page is told goes by this grant too
+        shown = (
+            granted.asked,
+            granted.new,
+            granted.gpc,
+            granted.overrides_gpc,
+            granted.objects,
+        )  # what the page is told goes by this grant too
         key = (site.name, site.notice.digest, granted.key, granted.answered, *shown, host)
         return self._judges.get(key, lambda: (Hosts(site, granted, self.catalog, host), Storage(site, granted, self.catalog)))
 
@@ -338,11 +347,15 @@ class Visit:
 
     def _collects(self) -> bool:
         """Whether the request itself is for a first-party collection end point that is not granted."""
-        destination = (get(self._request.pairs, b"sec-fetch-dest") or b"").lower()
-        if destination in (b"", b"document"):
+        destination = (get(self._request.pairs, b"sec-fetch-dest") or b"").strip().lower()
+        if destination == b"document":
             return False
         hosts, _ = self._gateway.judges(self.site, self.grant, self._host)
-        return hosts.collection(self._host, self._request.target.decode("latin-1"))
+        target = self._request.target.decode("latin-1")
+        if destination:
+            return hosts.collection(self._host, target)
+        # A browser that does not say what it asks for: a page names HTML (Fetch 4.1), what stands in a page does not.
+        return hosts.objected(target) and b"text/html" not in (get(self._request.pairs, b"accept") or b"").lower()
 
     # Our own answers
 

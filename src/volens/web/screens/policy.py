@@ -39,6 +39,8 @@ class Reader:
     say: Words
     back: str = "/"
     record_id: str = field(default="", repr=False)
+    objects: str = ""
+    """How the reader objects to being counted (``view.objects``)."""
 
 
 class PolicyScreen(Lists, MyChoice, Objection):
@@ -57,9 +59,11 @@ class PolicyScreen(Lists, MyChoice, Objection):
         "rights",
     )
 
-    def policy(self, grant: Grant, language: str, back: str = "/", *, choice_text: str = "", record_id: str = "") -> str:
+    def policy(
+        self, grant: Grant, language: str, back: str = "/", *, choice_text: str = "", record_id: str = "", objects: str = ""
+    ) -> str:
         """The page. ``choice_text`` is for callers that hand both screens the same: it is shown on the page of rights."""
-        reader = Reader(grant, self._say(language), back, record_id)
+        reader = Reader(grant, self._say(language), back, record_id, objects)
         say = reader.say
         sections = self._sections(reader)
         around = [prose(self._text(text, say.language)) if text else None for text in (self.site.policy_before, self.site.policy_after)]
@@ -95,9 +99,9 @@ class PolicyScreen(Lists, MyChoice, Objection):
         )
         return self._page(say, say("policy"), main, script="panel", kind="policy")
 
-    def policy_json(self, grant: Grant, language: str, *, record_id: str = "") -> dict[str, Any]:
+    def policy_json(self, grant: Grant, language: str, *, record_id: str = "", objects: bool = False) -> dict[str, Any]:
         """The same for a program, section by section."""
-        reader = Reader(grant, self._say(language), "/", record_id)
+        reader = Reader(grant, self._say(language), "/", record_id, "cookie" if objects else "")
         own = {"before": self.site.policy_before, "after": self.site.policy_after}
         return {
             "format": "volens-policy/1",
@@ -330,13 +334,21 @@ class PolicyScreen(Lists, MyChoice, Objection):
         ids = {p.id for p in exempt}
         tools = [s for s in self.notice.services if ids.intersection(s.purposes)]
         body = html(
-            "<p>{text}</p>{tools}{own}<p>{object}</p>",
+            "<p>{text}</p>{tools}{own}{stopped}{switch}<p>{object}</p>",
             text=say("policy.audience.text"),
             own=self._counted(say),
             tools=html("<p>{x}</p>", x=say("policy.audience.tools", services=say.listed(s.name for s in tools))) if tools else None,
+            # Of the own count ``own`` has said it.
+            stopped=self._stopped(say) if self.site.audience is None else self._stopped(say)[1:],
+            switch=self._switch(say, reader.objects, reader.back),
             object=say("policy.audience.object", contact=self._contact()),
         )
-        data = {"purposes": sorted(ids), "services": [s.id for s in tools], "object": self.notice.controller.contact}
+        data = {
+            "purposes": sorted(ids),
+            "services": [s.id for s in tools],
+            "object": self.notice.controller.contact,
+            "objects": bool(reader.objects),
+        }
         return Section("audience", say("policy.audience"), body, data)
 
     def _section_ip(self, reader: Reader) -> Section:
