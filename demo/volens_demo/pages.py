@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -34,6 +34,8 @@ class View:
     member: str = ""
     basket: int = 0
     current: str = ""
+    weather: Mapping[str, str] = field(default_factory=dict)
+    """Where the reader last asked for it; empty: Montvière's."""
     volens: bool = True
 
 
@@ -168,8 +170,12 @@ def for_you(view: View) -> str:
     return f"""<section class="foryou" aria-labelledby="pv"><h2 id="pv">Pour vous</h2><p>D’après vos lectures, d’abord la rubrique {view.profile[0]}.</p><ul>{items}</ul></section>"""
 
 
+MONTVIERE = {"place": "Montvière", "degrees": "7 °C", "sky": "Brume sur la rivière, éclaircies l’après-midi."}
+
+
 def home(view: View) -> str:
     lead, second, third = ARTICLES
+    weather = view.weather or MONTVIERE
 
     def card(article: Article, level: str) -> str:
         return f"""<article class="{level}"><a class="pic" href="/article/{article.slug}" tabindex="-1" aria-hidden="true">{_picture(article, lazy=level != "lead")}</a>
@@ -178,7 +184,7 @@ def home(view: View) -> str:
     main = f"""<h1 class="hidden">{NAME}, édition du {EDITION.lower()}</h1>
 <div class="front">{card(lead, "lead")}<div class="side">{card(second, "second")}{card(third, "second")}</div>
 <div class="rail">{witness(view)}{for_you(view)}
-<section class="meteo" aria-labelledby="meteo"><h2 id="meteo">Météo</h2><p><b data-place>Montvière</b> <span class="deg" data-degrees>7 °C</span> <span data-sky>Brume sur la rivière, éclaircies l’après-midi.</span></p>
+<section class="meteo" aria-labelledby="meteo"><h2 id="meteo">Météo</h2><p><b data-place>{weather["place"]}</b> <span class="deg" data-degrees>{weather["degrees"]}</span> <span data-sky>{weather["sky"]}</span></p>
 <a class="button" href="/meteo/ici" data-geo>Le temps près de moi</a></section>
 {ad("pub-une")}</div></div>
 <section class="briefs" aria-labelledby="breves"><h2 id="breves">En bref</h2><ul>
@@ -297,7 +303,7 @@ def policy(view: View, services: str) -> str:
 <li><b>Vidéos</b> : lecteur de VidéoTube, qui reçoit votre adresse IP et ce que vous regardez.</li>
 <li><b>Publicité</b> : RégiePub, ses enchères et ses annonceurs, qui créent un profil de vos lectures.</li>
 <li><b>Personnalisation</b> : un petit profil de rubriques gardé sur notre serveur, sous une clé que porte un cookie de ce site, le bloc « Pour vous », et l’outil Mesure+.</li>
-<li><b>Géolocalisation</b> : votre position, au degré près, pour la météo.</li></ul>
+<li><b>Géolocalisation</b> : votre position, au degré près, pour la météo ; le lieu reste trente jours sur votre appareil.</li></ul>
 {services}
 <h2>Combien de temps</h2><p>Votre choix vaut six mois, qu’il soit oui ou non. Les statistiques sont gardées vingt-cinq mois au plus.</p>
 <h2>Changer d’avis</h2><p>À tout moment, par le lien <a href="/_volens/panel">Paramétrer vos choix</a> ou par la bande de chaque page. <a href="/_volens/rights">Ce qui est enregistré de votre choix</a> vous est montré, et s’oublie d’un geste.</p>"""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from aiohttp import ClientSession, DummyCookieJar, web
 from yarl import URL
@@ -30,6 +31,11 @@ STRICT = (
     "frame-src https:; object-src 'none'; base-uri 'none'; require-trusted-types-for 'script'"
 )
 """A policy of its own, for ``/csp``: the strictest a newspaper might send."""
+
+PLACE = "meteo_lieu"
+"""The cookie with the place whose weather the front page shows."""
+PLACED = re.compile(r"-?\d{1,4}° N, -?\d{1,4}° E")
+WEATHER = {"degrees": "6 °C", "sky": "Ciel couvert, vent faible d’ouest."}
 
 UNTAGGED_HEAD = """<script async src="https://www.google-analytics.com/analytics.js"></script><script>document.cookie='_ga=GA1.1.111.222; domain=.journal.test; path=/; max-age=63072000';</script><script>(function(){var s=document.createElement('script');s.async=1;s.src='https://connect.facebook.net/fr_FR/fbevents.js';document.head.appendChild(s)})();</script><script>fetch('https://stats.tracker-demo.test/collect?e=pv',{mode:'no-cors'}).catch(function(){});navigator.sendBeacon('https://region1.google-analytics.com/g/collect?v=2','x=1');</script><link rel="stylesheet" href="https://fonts.googleapis.com/css2?family=Inter">"""
 UNTAGGED_VIDEO = '<iframe src="https://www.youtube.com/embed/dQw4w9WgXcQ" width="640" height="360" title="Vidéo"></iframe>'
@@ -113,6 +119,7 @@ class Newspaper:
             member=session.member if session else "",
             basket=sum(session.basket.values()) if session else 0,
             current=request.path,
+            weather={"place": place, **WEATHER} if (place := self.place(request)) else {},
             volens=self.obeys,
         )
 
@@ -168,14 +175,25 @@ class Newspaper:
             raise web.HTTPForbidden(text="Autorisez « Géolocalisation » pour le temps près de vous.\n")
         latitude, _, longitude = request.query.get("position", "").partition(",")
         try:
-            place = f"{int(latitude)}° N, {int(longitude)}° E"
+            place = f"{int(latitude[:4])}° N, {int(longitude[:4])}° E"
         except ValueError:
             place = "Montvière"
-        report = {"place": place, "degrees": "6 °C", "sky": "Ciel couvert, vent faible d’ouest."}
+        report = {"place": place, **WEATHER}
         if "json" in request.headers.get("Accept", ""):
-            return web.json_response(report)
+            return self._placed(web.json_response(report), place)
         main = f'<h1>Le temps près de vous</h1><p class="standfirst">{report["place"]}, {report["degrees"]}. {report["sky"]}</p><p>Votre adresse, telle que le journal l’a reçue : <code>{escape(self.address(request))}</code>.</p><p><a href="/">Retour à la une</a></p>'
-        return self.html(pages.page(self.view(request), "Météo", main))
+        return self._placed(self.html(pages.page(self.view(request), "Météo", main)), place)
+
+    def _placed(self, answer: web.Response, place: str) -> web.Response:
+        """The front page shows the weather of this place from now on."""
+        if PLACED.fullmatch(place):
+            answer.set_cookie(PLACE, quote(place), max_age=2_592_000, samesite="Lax")
+        return answer
+
+    def place(self, request: web.Request) -> str:
+        """Where the reader last asked for the weather."""
+        found = unquote(request.cookies.get(PLACE, "")) if "geolocalisation" in self.granted(request) else ""
+        return found if PLACED.fullmatch(found) else ""
 
     async def comment(self, request: web.Request) -> web.Response:
         """Behind the gate of *reseaux-sociaux*; and the application looks for itself, as any should."""

@@ -33,7 +33,7 @@ ON_SITE = {
     "video": set(),
     "publicite": {"__regie_uid"},
     "personnalisation": {"_ga", "_ga_COURRIER", "mesure_session", "profil_lecture"},
-    "geolocalisation": set(),
+    "geolocalisation": {"meteo_lieu"},
 }
 """What each purpose keeps on the device under the newspaper's own name."""
 TECHNICAL = {"volens", "volens-record", "aud_visite", "courrier_session", "langue", "theme", "brouillon"}
@@ -59,7 +59,7 @@ class Visitor:
         self.agent = (
             f"Mozilla/5.0 (X11; Linux x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Visiteur/{next(_number)}"
         )
-        options = {"locale": "fr-FR", "viewport": {"width": 1280, "height": 800}, **options}
+        self.options = options = {"locale": "fr-FR", "viewport": {"width": 1280, "height": 800}, **options}
         self.context = browser.new_context(user_agent=self.agent, **options)
         self.context.set_default_timeout(4000 if os.environ.get("VOLENS_DEMO") == "raw" else 8000)
         self.page = self.context.new_page()
