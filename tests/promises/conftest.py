@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from evidence import Journeys
 from visitor import Visitor
 
 
@@ -26,3 +27,9 @@ def visitors(chromium: Any, demo: Any) -> Iterator[Callable[..., Visitor]]:
 @pytest.fixture
 def visitor(visitors: Callable[..., Visitor]) -> Visitor:
     return visitors()
+
+
+@pytest.fixture(scope="session")
+def journeys(chromium: Any, demo: Any) -> Journeys:
+    """Whole journeys, each made once."""
+    return Journeys(lambda **options: Visitor(chromium, demo, **options), demo.url)

@@ -1,16 +1,6 @@
 """P1: *Tout accepter*: the newspaper may process personal data kept on the device, kind by kind, (a) to (f).
 
-Each row: data kind → purpose → the layer that enforces it → what shows it, seen from the receiving side.
-
-| kind | purpose | layer | shown by |
-|---|---|---|---|
-| (a) IP addresses | every one | markup, Content-Security-Policy | the third parties' logs: who isn't reached has no address |
-| (a) IP addresses | geolocalisation | request headers | what the newspaper itself is told: the beginning, or the whole |
-| (b) browsing data | all but geolocalisation | markup, Content-Security-Policy | the page's address in those logs |
-| (c) usage data | personnalisation | guard, Content-Security-Policy | scrolling told to Mesure+ |
-| (d) geolocation | geolocalisation | Permissions-Policy, gate | the weather where the visitor is |
-| (e) interactions with social networks | reseaux-sociaux | markup, Content-Security-Policy | posts shown, told to Télépost and XPost |
-| (f) what the comment area needs | reseaux-sociaux | gate | the comment published |
+Which purpose each kind needs, and which layer holds it: promises.toml. Here each is looked at for itself, on the first layer.
 """
 
 from __future__ import annotations
