@@ -284,12 +284,12 @@ class Endpoints:
             reply = _json(200, told)
         else:
             text = screens.policy(
-                objects=objects(asked.request.pairs),
                 asked.grant,
                 language,
                 local(fields.get("back")),
                 choice_text=asked.choice.text() if asked.choice else "",
                 record_id=shown(asked),
+                objects=objects(asked.request.pairs),
             )
             reply = self.page(asked.site, 200, text)
         vary = (b"vary", b"Accept, Cookie, Sec-GPC, DNT, Accept-Language")
@@ -495,13 +495,13 @@ class Endpoints:
             if asks_json:
                 return self._wrong(True, 403, "The browser does not say which page this comes from. Send the form instead.")
             typed = fields.pairs if not at_gate else []
-        if fields.get("answer") == "object":
-            return self._objected(asked, fields, self._moved(asked, fields, back, asks_json))
             kept = [(n, v) for n, v in typed if n in ("notice", "answer", "purposes", "services", "object", "surface", "language", "back")]
             text = screens.problem("confirm", language, back=local(fields.get("back")), token=self._token(asked), fields=kept)
             return self.page(asked.site, 200, text)
         notice = asked.site.notice
         back = local(fields.get("back"))
+        if fields.get("answer") == "object":
+            return self._objected(asked, fields, self._moved(asked, fields, back, asks_json))
         if fields.get("answer") == "once":
             where = self._embeds.once(asked, back)
             return _see(where) if where else self._wrong(asks_json, 400, "back must be the address of a placeholder.")
@@ -541,6 +541,12 @@ class Endpoints:
             value = f"{OBJECTION}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
         else:
             return answer
+        pair = (b"set-cookie", (value + ("; Secure" if asked.request.scheme == "https" else "")).encode())
+        if isinstance(answer, Reply):
+            return replace(answer, pairs=[*answer.pairs, pair])
+        then = answer.then
+        return Waiting(answer.future, lambda result: replace(made := then(result), pairs=[*made.pairs, pair]))
+
     def _signals(self, asked: Asked, fields: Fields | None) -> Signals:
         """What holds after an answer besides the choice: an explicit one yields to no GPC, and ``fields`` may object or take it back."""
         said = fields.all("object") if fields is not None else []
@@ -558,12 +564,6 @@ class Endpoints:
             made = _json(200, {"objects": after.objects, "grant": after.key, "reload": after.key != before.key})
             return Reply(200, [*[p for p in made.pairs if p not in pairs], *pairs], made.body)
         return Reply(303, [(b"location", _quoted(back)), *pairs])
-
-        pair = (b"set-cookie", (value + ("; Secure" if asked.request.scheme == "https" else "")).encode())
-        if isinstance(answer, Reply):
-            return replace(answer, pairs=[*answer.pairs, pair])
-        then = answer.then
-        return Waiting(answer.future, lambda result: replace(made := then(result), pairs=[*made.pairs, pair]))
 
     def _read(self, asked: Asked, fields: Fields) -> Choice | None:
         notice, day, answer = asked.site.notice, self._gateway.now().date(), fields.get("answer")
@@ -699,6 +699,12 @@ class Endpoints:
         pairs: Pairs = [
             (b"set-cookie", f"{COOKIE}={choice.text()}; Path=/; Max-Age={life}; SameSite=Lax{secure}".encode()),
         ]
+        if tag is not None:
+            pairs.append((b"set-cookie", f"{RECORD_COOKIE}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
+        elif asked.record is not None or RECORD_COOKIE in dict(cookies(request.pairs)):
+            pairs.append((b"set-cookie", f"{RECORD_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
+        granted = grant(site.notice, choice, self._signals(asked, fields), gateway.now().date())
+        _, storage = gateway.judges(site, granted, asked.host)
         pairs += self._expired(asked, granted, back)
         pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
         if asks_json:
@@ -717,12 +723,6 @@ class Endpoints:
         """Of what this request shows, and of what was granted until now, the cookies that ``granted`` does not permit."""
         gateway = self._gateway
         _, storage = gateway.judges(asked.site, granted, asked.host)
-        if tag is not None:
-            pairs.append((b"set-cookie", f"{RECORD_COOKIE}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
-        elif asked.record is not None or RECORD_COOKIE in dict(cookies(request.pairs)):
-            pairs.append((b"set-cookie", f"{RECORD_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
-        granted = grant(site.notice, choice, self._signals(asked, fields), gateway.now().date())
-        _, storage = gateway.judges(site, granted, asked.host)
         refused = [
             name
             for name, _ in cookies(asked.request.pairs)
