@@ -170,12 +170,18 @@ class Hosts:
 
     def collection(self, host: str, target: str) -> bool:
         """Whether a path and query of an own host is a collection end point that is not granted."""
+        if self.objected(target):
+            return True
         if self.open or not (self.catalog.may_collect(target) or self._tells(host)):
             return False
         entry = self.catalog.path(host, target, self.page)
         if entry is None or any(pattern.fullmatch(target) for pattern in self._granted_paths):
             return False
         return not self._purposes(entry.purposes, entry.id).allowed
+
+    def objected(self, target: str) -> bool:
+        """Whether a path and query of an own host belongs to a tool that the visitor objects to."""
+        return any(pattern.fullmatch(target) for pattern in self._objected_paths)
 
     def _tells(self, host: str) -> bool:
         """Whether the host alone says that it collects, whatever the path."""
@@ -188,8 +194,6 @@ class Hosts:
 
     @cached_property
     def _granted_paths(self) -> tuple[re.Pattern[str], ...]:
-        if self.objected(target):
-            return True
         """Own paths of granted services, written among their hosts with a leading ``/``; ``*`` for any characters."""
         return self._paths(lambda decision: decision.allowed)
 
@@ -200,7 +204,3 @@ class Hosts:
     def _paths(self, which: Callable[[Decision], bool]) -> tuple[re.Pattern[str], ...]:
         paths = (p for s in self.grant.notice.services if which(self.grant.decide(s)) for p in s.hosts if p.startswith("/"))
         return tuple(re.compile(".*".join(map(re.escape, path.split("*"))), re.DOTALL) for path in paths)
-    def objected(self, target: str) -> bool:
-        """Whether a path and query of an own host belongs to a tool that the visitor objects to."""
-        return any(pattern.fullmatch(target) for pattern in self._objected_paths)
-
