@@ -130,6 +130,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "hooks": table,
         "audience": table,
         "admin": table,
+        "limits": table,
     },
     "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text, "country": text},
     "lifetimes": {"accepted": number, "refused": number},
@@ -165,6 +166,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "hooks": {"on_change": text, "secret": text, "visitor": text, "visitor_sent": text},
     "audience": {"count": flag, "file": text, "months": number, "paths": number, "merge": names},
     "admin": {"token_file": text},
+    "limits": {"grants_a_minute": number},
 }
 """Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
 
@@ -392,6 +394,9 @@ class _Reading:
             # Visitors are told of it as of any other exempt purpose (R28). A purpose that asks, for another tool, stays as it is.
             purposes += (replace(self.built_in("audience"), exempt="audience", data_kinds=("browsing",)),)
         admin = self.section(("admin",), top.get("admin", {}), SETTINGS["admin"])
+        limits = self.section(("limits",), top.get("limits", {}), SETTINGS["limits"])
+        if limits.get("grants_a_minute", 1) < 1:
+            self.wrong(("limits", "grants_a_minute"), f"{limits['grants_a_minute']} grants nothing.", "Give 1 or more; 6000 where it is left out.")
         if controller is None or any(mistake.fatal for mistake in self.mistakes):
             return None
         try:
@@ -416,6 +421,7 @@ class _Reading:
             catalog_storage=top.get("catalog_storage", True),
             passive=top.get("passive", True),
             deny=deny,
+            grants_a_minute=limits.get("grants_a_minute", 6000),
             policy_before=around.get("before", {}),
             policy_after=around.get("after", {}),
             audience=counted,

@@ -123,6 +123,8 @@ class Site:
     prefix: str = "/_volens/"
     leave: tuple[str, ...] = ()
     """Paths left alone; ``*`` for any characters."""
+    grants_a_minute: int = 6000
+    """More than these, each process refuses: a flood must not fill the ledger."""
     honour_gpc: bool = True
     catalog_storage: bool = True
     """Whether exempt keys of well-known software pass by catalog."""

@@ -110,7 +110,7 @@ def test_json_says_what_is_granted(visitor: Visitor) -> None:
     assert header(reply, "content-type") == ["application/json"]
 
 
-@pytest.mark.parametrize("page", ["choice.json", "panel", "policy"])
+@pytest.mark.parametrize("page", ["choice.json", "policy"])
 def test_a_script_that_fetches_is_not_told_the_records_id(visitor: Visitor, page: str) -> None:
     visitor.choose("answer=accept")
     record = RecordTag.parse(visitor.jar["volens-record"]).record
@@ -713,3 +713,20 @@ def test_a_program_is_told_in_json(visitor: Visitor) -> None:
 def test_a_hostile_referrer_is_no_way_back(visitor: Visitor, referrer: str) -> None:
     page = visitor.send("POST", "/comments", [(b"referer", referrer.encode("latin-1"))], b"").body
     assert b"evil.example" not in page
+
+
+def test_the_addresses_of_one_subscriber_share_a_rate(made: Gateway) -> None:
+    statuses = [Visitor(made, client=f"2001:db8:1:2::{n:x}").choose("answer=refuse").status for n in range(BURST + 1)]
+    assert statuses[:BURST] == [303] * BURST and statuses[-1] == 429
+    assert Visitor(made, client="2001:db8:1:3::1").choose("answer=refuse").status == 303
+    assert Visitor(made, client="::ffff:192.0.2.9").choose("answer=refuse").status == 303
+
+
+def test_a_flood_of_grants_from_everywhere_fills_no_ledger_and_stops_no_refusal(tmp_path: Path, clock: Clock) -> None:
+    flooded = gateway(tmp_path, now=clock, site=replace(SITE, grants_a_minute=5))
+    replies = [Visitor(flooded, client=f"192.0.2.{n}").choose("answer=accept") for n in range(12)]
+    assert [reply.status for reply in replies] == [303] * 5 + [503] * 7
+    assert all(not cookies_of(reply) and header(reply, "retry-after") for reply in replies[5:]), "nothing is half done"
+    assert total(flooded) == {"given": 5}
+    assert Visitor(flooded, client="192.0.2.99").choose("answer=refuse").status == 303
+    flooded.store.close()

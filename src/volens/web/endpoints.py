@@ -5,6 +5,7 @@ A grant's answer leaves only after its record is durable; a refusal needs nothin
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import math
@@ -140,22 +141,32 @@ def _head(lines: str) -> Message:
 
 
 class Rate:
-    """A token bucket an address, for a bounded number of addresses; kept in memory only and for minutes."""
+    """Token buckets of ``burst`` answers, ``rate`` more a second, for a bounded number of names; in memory only, for minutes."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float = RATE, burst: float = BURST) -> None:
+        self._rate, self._burst = rate, burst
         self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def allows(self, client: str, now: float) -> float:
+    def allows(self, name: str, now: float) -> float:
         """0 where one more may pass, else the seconds to wait."""
         with self._lock:
-            tokens, at = self._held.pop(client, (float(BURST), now))
-            tokens = min(float(BURST), tokens + (now - at) * RATE)
+            tokens, at = self._held.pop(name, (self._burst, now))
+            tokens = min(self._burst, tokens + (now - at) * self._rate)
             allowed = tokens >= 1
-            self._held[client] = (tokens - 1 if allowed else tokens, now)
+            self._held[name] = (tokens - 1 if allowed else tokens, now)
             while len(self._held) > 20000:
                 self._held.popitem(last=False)
-            return 0.0 if allowed else (1 - tokens) / RATE
+            return 0.0 if allowed else (1 - tokens) / self._rate
+
+
+def _household(client: str) -> str:
+    """Who a rate is held against: an IPv4 address, of IPv6 the network of 64 bits that one subscriber is given (RFC 6177)."""
+    try:
+        address = ipaddress.IPv6Address(client.partition("%")[0])
+    except ValueError:
+        return client
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 def _page_token(asked: Asked, hour: int) -> str:
@@ -169,6 +180,7 @@ class Endpoints:
         self._gateway = gateway
         self.rate = rate or Rate()
         """How often each address may answer."""
+        self._grants: dict[str, Rate] = {}
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
         self._admin = Admin(gateway, self.rate)
         self._rights = Rights(gateway)
@@ -339,7 +351,7 @@ class Endpoints:
         fields = Fields.read(content_type, request.body) if posted else self._query(asked)
         language, back = self._language(asked, fields), local(fields.get("back"))
         if posted:
-            wait = self.rate.allows(request.client, time.monotonic())
+            wait = self.rate.allows(_household(request.client), time.monotonic())
             if wait:
                 return self._too_often(asked, False, wait, language, back)
             own = self._same_origin(asked, fields.get("token"))
@@ -484,7 +496,7 @@ class Endpoints:
             return self._wrong(asks_json, 413, "A choice is smaller than that.")
         fields = query if at_gate else Fields.read(content_type, request.body)
         language = self._language(asked, fields)
-        wait = self.rate.allows(request.client, time.monotonic())
+        wait = self.rate.allows(_household(request.client), time.monotonic())
         if wait:
             return self._too_often(asked, asks_json, wait, language, local(fields.get("back")))
         own = self._same_origin(asked, fields.get("token"))
@@ -635,6 +647,9 @@ class Endpoints:
             # A withdrawal takes effect at once, even with the ledger down; its record follows when it can.
             self._follow(record, notice, told)
             return reply(None)
+        if wait := self._quota(site).allows("", time.monotonic()):
+            log.error("more than %d grants a minute: nothing was recorded ([limits] grants_a_minute).", site.grants_a_minute)
+            return self._too_often(asked, asks_json, wait, language, back, status=503)
         future = self._append(record, notice, told)
         tag = RecordTag.sign(self._gateway.keys, site.name, record.id, choice)
 
@@ -649,6 +664,12 @@ class Endpoints:
             return reply(tag)
 
         return Waiting(future, then)
+
+    def _quota(self, site: Site) -> Rate:
+        """What bounds the ledger's growth when many addresses flood it: a minute's worth at once."""
+        if len(self._grants) > 1000:
+            self._grants.clear()  # a demonstration answers for any host
+        return self._grants.setdefault(site.name, Rate(site.grants_a_minute / 60, site.grants_a_minute))
 
     def _append(self, record: Record, notice: Notice, told: Event | None) -> Future[Any]:
         try:
@@ -742,12 +763,13 @@ class Endpoints:
         ]
         return expiries(refused, asked.host, back, storage, gateway.catalog, taken_back)
 
-    def _too_often(self, asked: Asked, asks_json: bool, wait: float, language: str, back: str) -> Reply:
-        """429: more answers from one address than a person gives."""
+    def _too_often(self, asked: Asked, asks_json: bool, wait: float, language: str, back: str, status: int = 429) -> Reply:
+        """429: more answers from one address than a person gives; 503: more grants than the site takes."""
         if asks_json:
-            reply = self._wrong(True, 429, "Too many choices at once from your address. Wait a moment.")
+            whose = "from your address" if status == 429 else "on this site"
+            reply = self._wrong(True, status, f"Too many choices at once {whose}. Wait a moment.")
         else:
-            reply = self.page(asked.site, 429, self._screens(asked).problem("often", language, back=back))
+            reply = self.page(asked.site, status, self._screens(asked).problem("often", language, back=back))
         return replace(reply, pairs=[*reply.pairs, (b"retry-after", b"%d" % math.ceil(wait))])
 
     def _from_elsewhere(self, asked: Asked, asks_json: bool, language: str) -> Reply:
