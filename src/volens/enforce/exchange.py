@@ -106,12 +106,12 @@ class State:
             return self.destination in _DOCUMENTS
         return self.accepts_html and not self.xhr
 
-    @cached_property
     @property
     def looked_at(self) -> tuple[str, ...]:
         """Request headers that the answer depends on."""
         return (*LOOKED_AT, "DNT") if self.hosts.grant.notice.objectable else LOOKED_AT
 
+    @cached_property
     def key(self) -> str:
         """Twelve digits that name this state: the mark of entity tags, and part of the memo's key."""
         site, grant = self.hosts.site, self.hosts.grant
