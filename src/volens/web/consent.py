@@ -32,7 +32,7 @@ class Consent:
     """Wraps ``app``. The configuration is read at once (raises ConfigError with every mistake); the ledger is opened at the
     first request of each process, so that servers that fork are safe."""
 
-    def __init__(self, app: Any, config: str | os.PathLike[str] | Loaded, *, interface: str = "") -> None:
+    def __init__(self, app: Any, config: str | os.PathLike[str] | Loaded | Opened, *, interface: str = "") -> None:
         """``interface``: ``asgi`` or ``wsgi`` where it can't be told from the application's signature."""
         self.gateway = packaged(config)
         """This process's gateway."""

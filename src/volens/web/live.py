@@ -97,6 +97,11 @@ class Opened:
             self._look()
         return made[1]
 
+    def move(self, loaded: Loaded) -> None:
+        """Answer for ``loaded`` from the next request on: for tests, whose ledger is another."""
+        with self._lock:
+            self.loaded, self._made = loaded, None
+
     def visit(self, request: Request) -> Visit:
         """See ``Gateway.visit``."""
         return self().visit(request)
@@ -177,6 +182,8 @@ class Opened:
             self._reading = False
 
 
-def packaged(config: str | os.PathLike[str] | Loaded) -> Opened:
+def packaged(config: str | os.PathLike[str] | Loaded | Opened) -> Opened:
     """``config`` opened: a path, or what was read of one. Raises ConfigError with every mistake."""
+    if isinstance(config, Opened):
+        return config
     return Opened(config if isinstance(config, Loaded) else load(Path(config), Catalog.packaged()))

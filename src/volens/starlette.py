@@ -1,0 +1,83 @@
+"""Volens around a Starlette application, and so around FastAPI: ``protect(app, "volens.toml")``.
+
+``request.scope["consent"]`` is the visitor's Grant, in mounted applications and web sockets too.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+
+from volens import testing
+from volens.config import Loaded
+from volens.links import gate_markup, panel_url
+from volens.policy import Grant
+from volens.web.consent import Consent
+from volens.web.live import Opened, packaged
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+
+def protect(app: Starlette, config: str | os.PathLike[str] | Loaded = "volens.toml") -> Opened:
+    """Put Volens around ``app``: outside of all its middleware, wherever in the program that is added, and of its page of a 500.
+
+    Reads the configuration at once: raises ConfigError with every mistake.
+    """
+    opened = packaged(config)
+    build = app.build_middleware_stack
+
+    def built() -> Any:
+        return Consent(build(), opened, interface="asgi")
+
+    app.build_middleware_stack = built  # type: ignore[method-assign]
+    app.state.volens = opened
+    return opened
+
+
+def consent(connection: HTTPConnection) -> Grant:
+    """The visitor's Grant. A dependency of FastAPI: ``Annotated[Grant, Depends(consent)]``, which is ``volens.fastapi.Granted``."""
+    granted: Grant = connection.scope["consent"]
+    return granted
+
+
+def context(request: HTTPConnection) -> dict[str, Any]:
+    """For ``Jinja2Templates(…, context_processors=[context])``: ``consent``, ``volens_panel``, ``volens_gate(path)``."""
+    prefix = request.app.state.volens.loaded.site.prefix
+    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return {
+        "consent": consent(request),
+        "volens_panel": panel_url(prefix, back),
+        "volens_gate": gate_markup,
+    }
+
+
+def set_aside(app: Starlette) -> None:
+    """Keep what a test records in a temporary folder; the site's own ledger and keys see nothing of it."""
+    opened: Opened = app.state.volens
+    opened.move(testing.aside(opened.loaded, Path(tempfile.mkdtemp(prefix="volens-test-"))))
+
+
+def accept(client: TestClient) -> None:
+    """*Accept all*, by the visitor of ``TestClient(app)``."""
+    _send(client, testing.accepted(client.app.state.volens.loaded.site))  # type: ignore[attr-defined]
+
+
+def refuse(client: TestClient) -> None:
+    """*Refuse all*; after a grant, its withdrawal."""
+    _send(client, testing.refused(client.app.state.volens.loaded.site))  # type: ignore[attr-defined]
+
+
+def allow(client: TestClient, *purposes: str) -> None:
+    """These purposes with all their services, and no others; raises ValueError for one the notice doesn't ask for."""
+    _send(client, testing.allowed(client.app.state.volens.loaded.site, *purposes))  # type: ignore[attr-defined]
+
+
+def _send(client: TestClient, answer: testing.Answer) -> None:
+    got = client.post(answer.path, content=answer.body, headers={**answer.headers, "Content-Type": answer.content_type})
+    testing.taken(got.status_code, got.content)

@@ -1,0 +1,67 @@
+"""A visitor's answer in the tests of an application: sent to the reserved path as a browser sends it, so nothing is decided here.
+
+Every test client sends it in its own way (``volens.django.test``, ``accept``, ``refuse`` and ``allow`` of the others) and keeps the
+cookies that come back, as a browser does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from volens.config import Loaded
+from volens.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A visitor's answer as a POST."""
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+    content_type: str = "application/json"
+
+
+def accepted(site: Site) -> Answer:
+    """*Accept all*."""
+    return _answer(site, answer="accept")
+
+
+def refused(site: Site) -> Answer:
+    """*Refuse all*; after a grant, its withdrawal."""
+    return _answer(site, answer="refuse")
+
+
+def allowed(site: Site, *purposes: str) -> Answer:
+    """These purposes with all their services, and no others; raises ValueError for one that the notice doesn't ask for."""
+    asked = site.notice.askable
+    if unknown := sorted(set(purposes).difference(asked)):
+        raise ValueError(f"the notice does not ask for {', '.join(map(repr, unknown))}; it asks for {', '.join(asked) or 'nothing'}.")
+    return _answer(site, answer="switches", purposes=list(purposes))
+
+
+def _answer(site: Site, **fields: object) -> Answer:
+    body = json.dumps({"notice": site.notice.short, "surface": "panel", "back": "/", **fields}).encode()
+    return Answer(site.prefix + "choice", body, {"Sec-Fetch-Site": "same-origin"})
+
+
+def taken(status: int, body: bytes) -> None:
+    """Raises AssertionError where the answer was not taken."""
+    if status != 201:
+        raise AssertionError(f"the answer was not taken: {status} {body[:300]!r}")
+
+
+def aside(loaded: Loaded, folder: Path) -> Loaded:
+    """The same site with ledger, keys and counts in ``folder``: a test leaves no row among the visitors' own."""
+    return replace(
+        loaded,
+        site=replace(loaded.site, hook=None),
+        source=None,  # the file the site runs by is not looked at again
+        ledger=str(folder / "volens.db"),
+        keys=str(folder / "volens.keys"),
+        audience=str(folder / "volens-audience.db"),
+        bypass=str(folder / "volens.bypass"),
+    )
