@@ -41,16 +41,6 @@ export interface Answer {
   keep?: { C?: string[]; S?: string[] };
 }
 
-/** Found by the panel at `host[Symbol.for("volens")]`. */
-export interface Hooks {
-  /** Sends the fields of POST choice; rejects with the Response, or with the network's error. */
-  post(fields: Record<string, unknown>): Promise<Answer>;
-  /** Makes the page follow an answer: hides the first layer, tells other tabs, reloads where needed. */
-  apply(answer: Answer): Promise<void>;
-  /** Set by the panel when it has loaded: shows it. */
-  open?(): unknown;
-}
-
 /** What the guard shares with the files it fetches later. */
 export interface Inside {
   config: Config;

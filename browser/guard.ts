@@ -357,7 +357,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const compare = (): void => {
     if (bare(text()) != bare(inside.choice)) late((m) => m.follow(inside)).catch(() => location.reload());
   };
-  const open = (): Promise<unknown> => late((m) => m.open(inside));
+  const open = (): Promise<unknown> => late((m) => m.open(inside), inside.host?.dataset.panel);
   const when = (target: Any, type: string, f: Any): void => target.addEventListener(type, f);
   inside.choice = config.c || ""; // what the server saw: to ask the cookies themselves takes a wait at every page
   attempt(() => ((inside.channel = new BroadcastChannel("volens")).onmessage = compare));
@@ -367,6 +367,8 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const heed = (host: Any): void => {
     const root = host.shadowRoot || host;
     let passing: boolean;
+    // The answer's code is on its way before accept or refuse is pressed.
+    when(root, "pointerover", ({ target }: Any) => target.value < "s" && late(() => 0));
     when(root, "submit", (event: Any) => {
       const { submitter: button, target: form } = event;
       const { value } = button;
@@ -395,8 +397,6 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       room.replaceSync(`${shown}{scroll-padding-bottom:38vh}${shown}:after{content:"";display:block;height:38vh}`);
       doc.adoptedStyleSheets.push(room);
     });
-    // The answer's code is on its way before the press is over.
-    when(host, "pointerover", () => late(() => 0));
     heed(host);
   });
   when(doc, "DOMContentLoaded", () => {

@@ -49,9 +49,10 @@ out["later.js"] = await bundle("later", "esm");
 const files = { __STORAGE__: named("storage", out["storage.js"]), __LATER__: named("later", out["later.js"]) };
 out["guard.js"] = await bundle("page", "iife", files);
 out["guard-worker.js"] = await bundle("worker", "iife", files);
-for (const [name, file] of [["panel", "panel"], ["embed", "embed"]]) {
+for (const [name, file] of [["panel", "panel"], ["embed", "embed"], ["theirs", "theirs"]]) {
   if (existsSync(join(source, `${file}.ts`))) out[`${name}.js`] = await bundle(file, "iife");
 }
+out["dialog.js"] = await bundle("dialog", "esm"); // the server writes the panel in front of it
 if (/<\/script|<!--/i.test(out["guard.js"])) throw new Error("guard.js: holds </script or <!--; it is written into HTML as it is.");
 
 let failed = false;

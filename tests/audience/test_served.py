@@ -168,7 +168,7 @@ def test_who_objects_is_not_counted_until_they_take_it_back(made: Gateway, answe
     assert not switch(made, visitor), "no switch is on at first (R04)"
     reply = visitor.choose(f"{answer}&surface=panel&object=0&object=1")
     line = next(line for line in header(reply, "set-cookie") if line.startswith("volens-audience="))
-    assert line == "volens-audience=0; Path=/; Max-Age=34128000; HttpOnly; SameSite=Lax; Secure"
+    assert line == "volens-audience=0; Path=/; Max-Age=34128000; SameSite=Lax; Secure"
     assert switch(made, visitor)
     serve(made, "/a", [*fields(), *visitor.cookie()])
     assert counted(made) == 0 and figures(made).bots == {}

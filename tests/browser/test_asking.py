@@ -10,7 +10,7 @@ import pytest
 from guarded_site import SITE, Answer, Seen, Site
 from playwright.sync_api import Page
 
-NOTICE = """<volens-notice data-panel=/_volens/panel-00000000.js data-storage=no data-profiles=no><template shadowrootmode=open><style>:host{position:fixed;bottom:0}</style>
+NOTICE = """<volens-notice data-panel=panel-00000000.js data-storage=no data-profiles=no><template shadowrootmode=open><style>:host{position:fixed;bottom:0}</style>
 <form method=post action=/_volens/choice><button name=answer value=settings formaction=/_volens/panel formmethod=get>band</button>
 <input type=hidden name=notice value=0011223344556677><input type=hidden name=back value="/?a=1"><input type=hidden name=language value=fr><input type=hidden name=surface value=notice>
 <div id=volens-ask><button name=answer value=refuse>Tout refuser</button><button name=answer value=accept>Tout accepter</button></div></form>
@@ -119,13 +119,12 @@ def test_a_page_whose_policy_forbids_our_file_answers_by_form(site: Site) -> Non
 
 
 def test_settings_load_the_panel_or_go_to_its_page(site: Site) -> None:
-    site.net.answers["/_volens/panel-00000000.js"] = Answer(
-        "const h = document.querySelector('volens-notice'); const hooks = h[Symbol.for('volens')]; hooks.open = () => { document.title = 'panel ' + typeof hooks.post + typeof hooks.apply }", "text/javascript"
-    )
+    code = "export const open = ({ host, config }) => { document.title = `panel ${host.localName} ${config.p}` }"
+    site.net.answers["/_volens/panel-00000000.js"] = Answer(code, "text/javascript")
     page = site.open(NOTICE)
     press(page, "band")
     page.wait_for_timeout(300)
-    assert page.title() == "panel functionfunction"
+    assert page.title() == "panel volens-notice /_volens/"
     page.evaluate("document.title = ''; volens.open()")
     page.wait_for_timeout(200)
     assert page.title().startswith("panel")

@@ -118,11 +118,21 @@ MANY = replace(
 """The same with more services than can be looked through."""
 PART = Choice.from_switches(NOTICE, DAY, ["reseaux-sociaux", "video"], ["canal", "mesvideos"])
 ACCEPTED = Choice.accept_all(NOTICE, DAY)
+MIXED = Choice.from_switches(NOTICE, DAY, ["reseaux-sociaux"], ["canal", "mesure"])
+ANSWERS = {
+    "refused": Choice.refuse_all(NOTICE, DAY).text(),
+    "part": PART.text(),
+    "mixed": MIXED.text(),
+    "accepted": ACCEPTED.text(),
+    "new": ACCEPTED.text(),
+}
+"""The cookie of who asks with ``?grant=``."""
 GRANTS = {
     "none": grant(NOTICE, None, Signals(), DAY),
     "gpc": grant(NOTICE, None, Signals(gpc=True), DAY),
     "refused": grant(NOTICE, Choice.refuse_all(NOTICE, DAY), Signals(), DAY),
     "part": grant(NOTICE, PART, Signals(), DAY),
+    "mixed": grant(NOTICE, MIXED, Signals(gpc=True), DAY),
     "accepted": grant(NOTICE, ACCEPTED, Signals(gpc=True), DAY),
 }
 TYPED = [("texte", 'Bravo !\nOn y va "samedi" <b>'), ("csrf_token", "s3cret"), ("answer", "42")]
@@ -155,8 +165,9 @@ class Seen:
 class Desk:
     """The screens behind a server: ``/article``, the reserved path, and a POST that only writes down what came."""
 
-    def __init__(self, site: Site = SITE) -> None:
-        self.screens = Screens(site, {"panel": "/_volens/panel-0a1b2c3d.js"})
+    def __init__(self, site: Site = SITE, grants: dict[str, Grant] | None = None) -> None:
+        self.grants = {**GRANTS, **(grants or {})}
+        self.screens = Screens(site, {"panel": "/_volens/panel-0a1b2c3d.js", "dialog-text": (STATIC / "dialog.js").read_text()})
         self.seen = Seen()
         self.fails = False
         desk = self
@@ -168,8 +179,9 @@ class Desk:
             def do_GET(self) -> None:
                 desk.seen.gets.append(self.path)
                 url = urlsplit(self.path)
-                kind, policy, body = desk.get(url.path, dict(parse_qsl(url.query)))
-                self.reply(200 if body else 404, kind, policy, body)
+                query = dict(parse_qsl(url.query))
+                kind, policy, body = desk.get(url.path, query)
+                self.reply(200 if body else 404, kind, policy, body, ANSWERS.get(query.get("grant", ""), ""))
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -202,12 +214,13 @@ class Desk:
 
     def get(self, path: str, query: dict[str, str]) -> tuple[str, str, str]:
         screens, language = self.screens, query.get("language", "fr")
-        at: Grant = GRANTS[query.get("grant", "none")]
+        at = self.grants[query.get("grant", "none")]
         page = "text/html; charset=utf-8"
         own = f"default-src 'none'; style-src {csp_hash(screens.page_style)}; script-src 'self'; form-action 'self'; frame-ancestors 'self'"
         if path == "/article":
             guard = (STATIC / "guard.js").read_text() if "bare" not in query else ""
-            config = html.escape(json.dumps({"p": "/_volens/", "n": NOTICE.short, "a": 1, "c": ""}))
+            choice = ANSWERS.get(query.get("grant", ""), "")
+            config = html.escape(json.dumps({"p": "/_volens/", "n": NOTICE.short, "a": 1, "c": choice}))
             dress = screens.dress(at, language).body.replace(BACK, html.escape("/article?grant=none&x=1"))
             if "stripped" in query:
                 dress = dress.replace(' shadowrootmode="open"', "")
@@ -218,7 +231,7 @@ class Desk:
             )
             return page, policy, ARTICLE % (f"<script data-volens='{config}'>{guard}</script>" if guard else "", dress)
         if path == "/_volens/panel":
-            text, record = (PART.text(), "0123456789abcdefghijklmnop") if at.answered else ("", "")
+            text = ANSWERS[query["grant"]] if at.answered else ""
             return (
                 page,
                 own,
@@ -227,20 +240,14 @@ class Desk:
                     language,
                     query.get("back", "/"),
                     choice_text=text,
-                    record_id=record,
                     token="t0k",
                     message=query.get("message", ""),
-                    part="part" in query,
                 ),
             )
         if path == "/_volens/policy":
             return page, own, screens.policy(at, language, "/article", record_id=RECORD.id if at.purposes else "")
         if path == "/_volens/rights":
-            text = (
-                {"part": PART, "accepted": ACCEPTED}.get(query.get("grant", ""), Choice.refuse_all(NOTICE, DAY)).text()
-                if at.answered
-                else ""
-            )
+            text = ANSWERS[query["grant"]] if at.answered else ""
             known = RECORD if at.purposes and "down" not in query else None
             record = RECORD.id if at.purposes else ""
             return (
@@ -280,6 +287,8 @@ class Desk:
             return page, "", f'<!DOCTYPE html><html lang="fr"><title>f</title>{frames}</html>'
         if path == "/player":
             return page, "", '<!DOCTYPE html><html lang="fr"><title>Film</title><p>film</p></html>'
+        if dialog := re.fullmatch(r"/_volens/panel-(\w\w)-[0-9a-f]{8}\.js", path):
+            return "text/javascript", "", screens.dialog(dialog[1])[1].decode()
         if script := re.fullmatch(r"/_volens/(\w+)-[0-9a-f]{8}\.js", path):
             return "text/javascript", "", (STATIC / f"{script[1]}.js").read_text()
         return page, "", ""

@@ -104,7 +104,7 @@ def screens(code: str) -> dict[str, str]:
         **{f"notice {state}": inside(SCREENS.dress(given, code).body) for state, given in GRANTS.items()},
         "notice framed": inside(SCREENS.dress(GRANTS["none"], code, framed=True).body),
         "panel": SCREENS.panel(GRANTS["gpc"], code, "/", message="stale"),
-        "panel part": SCREENS.panel(GRANTS["part"], code, "/", choice_text=choice, record_id=record, objects="dnt"),
+        "panel part": SCREENS.panel(GRANTS["part"], code, "/", choice_text=choice, objects="dnt"),
         "policy": SCREENS.policy(GRANTS["accepted"], code, "/", record_id=record),
         "rights": SCREENS.rights(GRANTS["part"], code, "/", choice_text=choice, record_id=record, recorded=RECORD),
         "rights refused": SCREENS.rights(GRANTS["refused"], code, "/", choice_text=ACCEPTED.text()),

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from itertools import combinations
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from looking import FOCUSED, ask, box, button, each, faults, opened, panel, unfolded
 from playwright.sync_api import Locator, Page
 from screens_site import ACCEPTED, DAY, MANY, NOTICE, PART, SITE, Desk
 
-from volens.choice import Choice, Signals
+from volens.choice import Choice, Signals, expires
+from volens.languages import shipped
 from volens.notice import Service
 from volens.policy import grant
+from volens.site import Audience
 from volens.web.screens import Screens, switched
+
+LANGUAGES = shipped()
 
 
 def test_a_purpose_switched_on_without_script_brings_its_services() -> None:
@@ -68,7 +73,7 @@ def test_the_panel_page_tells_everything_the_notice_holds(show: Any) -> None:
         assert all(key.name in text for key in service.storage)
     assert "395 jours (13 mois)" in text and "jusqu’à la fermeture du navigateur" in text and "durée non déclarée" in text
     assert "session" in text and "Fonctionnement du site" in text and "anonyme" in text
-    assert PART.text() in text and "0123456789abcdefghijklmnop" in text and "22 novembre 2026" in text and "22 mai 2027" in text
+    assert PART.text() in text and "22 novembre 2026" in text and "22 mai 2027" in text
     assert page.locator("input:checked").evaluate_all("e => e.map(x => x.value)") == ["reseaux-sociaux", "canal", "video", "mesvideos"]
     for value in ("refuse", "accept", "switches"):
         assert page.locator(f"button[value={value}]").is_visible(), "one press each, always in reach"
@@ -147,7 +152,7 @@ def test_ok_records_just_what_the_switches_show(show: Any, desk: Desk) -> None:
     ((path, fields),) = desk.seen.posts
     assert path == "/_volens/choice" and fields["answer"] == ["switches"]
     assert fields["purposes"] == ["reseaux-sociaux"] and fields["services"] == ["canal"] and fields["surface"] == ["panel"]
-    assert fields["token"] == ["t0k"] and fields["notice"] == [NOTICE.short] and not ask(page).is_visible()
+    assert fields["notice"] == [NOTICE.short] and not ask(page).is_visible()
     assert page.evaluate("document.querySelector('volens-notice').shadowRoot.activeElement.id") == "volens-band", (
         "focus goes to what is left"
     )
@@ -350,12 +355,57 @@ def test_the_keyboard_alone_allows_one_service(show: Any, desk: Desk) -> None:
     assert fields["services"] == ["canal"] and fields["answer"] == ["switches"] and "purposes" not in fields
 
 
+# --- The dialog and the page
+
+SHOWN = """root => {
+  const told = (node) => node.nodeType == 3 ? node.data : node.nodeType != 1 || node.name == 'token' ? '' : [node.localName,
+    [...node.attributes].filter(a => !['href', 'action', 'value'].includes(a.name))
+      .map(a => a.name + '=' + (['checked', 'open'].includes(a.name) || a.value)).sort(),
+    node.href ?? node.getAttribute('action')?.replace(origin, '') ?? node.value ?? '', node.checked ?? '',
+    ...[...node.childNodes].map(told).filter(x => x !== '')];
+  return JSON.stringify(told(root.querySelector('form')), null, 1) }"""
+NEW = replace(NOTICE, services=(*NOTICE.services, Service("neuf", "Tout Neuf", ("video",), ("neuf.test",), profiles=True)))
+STATES = ("none", "gpc", "refused", "part", "mixed", "accepted", "new")
+
+
+@pytest.mark.parametrize(
+    ("language", "states"), [("fr", STATES), ("ar", STATES), *((code, ("part",)) for code in LANGUAGES if code not in ("fr", "ar"))]
+)
+def test_the_dialog_shows_what_the_page_shows(show: Any, language: str, states: tuple[str, ...]) -> None:
+    """One file for everybody, filled in by the browser: node by node, attribute by attribute, what the server writes for this visitor."""
+    later = {"new": grant(NEW, ACCEPTED, Signals(gpc=True), DAY, earlier=NOTICE)}
+    sites = [replace(SITE, notice=replace(notice, languages=tuple(LANGUAGES)), audience=Audience()) for notice in (NOTICE, NEW)]
+    desks = [Desk(sites[0]), Desk(sites[1], later)]
+    for state in states:
+        desk = desks[state in later]
+        page = show(f"{desk.url}/article?grant={state}&language={language}")
+        page.evaluate("volens.open()")
+        panel(page).wait_for()
+        shown = panel(page).evaluate(SHOWN)
+        back = quote(f"/article?grant={state}&language={language}", safe="")
+        page.goto(f"{desk.url}/_volens/panel?grant={state}&language={language}&back={back}")
+        assert shown == page.locator("main").evaluate(SHOWN), state
+        assert page.complaints == []
+    for desk in desks:
+        desk.server.shutdown()
+
+
+def test_the_days_are_those_the_server_reckons(show: Any) -> None:
+    """Also where a month is shorter than the day of the choice."""
+    for day in (date(2026, 8, 31), date(2027, 8, 31), date(2026, 12, 1)):
+        choice = Choice.accept_all(NOTICE, day)
+        page = show("/article?grant=accepted")
+        page.context.add_cookies([{"name": "volens", "value": choice.text(), "url": page.url}])
+        page.evaluate("volens.open()")
+        said = LANGUAGES["fr"]
+        expected = said.texts["choice.given"].format(date=said.day(day), until=said.day(expires(day, NOTICE.months)))
+        assert panel(page).get_by_text(expected).is_visible()
+
+
 def test_the_panel_and_its_texts_come_when_it_is_opened(show: Any, desk: Desk) -> None:
-    """A page that shows the notice has asked for nothing of it; the panel is one file that is kept for good, and itself."""
+    """A page that shows the notice has asked for nothing of it; the panel is one file, whatever the visitor chose."""
     page = show("/article")
     assert [path for path in desk.seen.gets if path.startswith("/_volens/")] == []
     opened(page)
-    assert [urlsplit(path).path for path in desk.seen.gets if path.startswith("/_volens/") and "later" not in path] == [
-        "/_volens/panel-0a1b2c3d.js",
-        "/_volens/panel",
-    ]
+    asked = [path for path in desk.seen.gets if path.startswith("/_volens/")]
+    assert len(asked) == 1 and re.fullmatch(r"/_volens/panel-fr-[0-9a-f]{8}\.js", asked[0])

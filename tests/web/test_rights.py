@@ -92,7 +92,7 @@ def test_who_has_not_answered_is_told_that_there_is_nothing(visitor: Visitor) ->
         [(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"object")],
     ],
 )
-@pytest.mark.parametrize("page", ["rights", "choice.json", "policy", "policy.json", "panel"])
+@pytest.mark.parametrize("page", ["rights", "choice.json", "policy", "policy.json"])
 def test_a_script_is_told_no_record_by_fetch_nor_by_frame(made: Gateway, visitor: Visitor, page: str, pairs: Pairs) -> None:
     visitor.choose("answer=accept")
     id = visitor.jar["volens-record"].split(".")[1].encode()
@@ -101,7 +101,12 @@ def test_a_script_is_told_no_record_by_fetch_nor_by_frame(made: Gateway, visitor
     assert id not in body and b'"time"' not in body and b"<time" not in body
 
 
-@pytest.mark.parametrize("page", ["rights", "choice.json", "policy", "panel"])
+def test_the_panel_is_the_same_with_and_without_script_so_it_tells_no_record(visitor: Visitor) -> None:
+    visitor.choose("answer=accept")
+    assert visitor.jar["volens-record"].split(".")[1].encode() not in visitor.send("GET", "/_volens/panel", OPENED).body
+
+
+@pytest.mark.parametrize("page", ["rights", "choice.json", "policy"])
 def test_a_window_that_a_script_opened_is_out_of_its_reach(visitor: Visitor, page: str) -> None:
     assert header(visitor.send("GET", f"/_volens/{page}", OPENED), "cross-origin-opener-policy") == ["same-origin"]
 

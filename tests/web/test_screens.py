@@ -134,7 +134,7 @@ def test_what_others_write_stays_text(desk: Desk) -> None:
     at = grant(notice, None, Signals(), DAY)
     for markup in (
         screens.dress(at, "fr").body,
-        screens.panel(at, "fr", evil, choice_text=evil, record_id=evil, token=evil),
+        screens.panel(at, "fr", evil, choice_text=evil, token=evil),
         screens.policy(at, "fr", evil, record_id=evil),
         screens.rights(at, "fr", evil, choice_text=evil, record_id=evil),
         screens.forget("fr", evil, token=evil, anything=True, recorded=True),

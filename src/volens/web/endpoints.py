@@ -18,8 +18,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from email.message import Message
 from email.parser import HeaderParser
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
+
+import brotli
 
 from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
@@ -63,6 +66,8 @@ _SECURITY: Pairs = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-robots-tag", b"noindex"),
 ]
+_DIALOG = re.compile(r"panel-([a-z]{2,3})-[0-9a-f]{8}\.js")
+_BROTLI = re.compile(rb"(?:\A|,)\s*br\s*(?:,|\Z|;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|\Z)))")
 _METHODS = {"accept": "accept-all", "refuse": "refuse-all", "withdraw": "refuse-all", "switches": "panel", "service": "placeholder"}
 
 
@@ -214,21 +219,18 @@ class Endpoints:
             return route(asked)
         if name == "admin" or name.startswith("admin/"):
             return self._admin.answer(asked, name)
+        if asked.request.method not in ("GET", "HEAD"):
+            return _nothing()
         found = self._gateway.assets.files.get(name)
-        if found is not None and asked.request.method in ("GET", "HEAD"):
-            data, kind = found
-            hashed = name not in [f"{stem}.js" for stem in self._gateway.assets.names]
-            life = b"public, max-age=31536000, immutable" if hashed else b"no-cache"
-            return Reply(
-                200,
-                [
-                    (b"content-type", kind.encode()),
-                    (b"cache-control", life),
-                    *_SECURITY[:1],
-                    (b"cross-origin-resource-policy", b"same-origin"),
-                ],
-                data,
-            )
+        if found is not None:
+            return _file(asked.request, *found, kept=name not in [f"{stem}.js" for stem in self._gateway.assets.names])
+        tool = Tools.packaged().files.get(name)
+        if tool is not None:
+            return _file(asked.request, tool.stand_in.encode(), "text/javascript; charset=utf-8", kept=True)
+        panel = _DIALOG.fullmatch(name)
+        if panel and panel[1] in asked.site.notice.languages:
+            now, data = self._screens(asked).dialog(panel[1])
+            return _file(asked.request, data, "text/javascript; charset=utf-8", kept=name == now)
         return _nothing()
 
     # ---------------------------------------------------------------- pages
@@ -236,15 +238,13 @@ class Endpoints:
     def _screens(self, asked: Asked) -> Screens:
         return self._gateway.screens(asked.site)
 
-    def page(self, site: Site, status: int, text: str, *, style: str = "", frame: str = "", connect: bool = False) -> Reply:
+    def page(self, site: Site, status: int, text: str, *, style: str = "", frame: str = "") -> Reply:
         """One of our own pages: nothing runs in it but our file, nothing frames it but the site itself."""
         style = hash_source(style or self._gateway.screens(site).page_style)
         embed = hash_source(self._gateway.assets.embed)
         policy = (
             f"default-src 'none'; style-src {style}; script-src 'self' {embed}; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
         )
-        if connect:
-            policy += "; connect-src 'self'"
         if frame:
             policy += f"; frame-src {frame}"
         pairs = [
@@ -275,11 +275,9 @@ class Endpoints:
             self._language(asked, fields),
             local(fields.get("back")),
             choice_text=asked.choice.text() if asked.choice else "",
-            record_id=shown(asked),
-            part=fields.get("part") == "1",
             objects=objects(asked.request.pairs),
         )
-        return _alone(self.page(asked.site, 200, text, connect=True))
+        return self.page(asked.site, 200, text)
 
     def _band(self, asked: Asked) -> Reply:
         """What stands in every page, for one that stays while the choice changes."""
@@ -527,11 +525,10 @@ class Endpoints:
                 language,
                 back,
                 choice_text=asked.choice.text() if asked.choice else "",
-                record_id=shown(asked),
                 message="stale",
                 objects="cookie" if "1" in fields.all("object") else objects(asked.request.pairs),
             )
-            return self._objected(asked, fields, _alone(self.page(asked.site, 409, text, connect=True)))
+            return self._objected(asked, fields, self.page(asked.site, 409, text))
         choice = self._read(asked, fields)
         if choice is None:
             return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service, once or withdraw, with known services.")
@@ -548,9 +545,9 @@ class Endpoints:
         if (asked.site.audience is None and not asked.site.notice.objectable) or "0" not in said:
             return answer  # the switch was not shown
         if "1" in said:
-            value = f"{OBJECTION}=0; Path=/; Max-Age={OBJECTION_DAYS * 86400}; HttpOnly; SameSite=Lax"
+            value = f"{OBJECTION}=0; Path=/; Max-Age={OBJECTION_DAYS * 86400}; SameSite=Lax"
         elif objects(asked.request.pairs) == "cookie":
-            value = f"{OBJECTION}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+            value = f"{OBJECTION}=; Path=/; Max-Age=0; SameSite=Lax"
         else:
             return answer
         pair = (b"set-cookie", (value + ("; Secure" if asked.request.scheme == "https" else "")).encode())
@@ -823,6 +820,24 @@ def local(path: str) -> str:
 
 def _attribute(value: str) -> str:
     return value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _file(request: Request, data: bytes, kind: str, *, kept: bool) -> Reply:
+    """A file that holds nothing of anybody. ``kept``: its name says which bytes it is."""
+    offered = b",".join(get_all(request.pairs, b"accept-encoding")).lower()
+    pairs: Pairs = [
+        (b"content-type", kind.encode()),
+        (b"cache-control", b"public, max-age=31536000, immutable" if kept else b"no-cache"),
+        (b"vary", b"Accept-Encoding"),
+        *_SECURITY[:1],
+        (b"cross-origin-resource-policy", b"same-origin"),
+    ]
+    if _BROTLI.search(offered):
+        return Reply(200, [*pairs, (b"content-encoding", b"br")], _brotli(data))
+    return Reply(200, pairs, data)
+
+
+_brotli = lru_cache(64)(partial(brotli.compress, quality=9))
 
 
 def _alone(reply: Reply) -> Reply:

@@ -80,6 +80,7 @@ class Assets:
     guard: str
     worker: str
     embed: str
+    dialog: str
     files: Mapping[str, tuple[bytes, str]]
     names: Mapping[str, str]
 
@@ -95,6 +96,8 @@ class Assets:
                 continue
             data = item.read_bytes()
             texts[item.name] = data.decode()
+            if item.name == "dialog.js":
+                continue  # nothing without the panel that is written in front of it
             stem = item.name[:-3]
             served = f"{stem}-{hashlib.sha256(data).hexdigest()[:8]}.js"
             names[stem] = served
@@ -103,7 +106,7 @@ class Assets:
         lowered = code.lower()
         if not code.isascii() or "</script" in lowered or "<!--" in lowered or "]]>" in code:
             raise ValueError("static/guard.js cannot stand inline: it holds '</script', '<!--', ']]>' or a character beyond ASCII.")
-        return cls(code, texts.get("guard-worker.js", ""), texts.get("embed.js", "").strip(), found, names)
+        return cls(code, texts.get("guard-worker.js", ""), texts.get("embed.js", "").strip(), texts.get("dialog.js", ""), found, names)
 
 
 class Gateway:
@@ -162,7 +165,7 @@ class Gateway:
 
         def make() -> Screens:
             static = {stem: site.prefix + name for stem, name in self.assets.names.items()}
-            return Screens(site, {**static, "embed-text": self.assets.embed})
+            return Screens(site, {**static, "embed-text": self.assets.embed, "dialog-text": self.assets.dialog})
 
         return self._screens.get((site.name, site.notice.digest), make)
 

@@ -55,10 +55,12 @@ class Lists(Page):
             profiles=tag(say("panel.profiles")) if service.profiles else None,
             who=html(" <small>{x}</small>", x=self._who(service, say)),
             switch=html(
-                '<input type="checkbox" role="switch" name="services" value="{id}" data-purposes="{purposes}" aria-label="{label}"{on}>',
+                '<input type="checkbox" role="switch" name="services" value="{id}" data-purposes="{purposes}"{profile} '
+                'aria-label="{label}"{on}>',
                 id=service.id,
                 purposes=" ".join(p for p in service.purposes if p in self.notice.askable),
                 label=say.attribute("panel.switch", title=service.name),
+                profile=flag(service.profiles, "data-profiles"),
                 on=flag(grant is not None and service.id in grant.services, "checked"),
             )
             if under

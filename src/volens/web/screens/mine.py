@@ -16,10 +16,10 @@ from volens.ledger.record import Record
 from volens.policy import Grant
 from volens.web.screens.notice import field_of, state_of
 from volens.web.screens.page import Page
-from volens.web.screens.words import Html, Words, hidden, html
+from volens.web.screens.words import Html, Words, hidden, html, mark, when
 
 RECORD_FIELDS = (
-    "id", "site", "time", "event", "method", "surface", "language", "notice", "purposes", "services", "supersedes", "tc", "gpc",
+    "id", "site", "time", "event", "method", "surface", "language", "notice", "purposes", "services", "supersedes", "tc", "tool", "gpc",
     "unconfigured", "format",
 )  # fmt: skip
 """Every field of a record, in the order in which it is told (a test compares it with ``Record``)."""
@@ -77,19 +77,25 @@ class MyChoice(Page):
             return say("choice.none")
         return say("choice.given", date=say.day(grant.day), until=say.day(expires(grant.day, self.notice.months)))
 
-    def _mine(self, grant: Grant, say: Words, choice_text: str, record_id: str, back: str = "/") -> Html:
-        """In the panel: the choice, where it lies, and the ways to see, take along and forget it."""
-        allowed = self._names(grant.purposes | {s.id for s in self.notice.services_asked if s.id in grant.services}, say.language)
-        facts: list[Html | None] = [html("<p>{x}</p>", x=self._when(grant, say))]
-        if grant.answered:
-            facts.append(html("<p>{x}</p>", x=say("choice.allowed", titles=say.listed(allowed)) if allowed else say("choice.nothing")))
-            facts.append(html("<p>{a} <code>{b}</code></p>", a=say("choice.text"), b=choice_text) if choice_text else None)
-            facts.append(html("<p>{a} <code>{b}</code></p>", a=say("choice.record"), b=record_id) if record_id else None)
-            facts.append(html("<p>{x}</p>", x=say("choice.trace")) if not allowed else None)
+    def _mine(self, grant: Grant | None, say: Words, choice_text: str, back: str = "/") -> Html:
+        """In the panel: the choice, where it lies, and the ways to see, take along and forget it. What it allows the switches show."""
+        answered = grant is not None and grant.answered and grant.day is not None
+        asked = {s.id for s in self.notice.services_asked}
+        refused = grant is not None and answered and not grant.purposes and not grant.services & asked
+        given, until = mark("date"), mark("until")
+        if grant is not None and grant.day is not None:
+            given, until = say.day(grant.day), say.day(expires(grant.day, self.notice.months))
+        facts = (
+            ("none", not answered, say("choice.none")),
+            ("given", answered, say("choice.given", date=given, until=until)),
+            ("refused", refused, say("choice.nothing")),
+            ("given", answered and bool(choice_text), html("{a} <code>{b}</code>", a=say("choice.text"), b=choice_text or mark("text"))),
+            ("refused", refused, say("choice.trace")),
+        )
         return html(
             '<h2 id="mine">{title}</h2>{facts}<p class="links"><a href="{rights}">{see}</a> <a href="{forget}">{forget_text}</a></p>',
             title=say("choice.title"),
-            facts=facts,
+            facts=[html("<p{w}>{x}</p>", w=when(n, grant), x=x) for n, holds, x in facts if holds or grant is None],
             rights=self._link("rights", say, back),
             see=say("rights.see"),
             forget=self._link("forget", say, back),

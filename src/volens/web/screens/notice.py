@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from volens.foreign import Theirs
 from volens.policy import Grant
 from volens.site import Site
 from volens.web.screens.page import Page
@@ -34,7 +36,9 @@ class NoticeScreen(Page):
     def dress(self, grant: Grant, language: str, *, framed: bool = False) -> Dress:
         """Notice and band for a page under ``grant``. ``framed``: inside another site's frame, where nobody can know who asks:
         only a way to open the panel in a tab of its own (DESIGN §8)."""
-        key = (language, grant.key, grant.asked, grant.new, grant.gpc, grant.answered, framed)
+        if self.site.theirs is not None:
+            return self._go_between(self.site.theirs)
+        key = (language, grant.key, grant.asked, grant.new, grant.gpc or grant.overrides_gpc, grant.answered, framed)
         found = self._dresses.get(key)
         if found is None:
             if len(self._dresses) >= 4096:
@@ -42,20 +46,34 @@ class NoticeScreen(Page):
             found = self._dresses[key] = self._dress(grant, self._say(language), framed)
         return found
 
+    def _go_between(self, theirs: Theirs) -> Dress:
+        """Nothing to see: what tells us the choice of the tool that asks in our place."""
+        told = {"p": self.site.prefix, "n": self.notice.short, "f": list(theirs.sources), "e": list(theirs.tool.reading.events), "t": theirs.tool.id}
+        told |= {"a": theirs.tool.reading.ask} if theirs.tool.reading.ask else {}
+        return Dress(html('<script async="" src="{src}" data-volens-theirs="{told}"></script>', src=self._static["theirs"], told=json.dumps(told)))
+
     def _dress(self, grant: Grant, say: Words, framed: bool) -> Dress:
         body = html(
-            '<volens-notice {way} data-storage="{storage}" data-profiles="{profiles}"{panel}{ask}>'
+            '<volens-notice {way} data-storage="{storage}" data-profiles="{profiles}"{panel}{told}{ask}>'
             '<template shadowrootmode="open"><style>{style}</style>{shadow}</template>{plain}</volens-notice>',
             way=say.way,
             storage=state_of(grant.storage_share, grant),
             profiles=state_of(grant.profiles_share, grant),
-            panel=html(' data-panel="{u}"', u=self._static["panel"]) if "panel" in self._static and not framed else None,
+            panel=self._opened(say.language) if not framed else None,
+            told=[
+                html(' data-new="{ids}"', ids=" ".join(self._ordered(grant.new))) if grant.new else None,
+                flag(grant.gpc or grant.overrides_gpc, "data-gpc"),
+            ],
             ask=flag(grant.asked and not framed, "data-ask"),
             style=Html(self.style),
             shadow=self._form(grant, say, framed, plain=False),
             plain=Html(re.sub(r' id="[^"]*"', "", self._form(grant, say, framed, plain=True))),
         )
         return Dress(body)
+
+    def _opened(self, language: str) -> Html | None:
+        """Says where the panel over the page comes from; None: it is a page of its own."""
+        return None
 
     def _form(self, grant: Grant, say: Words, framed: bool, *, plain: bool) -> Html:
         """``plain``: for where there is no shadow root, so without what only a style makes sense of."""

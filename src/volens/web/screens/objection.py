@@ -4,7 +4,7 @@ a button on the policy page, for who wants nothing else."""
 from __future__ import annotations
 
 from volens.web.screens.page import Page
-from volens.web.screens.words import Html, Words, flag, hidden, html, query_of
+from volens.web.screens.words import Html, Words, flag, hidden, html, when, query_of
 
 
 class Objection(Page):
@@ -22,8 +22,8 @@ class Objection(Page):
         panel = html('<a href="{p}panel#audience">{x}</a>', p=self.site.prefix, x=say("settings"))
         return html("<p>{x}</p>", x=say("object.policy", months=say.count("months", self.site.audience.months), panel=panel))
 
-    def _objection(self, say: Words, said: str) -> Html | None:
-        """The row; None where nothing is counted. ``said``: how the visitor objects (``view.objects``).
+    def _objection(self, say: Words, said: str | None) -> Html | None:
+        """The row; None where nothing is counted. ``said``: how the visitor objects (``view.objects``); None: not known yet.
 
         The hidden field tells an answer that shows the switch from one that does not: only the first can take an objection back.
         """
@@ -36,7 +36,7 @@ class Objection(Page):
             title=say("object.title"),
             on=flag(said == "cookie", "checked"),
             text=self._stopped(say),
-            signal=html('<p class="kinds">{x}</p>', x=say("object.dnt")) if said == "dnt" else None,
+            signal=html('<p class="kinds"{w}>{x}</p>', w=when("dnt", said), x=say("object.dnt")) if said in ("dnt", None) else None,
         )
 
     def _stopped(self, say: Words) -> list[Html]:

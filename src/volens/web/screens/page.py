@@ -28,6 +28,7 @@ class Page:
         if not self._words:
             raise NoticeError(f"languages = {list(self.notice.languages)}: no interface texts. Use some of {', '.join(sorted(packaged))}.")
         self._first = next(iter(self._words))
+        self._dialogs: dict[str, tuple[str, bytes]] = {}
         self.style, self.page_style = styles(site.theme, bool(site.gates))
 
     # Languages
@@ -58,12 +59,15 @@ class Page:
     def _scope(self, say: Words) -> Html:
         return say.listed(self.notice.scope or (self.site.name,))
 
+    def _ordered(self, ids: Iterable[str]) -> list[str]:
+        """Purposes, then services, in the notice's order."""
+        ids = frozenset(ids)
+        return [x for x in (*self.notice.purpose, *self.notice.service) if x in ids]
+
     def _names(self, ids: Iterable[str], language: str) -> list[str]:
         """Titles of purposes and names of services, in the notice's order."""
-        ids = frozenset(ids)
-        return [self._title(p, language) for p in self.notice.purposes if p.id in ids] + [
-            s.name for s in self.notice.services if s.id in ids
-        ]
+        purposes, services = self.notice.purpose, self.notice.service
+        return [self._title(purposes[x], language) if x in purposes else services[x].name for x in self._ordered(ids)]
 
     def _kinds(self, purposes: Iterable[Purpose], say: Words) -> list[Html]:
         named = {kind for purpose in purposes for kind in purpose.data_kinds}
@@ -80,7 +84,7 @@ class Page:
             return Html(f'<script type="module">{self._static[f"{name}-text"]}</script>')
         return html('<script src="{u}" defer></script>', u=self._static[name]) if name in self._static else None
 
-    def _page(self, say: Words, title: Html, main: Html, *, script: str = "", kind: str = "plain", part: bool = False) -> str:
+    def _page(self, say: Words, title: Html, main: Html, *, script: str = "", kind: str = "plain") -> str:
         return html(
             '<!DOCTYPE html><html {way} class="{kind}"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
@@ -88,7 +92,7 @@ class Page:
             way=say.way,
             kind=kind,
             title=title,
-            style=html("<template><style>{x}</style></template>" if part else "<style>{x}</style>", x=Html(self.page_style)),
+            style=html("<style>{x}</style>", x=Html(self.page_style)),
             script=self._script(script),
             main=main,
         )

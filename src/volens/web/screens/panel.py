@@ -14,7 +14,7 @@ from volens.policy import Grant
 from volens.web.screens.lists import Lists
 from volens.web.screens.mine import MyChoice
 from volens.web.screens.objection import Objection
-from volens.web.screens.words import Html, Words, flag, hidden, html, tag
+from volens.web.screens.words import Html, Words, flag, hidden, html, mark, tag, when
 
 MANY = 12
 """Services from which on the panel offers a search (with script; the browser's own finds what lies in ``details`` too)."""
@@ -48,22 +48,24 @@ class PanelScreen(Lists, MyChoice, Objection):
         back: str,
         *,
         choice_text: str = "",
-        record_id: str = "",
         token: str = "",
         message: str = "",
-        part: bool = False,
         objects: str = "",
     ) -> str:
-        """*Paramétrer vos choix*: a page of its own; its ``main`` is also what the dialog shows. ``message``: kind of a problem.
-        ``objects``: how the visitor objects to being counted (``view.objects``).
-
-        ``part``: asked for by the dialog. Its style then lies in a template, because a style that stands in a document which a
-        script fetched counts as the page's own, and a page with a strict policy would report it.
-        """
+        """*Paramétrer vos choix*: a page of its own. ``message``: kind of a problem. ``objects``: how the visitor objects to being
+        counted (``view.objects``)."""
         say = self._say(language)
+        main = self._switches(grant, say, back, choice_text=choice_text, token=token, message=message, objects=objects)
+        return self._page(say, say("settings"), main, script="panel", kind="panel")
+
+    def _switches(
+        self, grant: Grant | None, say: Words, back: str, *, choice_text: str = "", token: str = "", message: str = "", objects: str = ""
+    ) -> Html:
+        """The panel's form. Without a grant it is everybody's: each part that goes by the visitor's choice stands there with what it
+        goes by (``when``), for the dialog to fill in."""
         notice = self.notice
         askable = [notice.purpose[p] for p in notice.askable]
-        main = html(
+        return html(
             '<form method="post" action="{prefix}choice" data-volens-panel=""{find}>{hidden}'
             '<div class="top"><h1 id="volens-panel-title">{title}</h1><a class="x" href="{back}" aria-label="{close}">'
             '<span aria-hidden="true">✕</span></a></div>'
@@ -99,45 +101,54 @@ class PanelScreen(Lists, MyChoice, Objection):
             valid=say("panel.valid", months=say.count("months", notice.months), scope=self._scope(say)),
             policy=self.policy_url,
             policy_text=say("policy"),
-            gpc=html('<p class="message">{x}</p>', x=say("panel.gpc" if grant.gpc else "panel.gpc.over"))
-            if grant.gpc or grant.overrides_gpc
-            else None,
+            gpc=[
+                html('<p class="message" id="{id}"{when}>{x}</p>', id=id, when=when(id, grant), x=say(text))
+                for id, text, holds in (
+                    ("gpc", "panel.gpc", grant is None or grant.gpc),
+                    ("over", "panel.gpc.over", grant is None or grant.overrides_gpc),
+                )
+                if holds
+            ],
             purposes_title=say("panel.purposes"),
             purposes=[self._purpose(p, grant, say) for p in askable],
-            exempt=[self._exempt(say), self._objection(say, objects)],
-            mine=self._mine(grant, say, choice_text, record_id, back),
+            exempt=[self._exempt(say), self._objection(say, objects if grant is not None else None)],
+            mine=self._mine(grant, say, choice_text, back),
             bar=say.attribute("panel.bar"),
             refuse=say("refuse"),
             accept=say("accept"),
             ok=say("ok"),
         )
-        return self._page(say, say("settings"), main, script="panel", kind="panel", part=part)
 
-    def _changed(self, grant: Grant, say: Words) -> Html | None:
+    def _changed(self, grant: Grant | None, say: Words) -> Html | None:
         """What is asked anew since the visitor's answer, and that the rest still holds (R13)."""
-        if not grant.new or grant.day is None:
+        if grant is not None and (not grant.new or grant.day is None):
             return None
-        names = self._names(grant.new, say.language)
+        names = say.listed(self._names(grant.new, say.language)) if grant is not None else None
+        date = say.day(grant.day) if grant is not None and grant.day is not None else mark("date")
         return html(
-            '<p class="message" id="new">{x}</p>',
-            x=say("panel.changed", date=say.day(grant.day), new=html("<b>{x}</b>", x=say.listed(names))),
+            '<p class="message" id="new"{when}>{x}</p>',
+            when=when("new", grant),
+            x=say("panel.changed", date=date, new=html("<b>{x}</b>", x=names)),
         )
 
-    def _purpose(self, purpose: Purpose, grant: Grant, say: Words) -> Html:
+    def _purpose(self, purpose: Purpose, grant: Grant | None, say: Words) -> Html:
         notice, language = self.notice, say.language
         home = {s.id: next(p for p in s.purposes if p in notice.askable) for s in notice.services_asked}
         own = [s for s in notice.services_asked if home[s.id] == purpose.id]
         others = [s for s in notice.services_asked if purpose.id in s.purposes and home[s.id] != purpose.id]
         title = self._title(purpose, language)
-        on = purpose.id in grant.purposes
-        mixed = any((s.id in grant.services) != on for s in own)
+        no: frozenset[str] = frozenset()
+        purposes, services, new = (grant.purposes, grant.services, grant.new) if grant is not None else (no, no, no)
+        on = purpose.id in purposes
+        mixed = any((s.id in services) != on for s in own)
         return html(
             '<section class="purpose"><label class="row"><span><b>{title}</b>{new}{profiles}</span>'
-            '<input type="checkbox" role="switch" name="purposes" value="{id}" aria-label="{switch}"{described}{on}></label>'
+            '<input type="checkbox" role="switch" name="purposes" value="{id}" aria-label="{switch}"{described}{profile}{on}></label>'
             "<p>{sentence}</p>{state}<details{open}><summary>{summary}</summary>{kinds}{none}{keys}<ul>{own}{others}</ul></details></section>",
             title=title,
-            new=tag(say("panel.new"), "new") if purpose.id in grant.new else None,
+            new=tag(say("panel.new"), "new") if purpose.id in new else None,
             profiles=tag(say("panel.profiles")) if purpose.profiles else None,
+            profile=flag(purpose.profiles, "data-profiles"),
             id=purpose.id,
             switch=say.attribute("panel.switch", title=title),
             described=html(' aria-describedby="state-{id}"', id=purpose.id) if own else None,
@@ -153,7 +164,7 @@ class PanelScreen(Lists, MyChoice, Objection):
             )
             if own
             else None,
-            open=flag(mixed or bool({s.id for s in own} & grant.new), "open"),
+            open=flag(mixed or bool({s.id for s in own} & new), "open"),
             summary=self._summary([*own, *others], say),
             kinds=self._data(purpose, say),
             none=None if own or others else html('<p class="kinds">{x}</p>', x=say("panel.no.services", controller=notice.controller.name)),

@@ -105,6 +105,16 @@ def tag(text: Html, kind: str = "") -> Html:
     return html(" <em{kind}>{x}</em>", kind=html(' class="{k}"', k=kind) if kind else None, x=text)
 
 
+def when(name: str, known: object) -> Html | None:
+    """For an element of the dialog's tree, made before anything is ``known`` of who opens it: what it goes by."""
+    return html(' data-if="{name}"', name=name) if known is None else None
+
+
+def mark(name: str) -> Html:
+    """Stands in the dialog's tree for what the browser fills in."""
+    return Html(f"__volens_{name}__")
+
+
 def query_of(pairs: Iterable[tuple[str, str]]) -> str:
     return urlencode(list(pairs), quote_via=quote)
 
