@@ -448,6 +448,9 @@ def test_a_notice_may_stand_in_a_corner_in_the_letters_of_the_page(browser: Brow
     assert 640 < notice["x"] and 1240 < notice["x"] + notice["width"] <= 1280 and band["x"] + band["width"] > 1240
     for part in (ask(page), button(page, "refuse"), page.locator("#volens-band")):
         assert "Mono" in part.evaluate("e => getComputedStyle(e).fontFamily")
+    button(page, "settings").click()
+    assert box(panel(page).locator("form").first)["width"] >= box(panel(page))["width"] - 2, "the panel is no corner's: it fills its dialog"
+    page.keyboard.press("Escape")
     page.set_viewport_size({"width": 360, "height": 740})
     assert box(ask(page))["width"] == 360, "on a phone it is the bottom"
 

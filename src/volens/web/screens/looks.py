@@ -281,7 +281,7 @@ overscroll-behavior:contain;scroll-padding:5.5em 0 6.5em;
 background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
 #volens-panel::backdrop{background:#0009}
 @media(max-width:46em){#volens-panel{width:100%;height:100%;max-height:none;border:0;border-radius:0}}
-#volens-panel .v{border:0}
+#volens-panel .v{border:0}#volens-panel form{max-width:none!important;margin:0!important}
 @media(min-width:46em){html.panel body,html.plain body{padding:2em 0}.panel.v,.plain.v{border:1px solid var(--l);border-radius:16px}
 .v .top{border-radius:16px 16px 0 0}.v .bar{border-radius:0 0 16px 16px}.v .top,.v .body,.v .bar{padding-inline:2em}}
 @media(max-height:24em){:root,#volens-panel{scroll-padding:1em 0 5em}.v .top{position:static}
