@@ -22,6 +22,7 @@ from volens.choice import MAX_TEXT
 from volens.countries import known as known_country
 from volens.defaults import LANGUAGES, PURPOSES
 from volens.errors import ConfigError, Mistake, NoticeError
+from volens.foreign import HELD, Theirs, Tools
 from volens.languages import BUTTONS, shipped
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
 from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Site
@@ -108,6 +109,8 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "languages": names,
         "reviewed": names,
         "mode": text,
+        "notice": text,
+        "theirs": table,
         "prefix": text,
         "leave": names,
         "deny": names,
@@ -167,6 +170,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "audience": {"count": flag, "file": text, "months": number, "paths": number, "merge": names},
     "admin": {"token_file": text},
     "limits": {"grants_a_minute": number},
+    "theirs": {"tool": text, "map": table, "from": names},
 }
 """Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
 
@@ -373,6 +377,9 @@ class _Reading:
         around = self.policy(top.get("policy", {}))
         theme = self.theme(top.get("theme", {}))
         mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce",))
+        theirs = self.theirs(top, purposes, services)
+        if theirs is not None:
+            services += tuple(self.their_service(theirs, services))
         prefix = top.get("prefix", "/_volens/")
         if not _PREFIX.fullmatch(prefix):
             self.wrong(("prefix",), f"{prefix!r} cannot be a reserved path.", 'Write a path that begins and ends with "/": "/_volens/".')
@@ -396,7 +403,9 @@ class _Reading:
         admin = self.section(("admin",), top.get("admin", {}), SETTINGS["admin"])
         limits = self.section(("limits",), top.get("limits", {}), SETTINGS["limits"])
         if limits.get("grants_a_minute", 1) < 1:
-            self.wrong(("limits", "grants_a_minute"), f"{limits['grants_a_minute']} grants nothing.", "Give 1 or more; 6000 where it is left out.")
+            self.wrong(
+                ("limits", "grants_a_minute"), f"{limits['grants_a_minute']} grants nothing.", "Give 1 or more; 6000 where it is left out."
+            )
         if controller is None or any(mistake.fatal for mistake in self.mistakes):
             return None
         try:
@@ -425,6 +434,7 @@ class _Reading:
             policy_before=around.get("before", {}),
             policy_after=around.get("after", {}),
             audience=counted,
+            theirs=theirs,
         )
 
         def beside(name: str) -> str:
@@ -1129,6 +1139,68 @@ class _Reading:
             self.wrong(("hooks", "visitor"), f"no first-party cookie {visitor!r} is declared.", remedy)
         sent = self.one_of(("hooks", "visitor_sent"), here.get("visitor_sent", "hashed"), ("hashed", "plain"))
         return Hook(url, visitor, sent == "plain")
+
+    def theirs(self, top: Mapping[str, Any], purposes: tuple[Purpose, ...], services: tuple[Service, ...]) -> Theirs | None:
+        """The consent tool that asks in Volens' place, and what its words mean (docs/how-to/another-notice.md)."""
+        who = self.one_of(("notice",), top.get("notice", "volens"), ("volens", "theirs"))
+        here = self.section(("theirs",), top.get("theirs", {}), SETTINGS["theirs"])
+        if who != "theirs":
+            if "theirs" in top:
+                self.warn(("theirs",), 'notice is "volens": nobody reads this table.', 'Write notice = "theirs", or remove the table.')
+            return None
+        tools = Tools.packaged().all
+        if "tool" not in here:
+            self.wrong(("theirs", "tool"), "missing.", f"Name the consent tool that asks: one of {', '.join(sorted(tools))}.")
+            return None
+        name = self.one_of(("theirs", "tool"), here["tool"], tuple(sorted(tools)))
+        tool = tools.get(name)
+        if tool is None:
+            return None
+        known = {p.id for p in purposes if not p.exempt} | {s.id for s in services}
+        read: dict[str, tuple[str, ...]] = {}
+        for word, value in here.get("map", {}).items():
+            ids = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
+            if not ids or not all(isinstance(id, str) for id in ids):
+                self.wrong(("theirs", "map", word), f"{value!r}.", 'Write what it grants: ["audience"].')
+            for id in ids:
+                if id not in known:
+                    self.wrong(
+                        ("theirs", "map", word),
+                        f"{id!r} is no purpose or service that is asked about.",
+                        f"One of {', '.join(sorted(known))}.",
+                    )
+            read[word] = ids
+        if "map" not in here:  # what the tool's own words commonly mean, where this notice knows it
+            read = {word: found for word, ids in tool.map.items() if (found := tuple(id for id in ids if id in known))}
+            found = ", ".join(f"{word} -> {' '.join(ids)}" for word, ids in read.items()) or "nothing"
+            self.warn(
+                ("theirs", "map"),
+                f"missing: by the catalog {found}.",
+                "Write [theirs.map] yourself: only you know what your tool's words say.",
+            )
+        unmapped = sorted({p.id for p in purposes if not p.exempt} - {id for ids in read.values() for id in ids})
+        if unmapped:
+            self.warn(
+                ("theirs", "map"),
+                f"nothing of {tool.name} grants {', '.join(unmapped)}.",
+                "Map a word of theirs to it, or it stays refused.",
+            )
+        sources = here.get("from", ())
+        for source in sources:
+            if not HELD.fullmatch(source):
+                self.wrong(("theirs", "from"), f"{source!r}.", 'Write where the tool keeps its choice: "cookie NAME" or "local NAME".')
+        return Theirs(tool, read, sources)
+
+    def their_service(self, theirs: Theirs, services: tuple[Service, ...]) -> Iterable[Service]:
+        """The tool as the notice names it: exempt, for it keeps a choice, and listed with what it keeps."""
+        tool = theirs.tool
+        if tool.id in {service.id for service in services}:
+            return
+        cookies = [*tool.cookies, *(source[7:] for source in theirs.sources if source.startswith("cookie "))]
+        items = [*tool.items, *(source[6:] for source in theirs.sources if source.startswith("local "))]
+        keys = [StorageKey(name, service=tool.id) for name in dict.fromkeys(cookies)]
+        keys += [StorageKey(name, "local", service=tool.id) for name in dict.fromkeys(items)]
+        yield Service(tool.id, tool.name, ("technique",), tool.hosts, tuple(keys))
 
     def fits_a_cookie(self, notice: Notice) -> None:
         """The longest answer must fit what is read back: a choice that is forgotten is asked again on every page (R19)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
+from volens.foreign import Theirs
 from volens.notice import Notice, StorageKey
 from volens.policy import Grant
 from volens.theme import Theme
@@ -122,7 +123,7 @@ class Site:
     """``enforce``; another mode is a later version's."""
     prefix: str = "/_volens/"
     leave: tuple[str, ...] = ()
-    """Paths left alone; ``*`` for any characters."""
+    """Paths left alone; ``*`` for any characters, ``!`` before those that are not."""
     grants_a_minute: int = 6000
     """More than these, each process refuses: a flood must not fill the ledger."""
     honour_gpc: bool = True
@@ -138,6 +139,8 @@ class Site:
     """The site's own text before ours on the policy page, by language; headings, lists and links as ``prose`` reads them."""
     policy_after: Mapping[str, str] = field(default_factory=dict)
     """And after it."""
+    theirs: Theirs | None = None
+    """The consent tool that asks in our place (``notice = "theirs"``); None: Volens asks, and every such tool is withheld."""
     unconfigured: bool = False
     earlier: Mapping[str, Notice] = field(default_factory=dict)
     """Earlier notices of this site by short digest, as kept by the store."""

@@ -8,13 +8,25 @@ a reader would be sent to.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from urllib.parse import parse_qs, quote, unquote
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from volens.enforce.url import Target, text_of
 
 _ID = r"[\w-]{1,64}"
 Attributes = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What stands for something that a script would draw in the page."""
+
+    url: str = ""
+    """Of the frame that shows the same; of the script, where the service has no such frame; empty: nothing is drawn."""
+    height: int = 0
+    data: tuple[tuple[str, str], ...] | None = None
+    """What the script works on, in a document of its own; None: the frame needs no script."""
 
 
 def _first(query: Mapping[str, list[str]], *names: str) -> str:
@@ -43,6 +55,8 @@ _PAGES: tuple[tuple[str, str, str | Callable[[re.Match[str], _Q], str]], ...] = 
     (r"t\.me", rf"/({_ID})/(\d+)", "https://t.me/{1}/{2}"),
     (r"www\.linkedin\.com", r"/embed/feed/update/(urn:li:\w+:\d+)/?", "https://www.linkedin.com/feed/update/{1}"),
     (r"assets\.pinterest\.com", r"/ext/embed\.html", "https://www.pinterest.com/pin/{id}/"),
+    (r"syndication\.twitter\.com", r"/srv/timeline-profile/screen-name/(\w+)", "https://x.com/{1}"),
+    (r"gist\.github\.com", r"/([\w-]+/\w+)\.js", "https://gist.github.com/{1}"),
     (r"open\.spotify\.com", r"/embed(?:-podcast)?/(\w+)/(\w+)(?:/video)?/?", "https://open.spotify.com/{1}/{2}"),
     (r"w\.soundcloud\.com", r"/player/?", lambda m, q: _on(_first(q, "url"), "soundcloud.com", but="api.soundcloud.com")),
     (r"widget\.deezer\.com", r"/widget/\w+/(\w+)/(\d+)", "https://www.deezer.com/{1}/{2}"),
@@ -107,6 +121,8 @@ def page_of(target: Target) -> str:
 _NAMES = (
     (re.compile(r"(?:www|maps)\.google\.[a-z.]{2,6}"), "/maps", "Google Maps"),
     (re.compile(r"www\.linkedin\.com"), "/embed", "LinkedIn"),
+    (re.compile(r"gist\.github\.com"), "/", "GitHub Gist"),
+    (re.compile(r"syndication\.twitter\.com"), "/srv/timeline-profile/", "X (Twitter)"),
 )
 
 
@@ -199,23 +215,130 @@ DRAWN = re.compile(
 """Hosts of the scripts that do so: where no quote stands, they show nothing."""
 
 
-def quoted(attributes: Attributes, links: list[str]) -> str:
-    """The frame of the post that a blockquote stands for, or empty."""
+def quoted(attributes: Attributes, links: list[str]) -> Drawn:
+    """The frame of the post that a blockquote stands for."""
     for name in (attributes.get("class") or "").split():
         if name in QUOTES:
-            return QUOTES[name](attributes, [unquote(link) if "%" in link and "reddit" not in link else link for link in links])
-    return ""
+            url = QUOTES[name](attributes, [unquote(link) if "%" in link and "reddit" not in link else link for link in links])
+            # a link of X's own in a post is a picture, a film or a page's card
+            card = name == "twitter-tweet" and attributes.get("data-cards") != "hidden" and any("//t.co/" in link for link in links)
+            return Drawn(url, _height(attributes, 500 if card else _TALL.get(name, 320))) if url else Drawn()
+    return Drawn()
 
 
-def pinned(attributes: Attributes) -> str:
-    """The frame of the pin that a link stands for (``data-pin-do="embedPin"``), or empty."""
-    found = re.match(r"(?:https?:)?//(?:\w+\.)*pinterest\.[a-z.]{2,6}/pin/(\d+)", attributes.get("href") or "")
-    return f"https://assets.pinterest.com/ext/embed.html?id={found[1]}" if found and attributes.get("data-pin-do") == "embedPin" else ""
+_TALL = {
+    "twitter-tweet": 260,
+    "twitter-video": 500,
+    "instagram-media": 640,
+    "tiktok-embed": 740,
+    "bluesky-embed": 300,
+    "text-post-media": 420,
+    "fb-xfbml-parse-ignore": 500,
+    "mastodon-embed": 360,
+}
+"""CSS pixels that a service's posts mostly take in a column of text, where the code names no height."""
 
 
-def scripted(target: Target, attributes: Attributes) -> str:
-    """The frame that a script with data of its own would make, or empty."""
+def _number(attributes: Attributes, *names: str) -> int:
+    return next((int(v.removesuffix("px")) for name in names if re.fullmatch(r"\d{1,4}(?:px)?", v := attributes.get(name) or "")), 0)
+
+
+def _height(attributes: Attributes, else_: int) -> int:
+    """What the code itself says, within reason."""
+    styled = re.search(r"(?:^|;)\s*(?:min-)?height\s*:\s*(\d{2,4})px", attributes.get("style") or "", re.IGNORECASE)
+    said = _number(attributes, "data-height", "data-embed-height", "height") or (int(styled[1]) if styled else 0)
+    return min(max(said or else_, 80), 1000)
+
+
+# ---- elements that a script would fill
+def _plugin(name: str, height: int, *options: str) -> Callable[[Attributes], Drawn]:
+    """One of Facebook's plugins: its ``data-`` attributes are the parameters of the frame that its script makes."""
+
+    def drawn(attributes: Attributes) -> Drawn:
+        about = attributes.get("data-href") or ""
+        if not (re.match(r"https?://[\w.-]+/", about) if name == "comments" else _on(about, "facebook.com", "fb.watch")):
+            return Drawn()
+        told = {option.replace("-", "_"): v for option in ("width", *options) if (v := attributes.get(f"data-{option}"))}
+        wide = _number(attributes, "data-width") or 500
+        tall = round(wide * 9 / 16) if name == "video" else height
+        query = urlencode({"href": about, **told}, quote_via=quote, safe="")
+        return Drawn(f"https://www.facebook.com/plugins/{name}.php?{query}", _height(attributes, tall))
+
+    return drawn
+
+
+FILLED: Mapping[str, Callable[[Attributes], Drawn]] = {
+    "fb-page": _plugin("page", 500, "tabs", "height", "small-header", "adapt-container-width", "hide-cover", "show-facepile"),
+    "fb-post": _plugin("post", 500, "show-text"),
+    "fb-video": _plugin("video", 0, "show-text"),
+    "fb-comments": _plugin("comments", 400, "numposts", "order-by"),
+}
+"""By the class of a ``div``."""
+BOXES: Mapping[str, tuple[str, str]] = {
+    "g-recaptcha": ("Google reCAPTCHA", "https://www.google.com/recaptcha/api.js"),
+    "h-captcha": ("hCaptcha", "https://js.hcaptcha.com/1/api.js"),
+    "cf-turnstile": ("Cloudflare Turnstile", "https://challenges.cloudflare.com/turnstile/v0/api.js"),
+}
+"""Where a robot test would be shown, by the class of a ``div``: its name, and its script wherever that stands."""
+
+_PIN = re.compile(r"(?:https?:)?//(?:\w+\.)*pinterest\.[a-z.]{2,6}(/[^\s\"'<>]*)")
+_PINIT = "https://assets.pinterest.com/js/pinit.js"
+
+
+def linked(attributes: Attributes) -> Drawn:
+    """What a script would put in a link's place: Pinterest's pins, boards and profiles, a profile of X."""
+    href, does = attributes.get("href") or "", attributes.get("data-pin-do") or ""
+    if found := _PIN.fullmatch(href):
+        if does == "embedPin" and (pin := re.match(r"/pin/(\d+)", found[1])):
+            tall = {"medium": 520, "large": 780}.get(attributes.get("data-pin-width") or "", 400)
+            return Drawn(f"https://assets.pinterest.com/ext/embed.html?id={pin[1]}", tall)
+        if does in ("embedBoard", "embedUser"):
+            told = [(name, value or "") for name, value in attributes.items() if name.startswith("data-pin-")]
+            return Drawn(_PINIT, min((_number(attributes, "data-pin-scale-height") or 320) + 110, 1000), (("href", href), *told[:12]))
+    if "twitter-timeline" in (attributes.get("class") or "").split():
+        found = re.fullmatch(r"https?://(?:\w+\.)?(?:twitter|x)\.com/(\w{1,30})/?(?:\?.*)?", href)
+        if found:
+            return Drawn(f"https://syndication.twitter.com/srv/timeline-profile/screen-name/{found[1]}", _height(attributes, 600))
+    return Drawn()
+
+
+def scripted(target: Target, attributes: Attributes) -> Drawn:
+    """What a script with data of its own would make."""
     post = attributes.get("data-telegram-post") or ""
     if target.host == "telegram.org" and re.fullmatch(rf"{_ID}/\d+", post):
-        return f"https://t.me/{post}?embed=1"
-    return ""
+        return Drawn(f"https://t.me/{post}?embed=1", 240)
+    if (alone := stands_alone(target)) and not alone.element:
+        return Drawn(text_of(target), 320, ())
+    return Drawn()
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A script that shows what it shows in a document of its own too."""
+
+    host: str
+    path: str
+    element: str = ""
+    """What it looks for; else it writes where it stands, and must be waited for."""
+    hosts: tuple[str, ...] = ()
+    """What it needs beside its own host."""
+
+
+_ALONE = (
+    Alone("gist.github.com", r"/[\w-]+/\w+\.js", hosts=("github.githubassets.com",)),
+    Alone("assets.pinterest.com", r"/js/pinit\.js", "a", ("*.pinterest.com", "*.pinimg.com")),
+)
+
+
+def stands_alone(target: Target) -> Alone | None:
+    """How a script is shown alone that has no data of its own, None where it works on the page around it."""
+    path = target.path.partition("?")[0]
+    return next((row for row in _ALONE if row.host == target.host and re.fullmatch(row.path, path)), None)
+
+
+def page_of_script(target: Target, data: Iterable[tuple[str, str]]) -> str:
+    """Where a reader is sent for what a script would show: its address is nothing to read."""
+    href = dict(data).get("href") or ""
+    found = _PIN.fullmatch(href) if target.host == "assets.pinterest.com" else None
+    page = f"https://www.pinterest.com{found[1]}" if found else page_of(target)
+    return page if page != text_of(target) else f"{target.scheme}://{target.host}/"

@@ -28,6 +28,7 @@ from volens.enforce.hosts import PASSIVE, Hosts
 from volens.enforce.html import BACK, DEEP, Frame, Rewriter, Seen, Withheld, escape
 from volens.enforce.storage import Storage
 from volens.enforce.url import Target, resolve
+from volens.foreign import Tools
 
 log = logging.getLogger("volens")
 
@@ -257,6 +258,8 @@ class Exchange:
         self._failed = self._worker = self._wide = self._unreadable = self._passes = False
         self._declared = ""
         self._started = False
+        self._scripts: list[bytes] | None = None  # of a streamed script, until it can be told whether it is a consent tool
+        self._script_coding, self._script_over = "identity", False
         self.streams = False
 
     # ---------------------------------------------------------------- the request
@@ -376,7 +379,9 @@ class Exchange:
 
         def dress(language: str) -> str:
             markup = state.dress(language).encode("ascii", "xmlcharrefreplace").decode()
-            return markup.replace("<style", f"<style nonce='{nonce}'", 1) if nonce else markup
+            for tag in ("<style", "<script") if nonce else ():
+                markup = markup.replace(tag, f"{tag} nonce='{nonce}'", 1)
+            return markup
 
         def place(withheld: Withheld) -> str:
             assert state.place is not None
@@ -430,6 +435,8 @@ class Exchange:
         start = body[:1024] if coding == "identity" else None
         kind = self._kind(status, pairs, start)
         self._declared = (get(pairs, b"content-type") or b"").decode("latin-1")
+        if self._may_be_tool(pairs):
+            common, body = self._without_tool(common, body, coding)
         if kind != "page" or not body:
             return self._other(kind, status, common, body)
         nonce = self._nonce(pairs)
@@ -462,7 +469,9 @@ class Exchange:
             return pairs
         if status == 304:
             out = without(pairs, b"content-security-policy", b"last-modified", b"content-type", b"content-length")
-            return headers.vary([(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], *self.state.looked_at)
+            return headers.vary(
+                [(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], *self.state.looked_at
+            )
         if self.state.method == "HEAD" and self._kind(status, pairs, b"") == "page":
             self._declared = (get(pairs, b"content-type") or b"").decode("latin-1")
             return self._page_head(pairs, None, self._nonce(pairs))
@@ -486,6 +495,28 @@ class Exchange:
                 body = b"".join(parts)
                 pairs = [*without(pairs, b"content-length", b"etag", b"last-modified"), (b"content-length", b"%d" % len(body))]
         return status, self._seen_otherwise(status, pairs), body
+
+    def _may_be_tool(self, pairs: Pairs) -> bool:
+        """Whether the answer is a script that a page runs: it may be a consent tool under a name of its own."""
+        types = get_all(pairs, b"content-type")
+        return self.state.destination == "script" and not self.state.hosts.open and bool(types) and b"javascript" in types[-1].lower()
+
+    def _without_tool(self, pairs: Pairs, body: bytes, coding: str) -> tuple[Pairs, bytes]:
+        """A consent tool's own file gives way to its stand-in; a bundle that holds one goes on, and the tool's windows stay hidden."""
+        try:
+            raw = decoded(body, coding, UNPACKED) or b""
+        except CodingError:
+            return pairs, body
+        text, tools = raw.decode("latin-1"), Tools.packaged()
+        tool = tools.content(text) or tools.inline(text)
+        if tool is None or self.state.hosts.is_theirs(tool):
+            return pairs, body
+        made = tool.stand_in.encode() if tools.itself(text) else f"(function(){{{tool.hiding}}})();".encode() + raw
+        if coding != "identity":
+            encoder = Encoder(coding)
+            made = encoder.add(made) + encoder.end()
+        kept = without(pairs, b"content-length", b"etag", b"last-modified", b"cache-control", b"expires")
+        return [*kept, (b"content-length", b"%d" % len(made)), (b"cache-control", b"no-cache")], made
 
     def _seen_otherwise(self, status: int, pairs: Pairs) -> Pairs:
         """HTML that is not asked for as a document passes as it is; a cache must not show it as one."""
@@ -534,6 +565,9 @@ class Exchange:
             self.streams = self._worker = True
             self._decoder, self._encoder = Decoder(coding), Encoder(coding)
             return status, self._with_policy(without(common, b"content-length", b"etag", b"last-modified"))
+        if self._may_be_tool(pairs) and self._coding(pairs) != "unknown":
+            self.streams, self._scripts, self._script_coding = True, [], self._coding(pairs)
+            return status, without(common, b"content-length", b"etag", b"last-modified")
         if kind != "page":
             return status, self._with_policy(common) if kind == "active" else self._seen_otherwise(status, common)
         coding = self._coding(pairs)
@@ -552,6 +586,14 @@ class Exchange:
             return chunk
         if self._unreadable:
             return b""
+        if self._scripts is not None:  # it runs when all of it is there, so it may wait for its end
+            self._scripts.append(chunk)
+            if sum(map(len, self._scripts)) <= WHOLE:
+                return b""
+            held, self._scripts, self._script_over = b"".join(self._scripts), None, True
+            return held
+        if self._script_over:
+            return chunk
         assert self._decoder is not None and self._encoder is not None
         out = []
         try:
@@ -607,6 +649,10 @@ class Exchange:
             return b""
         if self._unreadable:
             return UNREADABLE
+        if self._scripts is not None:
+            return self._without_tool([], b"".join(self._scripts), self._script_coding)[1]
+        if self._script_over:
+            return b""
         assert self._encoder is not None
         return self._encoder.add(self._pass(b"", True)) + self._encoder.end()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage
+from volens.foreign import Tools
 
 
 def refused_paths(hosts: Hosts) -> str:
@@ -56,6 +57,8 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
     if not hosts.chain:
         refused: dict[str, Any] = {"P": "" if grant.everything else refused_paths(hosts), "D": refused_hosts(hosts)}
         told |= {name: value for name, value in refused.items() if value}
+    else:  # any host, but not another notice
+        told["D"] = [host for tool in Tools.packaged().all.values() if not hosts.is_theirs(tool) for host in tool.hosts if "*" not in host]
     place = hosts.site.address.place
     if grant.allows(place) or place not in grant.notice.purpose:
         told["g"] = 1

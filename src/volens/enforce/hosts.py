@@ -14,6 +14,7 @@ from functools import cached_property
 from volens.catalog import Catalog, Entry
 from volens.enforce.embeds import name_of
 from volens.enforce.url import Target
+from volens.foreign import Tool, Tools
 from volens.notice import Service
 from volens.policy import Decision, Grant, Reason
 from volens.site import Site
@@ -102,7 +103,24 @@ class Hosts:
             ]
         )
 
+    def tool(self, host: str, path: str = "") -> Tool | None:
+        """The consent tool that is delivered from ``host``, or whose file ``path`` names on any host; None where it is the one that
+        asks here. A page of the tool's own site is no page that carries it."""
+        if self.open:
+            return None
+        tools = Tools.packaged()
+        found = tools.host(host) if host != self.page and self.catalog.site(host) != self.catalog.site(self.page) else None
+        found = found or (tools.path(path) if path else None)
+        return None if found is None or self.is_theirs(found) else found
+
+    def is_theirs(self, tool: Tool) -> bool:
+        """Whether this tool asks in our place."""
+        return self.site.theirs is not None and self.site.theirs.tool.id == tool.id
+
     def _decide(self, host: str, use: str) -> Decision:
+        tool = self.tool(host)
+        if tool is not None:  # before what is declared: no page has two notices
+            return Decision(False, Reason.UNNAMED, "technique", tool.id)
         declared = self._declared.find(host)
         if isinstance(declared, Decision):
             return declared

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
 
@@ -24,6 +24,7 @@ from turbohtml import Token, Tokenizer, TokenType
 from volens.enforce import css, embeds
 from volens.enforce.hosts import Hosts
 from volens.enforce.url import DOUBT, NETWORK, Target, plain, refresh_address, resolve, text_of
+from volens.foreign import Tools
 from volens.policy import Decision, Reason
 
 TEXT, START, END, REFERENCE, COMMENT = (
@@ -67,6 +68,8 @@ FRAME_ATTRIBUTES = frozenset({"allow", "allowfullscreen", "credentialless", "csp
 _NOT_OURS = ("sandbox", "csp", "credentialless", "scrolling")
 """What would keep that document itself from working."""
 _FEATURE = re.compile(r"[a-z][a-z-]*")
+_FILLED = re.compile(r"fb-(?:page|post|video|comments)|captcha|cf-turnstile")
+_PICTURE = re.compile(r"<img\s(?:[^>]*?\s)?src\s*=\s*[\"']?([^\s\"'>]+)", re.IGNORECASE)
 
 URL, SET, LIST, STEPS = "url", "set", "list", "steps"
 """One address; those of a srcset; words; the values of an animation."""
@@ -103,6 +106,9 @@ _TABLES = {tag: table | _ANYWHERE for tag, table in REFERENCES.items()}
 _W = r"[ \t\n\f\r]"  # HTML's whitespace, not Python's: bytes of other letters must not divide attributes
 _ATTRIBUTE = re.compile(rf"""(?:{_W}|/)*(?P<name>=?[^ \t\n\f\r/>=]+)(?P<assign>{_W}*={_W}*(?P<value>"[^"]*"|'[^']*'|[^ \t\n\f\r>]*))?""")
 _NAME = re.compile(r"</?[^ \t\n\f\r/>]+")
+_RUNS = re.compile(r"\s*(?:module|(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*", re.IGNORECASE)
+"""Types of script that run."""
+_NONCE = re.compile(r"\snonce=[\"']?([\w+/=-]+)")
 _HARMLESS = re.compile(r"javascript:\s*(?:void\s*\(?\s*0?\s*\)?|false|true|null|''|\"\")?\s*;?\s*", re.IGNORECASE)
 _CAN_RUN = re.compile(r"script|[\s/\"']on\w+\s*=|&#|&(?:colon|tab|newline);", re.IGNORECASE)
 _DATA_MARKUP = re.compile(r"data:\s*(?:text/html|image/svg|application/xhtml|[a-z/]*xml)", re.IGNORECASE)
@@ -161,6 +167,10 @@ class Withheld:
     """The page's origin, where relative addresses lead elsewhere."""
     page_path: str = ""
     """Where the page comes back to that must be made again, because a script works on the page around it."""
+    page: str = ""
+    """What a reader may open instead, where ``target`` doesn't tell."""
+    poster: str = ""
+    """A picture of the site's own."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +193,20 @@ class Frame:
     """Markup for a ``volens-gate`` element, by its path, its id and the page's language."""
 
 
-def _quote(value: str) -> str:
+def _quote(value: str, safe: str = "") -> str:
     """Percent-encoded octets: characters up to U+00FF are bytes of the page's encoding here, others were references."""
-    return quote(b"".join(bytes((ord(c),)) if c <= "\xff" else c.encode("utf-8", "replace") for c in value), safe="")
+    return quote(b"".join(bytes((ord(c),)) if c <= "\xff" else c.encode("utf-8", "replace") for c in value), safe=safe)
+
+
+def _query(pairs: Iterable[tuple[str, str]]) -> str:
+    """As short as a query may be written: it stands in a page up to three times for each embed."""
+    return "&".join(f"{_quote(name)}={_quote(value, '/:,;@ ').replace(' ', '+')}" for name, value in pairs)
+
+
+def _nonce(tag: str) -> str:
+    """The nonce of a script's tag, for one of ours beside it."""
+    found = _NONCE.search(tag)
+    return f' nonce="{found[1]}"' if found else ""
 
 
 def edit(source: str, rename: dict[str, str], add: str = "", replace: dict[str, str] | None = None) -> str:
@@ -254,9 +275,15 @@ class Rewriter:
         self._kept: list[str] | None = None  # text of a style element, until it ends
         self._kept_size = 0
         self._inner: Rewriter | None = None  # rewrites raw text that a browser may read as markup
+        self._tag: str | None = None  # of an inline script that is looked at whole before any of it goes out
+        self._script_text: list[str] = []
+        self._script_size = 0
+        self._instead: set[str] = set()  # consent tools whose stand-in the page has
         self._after = ""  # markup to follow the script element that is open
         self._placed: set[str] = set()  # scripts that have their placeholder already
         self._places = 0
+        self._tests: dict[str, str] = {}  # the scripts of robot tests that stand in head, by name
+        self._drawn = False  # the quote to come belongs to an element that has its placeholder
         self._quote: tuple[dict[str, str | None], list[str]] | None = None  # a post's quote that is open: its attributes, its links
         self._foreign: int = outer._foreign if outer else 0
         self._select = self._frameset = False
@@ -530,6 +557,10 @@ class Rewriter:
         return "".join(out)
 
     def _in_raw(self, text: str) -> str:
+        if self._tag is not None:
+            self._script_text.append(text)
+            self._script_size += len(text)
+            return self._looked_at() if self._script_size > MAX_STYLE else ""
         if self._kept is not None:
             self._kept.append(text)
             self._kept_size += len(text)
@@ -544,7 +575,7 @@ class Rewriter:
         return text
 
     def _leave_raw(self) -> str:
-        out = ""
+        out = self._looked_at() if self._tag is not None else ""
         if self._kept is not None:
             out = self._style_text("".join(self._kept))
             self._kept = None
@@ -687,8 +718,8 @@ class Rewriter:
             if self._quote is not None and token.tag == "a":
                 self._quote[1].append((token.attr("href") or "")[:MAX_LINK])
                 del self._quote[1][:-MAX_LINKS]
-            if "data-pin-do" in lower:
-                return self._post(embeds.pinned(dict(token.attrs or ()))) + self._references(token, source)
+            if "data-pin-do" in lower or "twitter-timeline" in lower:
+                return self._post(embeds.linked(dict(token.attrs or ()))) + self._references(token, source)
             if (
                 "style" in lower
                 or "ping" in lower
@@ -744,10 +775,50 @@ class Rewriter:
             del self._bases[8:]
         return source
 
+    def _looked_at(self) -> str:
+        """An inline script: what sets up or is a consent tool does not run, and its stand-in follows."""
+        text, tag = "".join(self._script_text), self._tag or ""
+        self._tag, self._script_text, self._script_size = None, [], 0
+        tool = Tools.packaged().inline(text)
+        if tool is None or self._frame.hosts.is_theirs(tool):
+            return tag + text
+        if tool.id not in self._instead and not self._fragment:  # once a page
+            self._instead.add(tool.id)
+            self._after += f'<script src="{self._home}{self._frame.prefix}{tool.file}"{_nonce(tag)}></script>'
+        return self._edit(tag, {"type": WITHHELD + "type"}, 'type="text/plain"') + text
+
+    def _no_tool(self, source: str, references: list[str]) -> str:
+        """A consent tool's own script gives way to what stands in for it, in its place, at its time, with the page's nonce; empty for
+        any other script."""
+        for reference in references:
+            target = resolve(reference, self._base)
+            tool = self._frame.hosts.tool(target.host, target.path) if target.scheme in NETWORK else None
+            if tool is None:
+                continue
+            gone = {name: WITHHELD + name.rpartition(":")[2] for name in ("src", "href", "xlink:href", "integrity", "crossorigin")}
+            self._instead.add(tool.id)
+            self.seen.withheld.setdefault((target.host, "script"), Decision(False, Reason.UNNAMED, "technique", tool.id))
+            return self._edit(source, gone, f'src="{self._home}{self._frame.prefix}{tool.file}"')
+        return ""
+
+    def _block(self, token: Token, source: str) -> str:
+        """An element that may be a consent tool's container: without its names and styles no rule of theirs shows it."""
+        if "=" in source:
+            tool = Tools.packaged().element(token.attr("id") or "", token.attr("class") or "")
+            if tool is not None and not self._frame.hosts.is_theirs(tool):
+                return self._edit(source, {n: WITHHELD + n for n in ("id", "class", "style", "role", "open")}, 'hidden="" inert=""')
+        return self._division(token, source)
+
     def _script(self, token: Token, source: str) -> str:
         self._raw = "script"
         if self._markup_too:
             self._nested()
+        elif not self._nest and _RUNS.fullmatch(token.attr("type") or "") and token.attr("src") is None:
+            self._tag = self._script_tag(token, source)
+            return ""
+        return self._script_tag(token, source)
+
+    def _script_tag(self, token: Token, source: str) -> str:
         if "=" not in source:
             return source
         references: list[str] = []
@@ -764,6 +835,8 @@ class Rewriter:
             source = self._edit(source, {"attributionsrc": WITHHELD + "attributionsrc"})
         if kind and kind.strip().lower() == "speculationrules":
             return self._edit(source, {"type": WITHHELD + "type"}, 'type="text/plain"')
+        if references and (stands_in := self._no_tool(source, references)):
+            return stands_in
         reference = next((url for url in references if not self._allowed(url, "script")), None)
         if reference is None:
             return source
@@ -773,19 +846,57 @@ class Rewriter:
 
     def _blockquote(self, token: Token, source: str) -> str:
         if self._quote is None and "class" in source and not embeds.QUOTES.keys().isdisjoint((token.attr("class") or "").split()):
-            self._quote = (dict(token.attrs or ()), [])
+            if not self._drawn:
+                self._quote = (dict(token.attrs or ()), [])
+            self._drawn = False
         return self._seldom(token, source)
 
-    def _post(self, url: str) -> str:
-        """The placeholder of a post that a script would draw, after its quote: played as the service's own frame."""
-        if not url or self._fragment or not self._opened or self._foreign or self._templates or self._allowed(url, "frame"):
+    def _division(self, token: Token, source: str) -> str:
+        """The most frequent element: a box that a script would fill shows in its text."""
+        if "=" not in source:
+            return source
+        lower = source.lower()
+        place = self._box(token) if _FILLED.search(lower) and "class" in lower else ""
+        seldom = "style" in lower or "attributionsrc" in lower or bool(self._foreign)
+        return (self._references(token, source) if seldom else source) + place
+
+    def _box(self, token: Token) -> str:
+        """The placeholder inside a box that a script would fill: before the quote in it, which stays."""
+        attributes = dict(token.attrs or ())
+        for name in (attributes.get("class") or "").split():
+            if name in embeds.FILLED:
+                place = self._post(embeds.FILLED[name](attributes))
+                self._drawn = bool(place)
+                return place
+            if name in embeds.BOXES and attributes.get("data-size") != "invisible":
+                whose, url = embeds.BOXES[name]
+                return "" if f"script {whose}" in self._placed else self._robots(whose, self._tests.get(whose, url))
+        return ""
+
+    def _robots(self, whose: str, url: str) -> str:
+        """In a robot test's place: its script works on the form around it."""
+        if self._fragment or not self._opened or self._foreign or self._templates or self._allowed(url, "script"):
+            return ""
+        self.seen.changed = True
+        self._placed.add(whose)
+        target = resolve(url, self._frame.page)
+        return self._place_frame(
+            target, f"{self._frame.prefix}embed/script?{_query([('u', text_of(target))])}", 150, DEEP, f"&amp;back={BACK}"
+        )
+
+    def _post(self, drawn: embeds.Drawn) -> str:
+        """The placeholder of what a script would draw: played as the service's own frame, or as that script in a document of its own."""
+        url, kind = drawn.url, "frame" if drawn.data is None else "script"
+        if not url or self._fragment or not self._opened or self._foreign or self._templates or self._allowed(url, kind):
             return ""
         target = resolve(url, self._frame.page)
         self.seen.changed = True
-        return self._place_frame(target, f"{self._frame.prefix}embed/frame?u={_quote(text_of(target))}", 320)
+        query = _query([("u", text_of(target)), *(drawn.data or ())])
+        page = "" if drawn.data is None else embeds.page_of_script(target, drawn.data)
+        return self._place_frame(target, f"{self._frame.prefix}embed/{kind}?{query}", drawn.height, page=page)
 
-    def _place_frame(self, target: Target, address: str, height: int, page_path: str = "", back: str = "") -> str:
-        place = self._place(target, address, page_path)
+    def _place_frame(self, target: Target, address: str, height: int, page_path: str = "", back: str = "", page: str = "") -> str:
+        place = self._place(Withheld(target, address, self.seen.language, self._home, page_path, page))
         return (
             f'<iframe src="{self._home}{escape(address)}{back}"{place} width="100%" height="{height}" loading="lazy" '
             f'title="{escape(self._whose(target))}"></iframe>'
@@ -802,11 +913,19 @@ class Rewriter:
         The page's own path stands last in the address and unescaped, as it came (``Exchange`` puts it in).
         """
         target = resolve(reference, self._base)
-        service = self._frame.hosts.embed(target.host, "script") or embeds.captcha(target)
+        robots = embeds.captcha(target)
+        if robots and not self._opened and not self._fragment:
+            self._tests.setdefault(robots, text_of(target))
+        drawn = embeds.scripted(target, dict(token.attrs or ()))
+        if drawn.url:
+            return self._post(drawn)
+        service = self._frame.hosts.embed(target.host, "script") or robots
         if not service or self._fragment or not self._opened:
             return ""
-        if frame := embeds.scripted(target, dict(token.attrs or ())):
-            return self._post(frame)
+        if robots:
+            shown = robots in self._placed
+            self._placed.add(f"script {robots}")
+            return "" if shown else self._robots(robots, text_of(target))
         data = [(name, value) for name, value in token.attrs or () if name.startswith("data-") and len(value) < 2000][:20]
         url = text_of(target)
         if embeds.DRAWN.fullmatch(target.host):
@@ -815,17 +934,28 @@ class Rewriter:
             if url in self._placed:
                 return ""
             self._placed.add(url)
-        query = "&".join([f"u={_quote(url)}", *(f"{_quote(n)}={_quote(v)}" for n, v in data)])
-        address = f"{self._frame.prefix}embed/script?{query}"
+        address = f"{self._frame.prefix}embed/script?{_query([('u', url), *data])}"
         height = 240 if data else 200
         return self._place_frame(target, address, height, "" if data else DEEP, f"&amp;back={BACK}")
 
-    def _place(self, target: Target, address: str, page_path: str = "") -> str:
+    def _own_picture(self, reference: str) -> str:
+        """A picture to stand in a placeholder: the site's own, or none."""
+        target = resolve(reference, self._base)
+        if not reference or target.scheme not in ("http", "https"):
+            return ""
+        hosts = self._frame.hosts
+        if hosts.decide(target.host, "image").reason is not Reason.OWN or hosts.collection(target.host, target.path):
+            return ""
+        page = self._frame.page
+        same = (target.scheme, target.host, target.port) == (page.scheme, page.host, page.port)
+        return f"{self._home}{target.path}" if same else text_of(target)
+
+    def _place(self, withheld: Withheld) -> str:
         """The attribute that holds the placeholder itself, so that it asks for nothing; ``src`` takes over once it is removed."""
         self._places += 1
         if self._frame.place is None or self._places > MAX_PLACES:
             return ""
-        document = self._frame.place(Withheld(target, address, self.seen.language, self._home, page_path))
+        document = self._frame.place(withheld)
         if self._frame.xml:
             return f' srcdoc="{escape(document)}"'
         # As few characters escaped as an attribute needs: so it compresses with the notice, which is written alike.
@@ -857,17 +987,20 @@ class Rewriter:
                 rename["src"] = WITHHELD + "src"
             elif not self._allowed(src, "frame"):
                 rename["src"] = WITHHELD + "src"
-                if target.host and not self._unseen(token):
+                if target.host and not self._unseen(token) and self._frame.hosts.tool(target.host) is None:
                     told = [(n, v) for n, v in token.attrs or () if n in FRAME_ATTRIBUTES]
-                    query = "&".join([f"u={_quote(text_of(target))}", *(f"{n}={_quote(v)}" for n, v in told)])
-                    address = f"{self._frame.prefix}embed/frame?{query}"
+                    address = f"{self._frame.prefix}embed/frame?{_query([('u', text_of(target)), *told])}"
                     add = f'src="{self._home}{escape(address)}"'
                     if token.tag == "iframe":
                         facade = srcdoc is not None and target.host in srcdoc  # a picture with a link to the very frame
                         if facade:
                             rename["srcdoc"] = WITHHELD + "srcdoc"
                             replace.pop("srcdoc", None)
-                        add += self._place(target, address) if srcdoc is None or facade else ""
+                        pictures = [token.attr("data-volens-poster") or token.attr("poster") or ""]
+                        pictures += _PICTURE.findall(srcdoc) if facade and srcdoc else ()
+                        poster = next((found for picture in pictures if (found := self._own_picture(picture))), "")
+                        withheld = Withheld(target, address, self.seen.language, self._home, poster=poster)
+                        add += self._place(withheld) if srcdoc is None or facade else ""
                         add += "" if token.attr("loading") else ' loading="lazy"'
                         add += "" if token.attr("title") else f' title="{escape(self._whose(target))}"'
                     rename |= {name: WITHHELD + name for name in _NOT_OURS}
@@ -893,6 +1026,8 @@ class Rewriter:
         relations = (token.attr("rel") or "").lower().split()
         rename: dict[str, str] = {}
         href, imageset = token.attr("href"), token.attr("imagesrcset")
+        if href and Tools.packaged().path(href) and self._frame.hosts.tool("", resolve(href, self._base).path):
+            return self._edit(source, {"href": WITHHELD + "href"})
         for relation in relations:
             kind = "hint" if relation in HINTS else LOADS.get(relation)
             if kind is None:
@@ -940,7 +1075,7 @@ _Handler = Callable[[Rewriter, Token, str], str]
 _HANDLERS: Mapping[str, _Handler] = (
     dict.fromkeys(REFERENCES, Rewriter._references)
     | dict.fromkeys(("a", "area", "button", "td", "tr", "th", "table", "tbody", "thead", "tfoot", "colgroup"), Rewriter._seldom)
-    | {"blockquote": Rewriter._blockquote}
+    | {"blockquote": Rewriter._blockquote, **dict.fromkeys(("div", "section", "aside", "dialog"), Rewriter._block)}
     | dict.fromkeys(RAW, Rewriter._enter_raw)
     | {
         "script": Rewriter._script,

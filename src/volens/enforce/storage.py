@@ -6,6 +6,7 @@ from functools import cached_property
 
 from volens.catalog import Catalog
 from volens.choice import COOKIE
+from volens.foreign import Tools
 from volens.policy import Decision, Grant, Reason
 from volens.site import Site
 
@@ -49,6 +50,9 @@ class Storage:
         for key in self.site.storage_declared:
             if key.medium == medium and key.matches(name):
                 return self.grant.decide(key)
+        tool = self._withheld(name, medium)
+        if tool:  # an answer to another notice: nobody must act on it
+            return Decision(False, Reason.UNNAMED, "technique", tool)
         known = self.catalog.storage(name, medium) if self.site.catalog_storage else None
         if known is None or not known.purpose:
             return Decision(False, Reason.UNKNOWN)
@@ -60,6 +64,11 @@ class Storage:
             return Decision(True, Reason.UNCONFIGURED, known.purpose, known.service)
         return Decision(False, Reason.REFUSED if self.grant.answered else Reason.UNDECIDED, known.purpose, known.service)
 
+    def _withheld(self, name: str, medium: str) -> str:
+        """The consent tool that keeps its choice under ``name``, where it is not the one that asks here."""
+        tool = Tools.packaged().storage(name, medium, but=self.site.theirs.tool if self.site.theirs else None)
+        return tool.id if tool else ""
+
     def names(self, *media: str) -> list[str]:
         """Patterns of the names that pass for ``media``, for the guard; ``*`` where everything does."""
         if self.open:
@@ -67,4 +76,4 @@ class Storage:
         declared = [k.name for k in self.site.storage_declared if k.medium in media and self.grant.decide(k).allowed]
         refused = {k.name for k in self.site.storage_declared if k.medium in media} - set(declared)
         catalog = [n for n in self.catalog.exempt_storage if n not in refused] if self.site.catalog_storage else []
-        return sorted({*declared, *catalog})
+        return sorted({*declared, *(n for n in catalog if not any(self._withheld(n, medium) for medium in media))})

@@ -23,7 +23,7 @@ from volens.notice import IDENTIFIER, canonical
 FORMAT = "volens-record/1"
 EVENTS = ("given", "changed", "withdrawn")
 METHODS = ("accept-all", "panel", "placeholder", "gate", "refuse-all", "foreign")
-SURFACES = ("notice", "panel", "embed", "gate", "band")
+SURFACES = ("notice", "panel", "embed", "gate", "band", "foreign")
 MAX_TC = 8192
 """Longest TC string kept, in characters."""
 
@@ -33,6 +33,7 @@ _SITE = re.compile(r"[^\s\x00-\x20\x7f\ud800-\udfff]{1,253}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TC = re.compile(r"C[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,4}")
+_TOOL = re.compile(r"[a-z][a-z0-9-]{0,39}(?: [\w.~*+-]{1,60})?", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
@@ -90,6 +91,8 @@ class Record:
     """Made by a demonstration without configuration: never valid as proof."""
     gpc: bool = False
     """The browser sent Sec-GPC: 1, and this explicit choice was made all the same."""
+    tool: str = ""
+    """The consent tool that asked in Volens' place, and the version it told; written only where there was one."""
 
     def __post_init__(self) -> None:
         _form("id", self.id, _ID, "26 characters of 0-9a-v, as new_id() makes them")
@@ -112,6 +115,9 @@ class Record:
                 raise RecordError(f"tc: {len(self.tc)} characters; at most {MAX_TC} are kept.")
         _flag("unconfigured", self.unconfigured)
         _flag("gpc", self.gpc)
+        if self.tool != "":
+            _form("tool", self.tool, _TOOL, "the tool's id and, after a space, the version it told")
+            _one_of("method", self.method, ("foreign",))
         grants = any(self.purposes.values()) or any(self.services.values())
         if grants == (self.event == "withdrawn"):
             remedy = "a refusal is counted, not recorded" if self.event == "given" else "it is 'withdrawn' exactly when nothing is granted"
@@ -123,7 +129,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values; ``time`` as ``2026-11-22T10:23:05Z``."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "tool" or self.tool}
         return values | {
             "format": FORMAT,
             "time": self.time.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0"),
@@ -137,7 +143,7 @@ class Record:
         names = {"format", *(item.name for item in fields(cls))}
         if not isinstance(value, Mapping) or value.get("format") != FORMAT:
             raise RecordError(f"not a {FORMAT} document.")
-        if value.keys() != names:
+        if value.keys() | {"tool"} != names or value.get("tool") == "":
             missing, extra = sorted(names - value.keys()), sorted(map(str, value.keys() - names))
             raise RecordError(f"a {FORMAT} document has other fields: missing {missing}, not known {extra}.")
         _form("time", value["time"], _TIME, "UTC as 2026-11-22T10:23:05Z")
@@ -145,7 +151,7 @@ class Record:
             time = datetime.fromisoformat(value["time"])
         except ValueError as error:
             raise RecordError(f"time {value['time']!r} is no time.") from error
-        given: dict[str, Any] = {name: value[name] for name in names - {"format"}}
+        given: dict[str, Any] = {name: value[name] for name in value.keys() - {"format"}}
         return cls(**given | {"time": time})
 
     def canonical(self) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Protocol
 
+from volens.enforce.embeds import Alone, page_of_script, stands_alone
 from volens.enforce.html import Withheld
 from volens.enforce.url import Target, resolve, text_of
 from volens.notice import Service
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from volens.web.gateway import Gateway
 
 _DATA = re.compile(r"data-[a-z0-9-]{1,40}")
+_LINK_TOO = re.compile(r"href|" + _DATA.pattern)
 _ONCE = "&once="
 
 
@@ -73,11 +75,15 @@ class Embeds:
         target, service, decision = self._found(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
             return self._nothing
-        data = [(name, value) for name, value in fields.pairs if _DATA.fullmatch(name) and len(value) < 2000]
-        if data and (decision.allowed or self._pressed(asked, address)):
-            return _script_alone(target, service, data)
-        page_path = "" if data else self._local(page_path)  # without data it works on the page around it, which must be made again
-        return self._placeholder(asked, Withheld(target, address, self._language(asked, fields), "", page_path))
+        alone = stands_alone(target)
+        kept = _LINK_TOO if alone else _DATA
+        data = [(name, value) for name, value in fields.pairs if len(value) < 2000 and kept.fullmatch(name)]
+        if (data or alone) and (decision.allowed or self._pressed(asked, address)):
+            return _script_alone(target, service, alone, data)
+        # without data it works on the page around it, which must be made again
+        page_path = "" if data or alone else self._local(page_path)
+        page = page_of_script(target, data) if alone else ""
+        return self._placeholder(asked, Withheld(target, address, self._language(asked, fields), "", page_path, page))
 
     def once(self, asked: Asked, address: str) -> str | None:
         """Where *Just this one* leads: the embed's own address, with the proof that a placeholder's form was sent; None for any other."""
@@ -103,7 +109,6 @@ class Embeds:
         return known and self._same_origin(asked) is not False
 
 
-
 def _proof(asked: Asked, address: str, hour: int) -> str:
     """Bound to address and hour: markup that names the address by itself shows the placeholder."""
     return f"once {asked.request.scheme}://{asked.request.host} {hour} {address}"
@@ -114,16 +119,21 @@ def _own_address(asked: Asked) -> str:
     return asked.request.target.decode("latin-1").partition(_ONCE)[0]
 
 
-def _script_alone(target: Target, service: Service | None, data: list[tuple[str, str]]) -> Reply:
+def _script_alone(target: Target, service: Service | None, alone: Alone | None, data: list[tuple[str, str]]) -> Reply:
     attributes = "".join(f' {name}="{escape(value)}"' for name, value in data)
+    sources = [*_sources(target, service), *(alone.hosts if alone else ())]
     policy = (
-        f"default-src {' '.join(_sources(target, service))} data: 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; "
+        f"default-src {' '.join(sources)} data: 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; "
         "base-uri 'none'; sandbox allow-scripts allow-popups"
     )
-    text = (
-        f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{escape(target.host)}</title></head>'
-        f'<body><script async src="{escape(text_of(target))}"{attributes}></script></body></html>'
-    )
+    source = f' src="{escape(text_of(target))}"'
+    if alone is None:
+        body = f"<script async{source}{attributes}></script>"
+    elif alone.element:
+        body = f"<{alone.element}{attributes}></{alone.element}><script async{source}></script>"
+    else:
+        body = f"<script{source}></script>"  # it writes where it stands
+    text = f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{escape(target.host)}</title></head><body>{body}</body></html>'
     pairs = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-security-policy", policy.encode("latin-1")),

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from datetime import date
 from email.message import Message
 from email.parser import HeaderParser
 from functools import lru_cache, partial
@@ -32,6 +33,7 @@ from volens.enforce.hosts import host_matches
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
+from volens.foreign import Tools, version_of
 from volens.ledger.record import Count, Record, new_id
 from volens.ledger.store import Event
 from volens.notice import Notice
@@ -68,7 +70,14 @@ _SECURITY: Pairs = [
 ]
 _DIALOG = re.compile(r"panel-([a-z]{2,3})-[0-9a-f]{8}\.js")
 _BROTLI = re.compile(rb"(?:\A|,)\s*br\s*(?:,|\Z|;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|\Z)))")
-_METHODS = {"accept": "accept-all", "refuse": "refuse-all", "withdraw": "refuse-all", "switches": "panel", "service": "placeholder"}
+_METHODS = {
+    "accept": "accept-all",
+    "refuse": "refuse-all",
+    "withdraw": "refuse-all",
+    "switches": "panel",
+    "service": "placeholder",
+    "foreign": "foreign",
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,26 @@ class Asked:
     record: str | None
     host: str
     language: str
+
+
+def foreign_choice(site: Site, held: Mapping[str, str], day: date) -> Choice | None:
+    """The choice that the site's own consent tool keeps, in the notice's terms; None where nothing can be read for certain."""
+    granted = site.theirs.granted(held) if site.theirs is not None else None
+    if granted is None:
+        return None
+    assert site.theirs is not None
+    mapped = {id for ids in site.theirs.map.values() for id in ids}
+    purposes = granted.intersection(site.notice.askable)
+    asked = site.notice.services_asked
+    services = {
+        s.id
+        for s in asked
+        if s.id in granted or (s.id not in mapped and purposes.issuperset(set(s.purposes).intersection(site.notice.askable)))
+    }
+    try:
+        return Choice.from_switches(site.notice, day, purposes, services)
+    except ChoiceError:
+        return None
 
 
 class Fields:
@@ -270,6 +299,10 @@ class Endpoints:
 
     def _panel(self, asked: Asked) -> Reply:
         fields = self._query(asked)
+        if asked.site.theirs is not None:  # one notice: theirs
+            return _see(
+                f"{asked.site.prefix}policy?language={self._language(asked, fields)}&back={quote(local(fields.get('back')), safe='/')}#theirs"
+            )
         text = self._screens(asked).panel(
             asked.grant,
             self._language(asked, fields),
@@ -374,10 +407,11 @@ class Endpoints:
             settled = self._settle(asked, choice, "withdraw", "panel", language, done, False, keeps_body=False)
         else:  # nothing was recorded, and what forgets is no refusal to be counted
             settled = self._answered(asked, choice, None, done, False, keeps_body=False)
-        assert isinstance(settled, Reply)  # a withdrawal waits for nothing
         secure = "; Secure" if asked.request.scheme == "https" else ""
         gone = (b"set-cookie", f"{COOKIE}=; Path=/; Max-Age=0; SameSite=Lax{secure}".encode())
-        return replace(settled, pairs=[gone, *(p for p in settled.pairs if not p[1].startswith(COOKIE.encode() + b"="))])
+        return _then(
+            settled, lambda made: replace(made, pairs=[gone, *(p for p in made.pairs if not p[1].startswith(COOKIE.encode() + b"="))])
+        )
 
     def _health(self, asked: Asked) -> Reply:
         return _json(200, {"ok": True})
@@ -415,6 +449,8 @@ class Endpoints:
                 "panel": asked.site.prefix + "panel",
             }
             return _json(403, value, "application/problem+json")
+        if asked.site.theirs is not None:
+            return self.page(asked.site, 403, self._screens(asked).problem("theirs", asked.language, back=self._came_from(asked)))
         content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
         # What another site's page wrote the visitor did not type: our button must not send it as if they had.
         method = "GET" if self._written_elsewhere(asked) else request.method
@@ -529,6 +565,12 @@ class Endpoints:
                 objects="cookie" if "1" in fields.all("object") else objects(asked.request.pairs),
             )
             return self._objected(asked, fields, self.page(asked.site, 409, text))
+        if asked.site.theirs is not None and fields.get("answer") not in ("foreign", "refuse", "withdraw"):
+            if asks_json:
+                return self._wrong(True, 400, "Another consent tool asks on this site: change the choice there.")
+            return self.page(asked.site, 403, screens.problem("theirs", language, back=back))
+        if fields.get("answer") == "foreign":
+            return self._foreign(asked, fields, language, own, asks_json)
         choice = self._read(asked, fields)
         if choice is None:
             return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service, once or withdraw, with known services.")
@@ -538,6 +580,28 @@ class Endpoints:
             asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate and query.get("sends") == "1", fields=fields
         )
         return self._objected(asked, fields, settled)
+
+    def _foreign(self, asked: Asked, fields: Fields, language: str, own: bool | None, asks_json: bool) -> Reply | Waiting:
+        """What the site's own consent tool keeps, told by ``browser/theirs.ts``; a cookie is read from the request itself. Doubt
+        refuses: what cannot be read takes back what there was, and is otherwise no choice."""
+        theirs = asked.site.theirs
+        if theirs is None or not asks_json or own is not True or fields.get("tool") != theirs.tool.id:
+            return self._wrong(asks_json, 400, "No other consent tool asks on this site, or this does not come from its page.")
+        held = theirs.held(cookies(asked.request.pairs))
+        try:
+            told = json.loads(fields.get("held") or "{}")
+        except (ValueError, RecursionError):
+            told = {}
+        allowed = {source for source in theirs.sources if source.startswith("local ")}
+        allowed |= {"asked"} if theirs.tool.reading.form == "asked" else set()
+        held |= {n: v for n, v in told.items() if n in allowed and isinstance(v, str)} if isinstance(told, dict) else {}
+        choice = foreign_choice(asked.site, held, self._gateway.now().date())
+        if choice is None:
+            if asked.choice is None or asked.choice.refuses_all:
+                return _json(422, {"error": "Nothing that can be read for certain."})
+            choice = Choice.refuse_all(asked.site.notice, self._gateway.now().date())
+        tool = f"{theirs.tool.id} {version_of(fields.get('version'))}".strip()
+        return self._settle(asked, choice, "foreign", "foreign", language, "/", True, keeps_body=False, tool=tool)
 
     def _objected(self, asked: Asked, fields: Fields, answer: Reply | Waiting) -> Reply | Waiting:
         """``answer`` with what the panel's switch says of being counted (R28); it holds whatever becomes of the choice."""
@@ -551,10 +615,7 @@ class Endpoints:
         else:
             return answer
         pair = (b"set-cookie", (value + ("; Secure" if asked.request.scheme == "https" else "")).encode())
-        if isinstance(answer, Reply):
-            return replace(answer, pairs=[*answer.pairs, pair])
-        then = answer.then
-        return Waiting(answer.future, lambda result: replace(made := then(result), pairs=[*made.pairs, pair]))
+        return _then(answer, lambda made: replace(made, pairs=[*made.pairs, pair]))
 
     def _signals(self, asked: Asked, fields: Fields | None) -> Signals:
         """What holds after an answer besides the choice: an explicit one yields to no GPC, and ``fields`` may object or take it back."""
@@ -607,6 +668,7 @@ class Endpoints:
         *,
         keeps_body: bool,
         fields: Fields | None = None,
+        tool: str = "",
     ) -> Reply | Waiting:
         """Count a refusal and answer; record a grant, change or withdrawal and answer when that is durable."""
         site, notice, now = asked.site, asked.site.notice, self._gateway.now()
@@ -636,14 +698,14 @@ class Endpoints:
             supersedes=asked.record or "" if held else "",
             unconfigured=site.unconfigured,
             gpc=asked.grant.gpc or asked.grant.overrides_gpc,
+            tool=tool,
         )
         told: Event | None = None
         if site.hook is not None:
-            told = hooks.event(site.hook, record, hooks.visitor_key(site.hook, site, asked.request.pairs, asked.grant, granted))
+            key = hooks.visitor_key(site.hook, site, asked.request.pairs, asked.grant, granted)
+            told = hooks.event(site.hook, record, key, expires(choice.day, notice.months))
         if choice.refuses_all:
-            # A withdrawal takes effect at once, even with the ledger down; its record follows when it can.
-            self._follow(record, notice, told)
-            return reply(None)
+            return self._withdrawn(record, notice, told, reply)
         if wait := self._quota(site).allows("", time.monotonic()):
             log.error("more than %d grants a minute: nothing was recorded ([limits] grants_a_minute).", site.grants_a_minute)
             return self._too_often(asked, asks_json, wait, language, back, status=503)
@@ -667,6 +729,23 @@ class Endpoints:
         if len(self._grants) > 1000:
             self._grants.clear()  # a demonstration answers for any host
         return self._grants.setdefault(site.name, Rate(site.grants_a_minute / 60, site.grants_a_minute))
+
+    def _withdrawn(self, record: Record, notice: Notice, told: Event | None, reply: Callable[[RecordTag | None], Reply]) -> Waiting:
+        """A withdrawal takes effect whatever becomes of the ledger; it is answered once it survives a kill, or cannot."""
+
+        def then(result: Any) -> Reply:
+            if isinstance(result, (StoreUnavailable, StoreBusy)):
+                self._follow(record, notice, told)
+            elif isinstance(result, BaseException):
+                log.error("the withdrawal of record %s took effect but could not be recorded: %s", record.supersedes, result)
+            return reply(None)
+
+        try:
+            return Waiting(self._gateway.store.withdraw(record, notice, told), then)
+        except StoreError as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return Waiting(failed, then)
 
     def _append(self, record: Record, notice: Notice, told: Event | None) -> Future[Any]:
         try:
@@ -746,7 +825,8 @@ class Endpoints:
             for name, _ in cookies(asked.request.pairs)
             if name
             and not is_own(name)
-            and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason in (Reason.REFUSED, Reason.UNNAMED, Reason.OBJECTED)
+            and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason
+            in (Reason.REFUSED, Reason.UNNAMED, Reason.OBJECTED)
         ]
         # What was granted until now may lie at paths that this request does not show.
         taken_back = [
@@ -848,6 +928,14 @@ def _alone(reply: Reply) -> Reply:
 def _quoted(path: str) -> bytes:
     """A local path for a Location header."""
     return quote(path, safe="/?=&%:;,+@!$'()*~#[]-._").encode()
+
+
+def _then(answer: Reply | Waiting, change: Callable[[Reply], Reply]) -> Reply | Waiting:
+    """``answer``, changed once it is there."""
+    if isinstance(answer, Reply):
+        return change(answer)
+    then = answer.then
+    return Waiting(answer.future, lambda result: change(then(result)))
 
 
 def _see(path: str) -> Reply:

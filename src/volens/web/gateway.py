@@ -33,10 +33,11 @@ from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage, is_own
 from volens.enforce.url import Target
 from volens.errors import ChoiceError
+from volens.foreign import Tools
 from volens.ledger.store import Store
 from volens.policy import Decision, Grant, grant
 from volens.site import FULL, Gate, Site
-from volens.web.endpoints import Asked, Endpoints, Rate
+from volens.web.endpoints import Asked, Endpoints, Rate, foreign_choice
 from volens.web.hooks import Sender
 from volens.web.messages import Reply, Request, Waiting
 from volens.web.screens import Screens
@@ -194,6 +195,9 @@ class Gateway:
             host = "invalid"
         site = self.site(host)
         choice, record = self._choice(site, request.pairs)
+        path = request.target.partition(b"?")[0].decode("latin-1")
+        if choice is not None and not path.startswith(site.prefix) and not _still_theirs(site, choice, request.pairs):
+            choice = record = None  # taken back where it was given, and not told to us yet
         signals = Signals(
             gpc=site.honour_gpc and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1",
             objects=bool(site.notice.objectable and objects(request.pairs)),
@@ -267,6 +271,14 @@ class Gateway:
         return self._bypassed()
 
 
+def _still_theirs(site: Site, choice: Choice, pairs: Pairs) -> bool:
+    """Whether the tool that asks in our place still grants what ``choice`` does, as far as the request's cookies say."""
+    if site.theirs is None or not site.theirs.by_cookie or choice.refuses_all:
+        return True
+    now = foreign_choice(site, site.theirs.held(cookies(pairs)), choice.day)
+    return now is not None and choice.purposes <= now.purposes and choice.services <= now.services and now.without <= choice.without
+
+
 def answer_text(choice: Choice | None) -> str:
     """What of a choice changes a page: notice and answers, not the day."""
     if choice is None:
@@ -290,11 +302,15 @@ class Visit:
         self.own = path.startswith(site.prefix.encode()) or path == site.prefix.rstrip("/").encode()
         self._gate: tuple[Gate, Decision] | None = None
         self._refused_path = False
+        self._instead: Reply | None = None
         if not self.own and not gateway.bypassed:
             self._gate = gates.closed(site.gates, request.method, request.target, granted, request.pairs)
             self.own = self._gate is not None
             self._refused_path = not self.own and not self.left and self._collects()
             self.own = self.own or self._refused_path
+            if not self.own and not self.left:
+                self._instead = self._tool_file()
+                self.own = self._instead is not None
         self.forward: Pairs = []
         if not self.own:
             if self.left:
@@ -332,7 +348,7 @@ class Visit:
                 hosts.shown(withheld.target), replace(withheld, language=screens.language(withheld.language, accept))
             ),
             place_style=screens.place_style,
-            area=area if self.site.gates else None,
+            area=area if self.site.gates and self.site.theirs is None else None,
             answer=answer_text(self._choice),
             language=fallback,
             destination=destination,
@@ -347,6 +363,23 @@ class Visit:
     @cached_property
     def _exchange(self) -> Exchange:
         return Exchange(self._state, self._gateway.memo, self._gateway.learnt)
+
+    def _tool_file(self) -> Reply | None:
+        """What stands in for a consent tool's file on the site's own host, asked for by a page or by its scripts."""
+        path = self._request.target.partition(b"?")[0].decode("latin-1")
+        destination = (get(self._request.pairs, b"sec-fetch-dest") or b"").lower()
+        tools = Tools.packaged()
+        if destination in (b"document", b"image") or self._request.method not in ("GET", "HEAD") or not tools.path(path):
+            return None
+        hosts, _ = self._gateway.judges(self.site, self.grant, self._host)
+        tool = hosts.tool("", path)
+        if tool is None:
+            return None
+        styled = path.lower().endswith(".css")
+        text = "" if styled else tool.stand_in_module if tools.module(path) else tool.stand_in
+        kind = b"text/css" if styled else b"text/javascript; charset=utf-8"
+        pairs = [(b"content-type", kind), (b"cache-control", b"no-cache"), (b"vary", b"Cookie, Sec-GPC, Sec-Fetch-Dest")]
+        return Reply(200, pairs, text.encode())
 
     def _collects(self) -> bool:
         """Whether the request itself is for a first-party collection end point that is not granted."""
@@ -364,6 +397,8 @@ class Visit:
 
     def answer(self, body: bytes) -> Reply | Waiting:
         """The reserved path's answer, or a closed gate's."""
+        if self._instead is not None:
+            return self._instead
         if self._refused_path:
             return Reply(204, [(b"cache-control", b"no-store"), (b"vary", b"Cookie, Sec-GPC, Sec-Fetch-Dest")])
         request = replace(self._request, body=body)
@@ -468,14 +503,14 @@ class Visit:
 
 def _left_alone(site: Site, target: bytes) -> bool:
     """Whether the operator leaves this path alone, however an application may spell it: in doubt it is enforced."""
-    patterns = [_glob(pattern) for pattern in site.leave]
-    return bool(patterns) and all(
-        any(
-            pattern.fullmatch(path) or pattern.fullmatch(path.rstrip("/")) or pattern.fullmatch(path.rstrip("/") + "/")
-            for pattern in patterns
-        )
-        for path in gates.spellings(target)
-    )
+    patterns = [_glob(pattern) for pattern in site.leave if not pattern.startswith("!")]
+    kept = [_glob(pattern[1:]) for pattern in site.leave if pattern.startswith("!")]
+
+    def named(path: str, patterns: list[re.Pattern[str]]) -> bool:
+        return any(p.fullmatch(path) or p.fullmatch(path.rstrip("/")) or p.fullmatch(path.rstrip("/") + "/") for p in patterns)
+
+    paths = gates.spellings(target) if patterns else ()
+    return bool(patterns) and all(named(path, patterns) for path in paths) and not any(named(path, kept) for path in paths)
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

@@ -43,6 +43,20 @@ def colours(theme: Theme) -> str:
     return f":root{{color-scheme:{'light dark' if theme.scheme == 'auto' else theme.scheme}}}" + _rules(theme, ":root")
 
 
+def small_style(theme: Theme, text: str) -> str:
+    """A style for a document that stands in a page many times: the colours it uses, in the words of the notice's style, and no more.
+    A browser older than ``light-dark()`` has its own colours."""
+    light, dark = ({_NAMES[name]: value for name, value in c.items()} for c in (theme.light_colours, theme.dark_colours))
+    auto = theme.scheme == "auto"
+    colours = dark if theme.scheme == "dark" else light
+    if auto:
+        colours = {name: f"light-dark({value},{dark[name]})" if dark[name] != value else value for name, value in light.items()}
+    text = text.replace("var(--r)", theme.radius or "10px")
+    text = text.replace("var(--f)", _SYSTEM if theme.font in ("", SITE_FONT) else theme.font)
+    used = {name: value for name, value in colours.items() if f"var(--{name})" in text}
+    return _squeeze(f":root{{color-scheme:{'light dark' if auto else theme.scheme}}}" + _rule(":root", used) + text)
+
+
 def _rules(theme: Theme, where: str) -> str:
     """The properties set at ``where``: dark or light by the colour scheme in use there, light in browsers older than ``light-dark()``."""
     light, dark = ({_NAMES[name]: value for name, value in c.items()} for c in (theme.light_colours, theme.dark_colours))

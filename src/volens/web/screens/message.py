@@ -32,7 +32,7 @@ class MessageScreen(Page):
         main = html(
             '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{form}{back}</div>',
             title=say(f"problem.{kind}.title"),
-            text=say(f"problem.{kind}.text"),
+            text=say(f"problem.{kind}.text", **({"tool": self.site.theirs.tool.name} if kind == "theirs" and self.site.theirs else {})),
             form=form if kind == "confirm" else None,
             back=html(
                 '<p><a href="{u}">{x}</a></p>', u=back, x=say("problem.again" if kind in ("down", "slow", "broken") else "problem.back")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from volens.foreign import Theirs
 from volens.policy import Grant
 from volens.site import Site
 from volens.web.screens.page import Page
@@ -34,6 +36,8 @@ class NoticeScreen(Page):
     def dress(self, grant: Grant, language: str, *, framed: bool = False) -> Dress:
         """Notice and band for a page under ``grant``. ``framed``: inside another site's frame, where nobody can know who asks:
         only a way to open the panel in a tab of its own (DESIGN §8)."""
+        if self.site.theirs is not None:
+            return self._go_between(self.site.theirs)
         key = (language, grant.key, grant.asked, grant.new, grant.gpc or grant.overrides_gpc, grant.answered, framed)
         found = self._dresses.get(key)
         if found is None:
@@ -41,6 +45,20 @@ class NoticeScreen(Page):
                 self._dresses.clear()
             found = self._dresses[key] = self._dress(grant, self._say(language), framed)
         return found
+
+    def _go_between(self, theirs: Theirs) -> Dress:
+        """Nothing to see: what tells us the choice of the tool that asks in our place."""
+        told = {
+            "p": self.site.prefix,
+            "n": self.notice.short,
+            "f": list(theirs.sources),
+            "e": list(theirs.tool.reading.events),
+            "t": theirs.tool.id,
+        }
+        told |= {"a": theirs.tool.reading.ask} if theirs.tool.reading.ask else {}
+        return Dress(
+            html('<script async="" src="{src}" data-volens-theirs="{told}"></script>', src=self._static["theirs"], told=json.dumps(told))
+        )
 
     def _dress(self, grant: Grant, say: Words, framed: bool) -> Dress:
         body = html(

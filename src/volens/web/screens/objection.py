@@ -4,7 +4,7 @@ a button on the policy page, for who wants nothing else."""
 from __future__ import annotations
 
 from volens.web.screens.page import Page
-from volens.web.screens.words import Html, Words, flag, hidden, html, when, query_of
+from volens.web.screens.words import Html, Words, flag, hidden, html, query_of, when
 
 
 class Objection(Page):

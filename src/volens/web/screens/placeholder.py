@@ -12,28 +12,28 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from volens.enforce.embeds import captcha, page_of
+from volens.enforce.embeds import captcha, page_of, page_of_script
 from volens.enforce.html import FRAME_ATTRIBUTES, Withheld
 from volens.notice import Service
-from volens.web.screens.looks import colours
+from volens.web.screens.looks import small_style
 from volens.web.screens.page import Page
 from volens.web.screens.words import Html, hidden, html
 
 if TYPE_CHECKING:
     from volens.catalog import Entry
 
-# In the words of the notice's style where it can be: what stands twice in a page weighs once.
-_STYLE = """html,body{height:100%;margin:0}
-main{box-sizing:border-box;min-height:100%;display:flex;flex-wrap:wrap;align-items:center;align-content:center;justify-content:center;
+_STYLE = """body{margin:0;background-size:cover}
+main{box-sizing:border-box;min-height:100vh;display:flex;flex-wrap:wrap;align-items:center;place-content:center;
 gap:8px 24px;padding:12px 16px;background:var(--s);border:1px solid var(--l);font:1em/1.4 var(--f);color:var(--t);text-align:center}
 div,form{width:100%}
 form{display:flex;justify-content:center;gap:8px}
 h1{margin:0;font-size:1.25em}
 p{margin:4px auto;max-width:36em;color:var(--m);font-size:.875em}
 button{min-height:44px;padding:4px 16px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);
-font:600 .875em/1.25 var(--f);cursor:pointer}
+font:inherit;font-weight:600;font-size:.875em;cursor:pointer}
 a{color:var(--a);font-size:.875em}
 :focus-visible{outline:3px solid var(--a);outline-offset:2px}
+[background] main{position:fixed;inset:auto 0 0;min-height:0}
 @media(max-height:15em){main{gap:2px 16px;padding:4px 8px;font-size:.875em}div,form{width:auto}p{margin:0}span{display:none}}
 @media(max-height:6.5em)and (max-width:36em){div{position:absolute;clip-path:inset(50%)}}"""
 _PLAYING = "html,body,main,iframe{display:block;width:100%;height:100%;margin:0;border:0}h1{position:absolute;clip-path:inset(50%)}"
@@ -47,7 +47,7 @@ class PlaceholderScreen(Page):
     @cached_property
     def place_style(self) -> str:
         """Text of a placeholder's style element."""
-        return (colours(self.site.theme) + _STYLE).replace("\n", "")
+        return small_style(self.site.theme, _STYLE)
 
     def place(self, who: Entry | Service | str, withheld: Withheld, *, whole: bool = False) -> str:
         """Who it is, what they would receive, and the ways to see it. Only a service that the notice names can be allowed.
@@ -57,10 +57,11 @@ class PlaceholderScreen(Page):
         say = self._say(withheld.language)
         target = withheld.target
         robots = captcha(target)
-        # A script's address is nothing to read.
-        page = f"{target.scheme}://{target.host}/" if withheld.address.startswith(f"{self.site.prefix}embed/script") else page_of(target)
+        script = withheld.address.startswith(f"{self.site.prefix}embed/script")
+        page = withheld.page or (page_of_script(target, ()) if script else page_of(target))
         name = who if isinstance(who, str) else who.name
-        named = isinstance(who, Service) and who.id in self.notice.service
+        # Where another tool asks, only that tool's choice allows for good.
+        named = isinstance(who, Service) and who.id in self.notice.service and self.site.theirs is None
         form = html(
             '<form method="post" action="{home}{prefix}choice"{top}>{hidden}{allow}{once}</form>',
             home=withheld.home,
@@ -77,7 +78,8 @@ class PlaceholderScreen(Page):
             once=None if withheld.page_path else html('<button name="answer" value="once">{x}</button>', x=say("frame.once")),
         )
         body = html(
-            "<main><div><h1>{title}</h1><p>{short} <span>{text} {robots}{profiles} {unnamed}</span></p></div>{form}{link}</main>",
+            "{poster}<main><div><h1>{title}</h1><p>{short} {robots}<span>{text} {profiles} {unnamed}</span></p></div>{form}{link}</main>",
+            poster=html('<body background="{url}">', url=withheld.poster) if withheld.poster else None,
             title=say("frame.title", name=name),
             text=say("frame.text"),
             link=html(

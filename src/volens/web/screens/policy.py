@@ -56,12 +56,11 @@ class PolicyScreen(Lists, MyChoice, Objection):
         "audience",
         "ip",
         "proof",
+        "theirs",
         "rights",
     )
 
-    def policy(
-        self, grant: Grant, language: str, back: str = "/", *, choice_text: str = "", record_id: str = "", objects: str = ""
-    ) -> str:
+    def policy(self, grant: Grant, language: str, back: str = "/", *, choice_text: str = "", record_id: str = "", objects: str = "") -> str:
         """The page. ``choice_text`` is for callers that hand both screens the same: it is shown on the page of rights."""
         reader = Reader(grant, self._say(language), back, record_id, objects)
         say = reader.say
@@ -367,6 +366,24 @@ class PolicyScreen(Lists, MyChoice, Objection):
             b=say("panel.valid", months=say.count("months", self.notice.months), scope=self._scope(say)),
         )
         return Section("proof", say("policy.proof"), body, {"months": self.notice.months, "refusals": "counted", "grants": "recorded"})
+
+    def _section_theirs(self, reader: Reader) -> Section | None:
+        """Who asks in our place, what its words mean here, and what our record then proves."""
+        say, theirs = reader.say, self.site.theirs
+        if theirs is None:
+            return None
+        named = {**{p.id: self._title(p, say.language) for p in self.notice.purposes}, **{s.id: s.name for s in self.notice.services}}
+        body = html(
+            '<p>{a}</p><ul class="dots">{map}</ul><p>{b}</p>',
+            a=say("policy.theirs.text", tool=theirs.tool.name),
+            map=[
+                html("<li><code>{word}</code> → {ids}</li>", word=word, ids=say.listed(named[id] for id in ids))
+                for word, ids in theirs.map.items()
+            ],
+            b=say("policy.theirs.proof", tool=theirs.tool.name),
+        )
+        data = {"tool": theirs.tool.id, "name": theirs.tool.name, "map": {word: list(ids) for word, ids in theirs.map.items()}}
+        return Section("theirs", say("policy.theirs"), body, data)
 
     def _section_rights(self, reader: Reader) -> Section:
         say, back = reader.say, reader.back
