@@ -31,9 +31,10 @@ from tests.web.making import KEYS, Clock, Down, Visitor, request
 from tests.web.receiver import Receiver, WrongSignature, verified
 from volens.errors import ConfigError, StoreBusy, StoreUnavailable
 from volens.ledger import outbox
+from volens.ledger.aside import Aside
 from volens.ledger.record import Record, new_id
 from volens.ledger.sqlite import SqliteStore
-from volens.ledger.store import Event
+from volens.ledger.store import Event, Expiry
 from volens.notice import Notice, StorageKey
 from volens.site import Hook
 from volens.web import endpoints, hooks
@@ -358,6 +359,12 @@ class Stumbling(SqliteStore):
 
 
 def test_a_withdrawal_is_recorded_and_told_once_the_ledger_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From memory, where not even a file can be written beside it."""
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Aside, "keep", full)
     monkeypatch.setattr(endpoints, "FOLLOW", 0.05)
     with receiving() as site, told(tmp_path, site.url, store=Stumbling) as visitor:
         visitor.choose("answer=accept")
@@ -512,6 +519,195 @@ def test_a_ledger_of_the_version_before_gets_its_outbox(tmp_path: Path) -> None:
     connection.close()
     store = SqliteStore(path)
     assert store.outbox.waiting(HOST) == 0
+    store.close()
+
+
+WITHDRAWING = """
+import sys, time
+from pathlib import Path
+from dataclasses import replace
+from tests.enforce.making import SITE, CATALOG
+from tests.web.making import Clock, KEYS, Visitor
+from volens.ledger.sqlite import SqliteStore
+from volens.notice import StorageKey
+from volens.site import Hook
+from volens.web.gateway import Gateway
+site = replace(SITE, storage=(*SITE.storage, StorageKey("session")), hook=Hook("http://127.0.0.1:9/", "session"))
+made = Gateway(site, CATALOG, SqliteStore(Path(sys.argv[1]), patience=float(sys.argv[2])), KEYS, now=Clock())
+visitors = [Visitor(made) for _ in range(5)]
+for number, visitor in enumerate(visitors):
+    visitor.jar["session"] = f"v{number}"
+    assert visitor.choose("answer=accept").status == 303
+print("granted", flush=True)
+sys.stdin.readline()
+for visitor in visitors:
+    begun = time.monotonic()
+    assert visitor.choose("answer=refuse").status == 303 and visitor.granted() == set()
+    print("withdrawn", time.monotonic() - begun, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("patience", [0.2, 30])
+def test_a_withdrawal_while_the_ledger_is_unreachable_survives_a_kill(tmp_path: Path, patience: float) -> None:
+    """Another process holds the file; five visitors withdraw and are answered at once; kill -9; whoever comes next tells the site."""
+    root = Path(__file__).parents[2]
+    path = tmp_path / "ledger.db"
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
+    command = [sys.executable, "-c", WITHDRAWING, str(path), str(patience)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdin and process.stdout
+        assert process.stdout.readline() == "granted\n"
+        lock = sqlite3.connect(path, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        took = [float(process.stdout.readline().split()[1]) for _ in range(5)]
+        process.send_signal(signal.SIGKILL)
+    assert max(took) < 5, "none waits for the ledger"
+    assert events_of(path) == 5, "the grants'"
+    lock.execute("ROLLBACK")
+    lock.close()
+    with receiving() as site, told(tmp_path, site.url) as visitor:
+        visitor.jar["session"] = "v0"
+        visitor.choose("answer=accept")  # the first of them comes back: after the withdrawal
+        assert until(lambda: len(site.events) == 11, 30)
+    kinds: dict[str, list[str]] = {}
+    for _, event in site.events:
+        kinds.setdefault(event["data"]["visitor"], []).append(event["type"])
+    first = hashlib.sha256(b"v0").hexdigest()
+    assert kinds.pop(first) == ["consent.given", "consent.withdrawn", "consent.given"]
+    assert list(kinds.values()) == [["consent.given", "consent.withdrawn"]] * 4
+    assert list((tmp_path / "ledger.db-withdrawals").iterdir()) == [], "and nothing of it is left lying about"
+    counted = sqlite3.connect(path).execute("SELECT sum(n) FROM counts WHERE event = 'withdrawn'").fetchone()[0]
+    assert counted == 5, "each is recorded once"
+
+
+def test_a_withdrawal_set_aside_twice_is_one_record_and_a_damaged_file_stops_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ledger.db")
+    when = Clock().now
+    given = Record(new_id(), HOST, when, "given", "accept-all", "notice", "fr", NOTICE.digest, {"video": True}, {})
+    gone = Record(new_id(), HOST, when, "withdrawn", "refuse-all", "panel", "fr", NOTICE.digest, {"video": False}, {}, supersedes=given.id)
+    store.append(given, NOTICE, Event("evt_1", b'{"a":1}')).result(10)
+    for _ in range(2):
+        store.withdraw(gone, NOTICE, Event("evt_2", b'{"a":2}', "who")).result(10)
+    folder = tmp_path / "ledger.db-withdrawals"
+    (folder / "0.json").write_text("{")
+    store.withdraw(gone, NOTICE, Event("evt_2", b'{"a":2}', "who")).result(10)
+    assert until(lambda: [p.name for p in folder.iterdir()] == ["0.json.damaged"])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    rows = sqlite3.connect(tmp_path / "ledger.db").execute("SELECT id, subject FROM outbox ORDER BY number").fetchall()
+    assert rows == [("evt_1", ""), ("evt_2", "who")]
+    store.close()
+    with pytest.raises(StoreUnavailable):
+        store.withdraw(gone, NOTICE)
+
+
+# ------------------------------------------------------------------------ the end of a grant
+
+
+def grants_end(path: Path) -> list[tuple[str, float]]:
+    return sqlite3.connect(path).execute("SELECT record, at FROM expiring ORDER BY at").fetchall()
+
+
+def test_a_grant_that_ends_by_itself_is_told_once_and_after_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six months after the last answer: of a change only the last, of a withdrawal nothing, of a refusal nothing."""
+    now = [0.0]
+    expire = outbox.SqliteOutbox.expire
+    monkeypatch.setattr(outbox.SqliteOutbox, "expire", lambda self, site, _: expire(self, site, now[0]))  # the receiver's clock is real
+    with receiving() as site, told(tmp_path, site.url) as kept:
+        refuses, withdraws = Visitor(kept.gateway), Visitor(kept.gateway)
+        refuses.jar["session"], withdraws.jar["session"] = "refuses", "withdraws"
+        refuses.choose("answer=refuse")
+        withdraws.choose("answer=accept")
+        withdraws.choose("answer=refuse")
+        kept.choose("answer=accept")
+        kept.choose("answer=switches&purposes=video")
+        assert until(lambda: len(site.events) == 4)
+        assert until(lambda: len(grants_end(tmp_path / "ledger.db")) == 1)
+        ((_, at),) = grants_end(tmp_path / "ledger.db")
+        now[0] = at - 1
+        time.sleep(1.2)
+        assert len(site.events) == 4, "not a second early"
+        now[0] = at + 1
+        assert until(lambda: len(site.events) == 5)
+        time.sleep(1.2)
+        assert len(site.events) == 5 and grants_end(tmp_path / "ledger.db") == []
+        _, event = site.events[-1]
+    assert event["type"] == "consent.expired" and event["timestamp"] == "2027-05-23T00:00:00Z", "22 May is the last day"
+    assert event["data"]["visitor"] == hashlib.sha256(b"abc").hexdigest() and event["sequence"] == 5
+    assert not any(event["data"]["purposes"].values()) and not any(event["data"]["services"].values())
+
+
+def test_a_visitor_who_grants_anew_is_not_told_of_by_the_grant_before(tmp_path: Path) -> None:
+    """Without our cookies, with the site's own key: the later grant alone has an end."""
+    with told(tmp_path, "http://127.0.0.1:9/") as visitor:
+        for _ in range(3):
+            visitor.choose("answer=accept")
+            visitor.jar = {"session": "abc"}
+        assert len(grants_end(tmp_path / "ledger.db")) == 1
+        visitor.jar = {"session": "def"}
+        visitor.choose("answer=accept")
+        assert len(grants_end(tmp_path / "ledger.db")) == 2
+
+
+ENDING = """
+import os, sys, threading, time
+from tests.enforce.making import NOTICE, HOST, NOW
+from volens.ledger.record import Record, new_id
+from volens.ledger.sqlite import SqliteStore
+from volens.site import Hook
+from volens.web import hooks
+store = SqliteStore(sys.argv[1], patience=30)
+sender = hooks.Sender(store.outbox, HOST, sys.argv[2], [b"s" * 32], back_off=(0.05,), timeout=5, pause=0.1)
+sender.start()
+number = 0
+while True:
+    number += 1
+    record = Record(new_id(), HOST, NOW, "given", "panel", "panel", "fr", NOTICE.digest, {"video": True}, {})
+    event = hooks.event(Hook(sys.argv[2], "session"), record, f"{os.getpid()}-{number}", NOW.date().replace(year=2020))
+    store.append(record, NOTICE, event).result()
+    os.write(1, f"{event.id} {event.expiry.id} x\\n".encode())
+    time.sleep(0.005)
+"""
+
+
+def test_kill_9_loses_no_end_of_a_grant_and_tells_it_after_the_grant(tmp_path: Path) -> None:
+    path, chance = tmp_path / "ledger.db", random.Random(20261122)
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
+    acknowledged: list[list[str]] = []
+    with receiving() as site:
+        for _ in range(20 if SOAK else 3):
+            command = [sys.executable, "-c", ENDING, str(path), site.url]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+            acknowledged += killed_after([process], chance.uniform(0.3, 1.5))
+        store = SqliteStore(path)
+        sender = Sender(store.outbox, HOST, site.url, [b"s" * 32], **QUICK)
+        sender.start()
+        assert until(lambda: not grants_end(path) and store.outbox.waiting(HOST) == 0, 120)
+        sender.stop()
+        store.close()
+    times: dict[str, int] = {}
+    for id, event in site.events:
+        assert times.setdefault(id, event["sequence"]) == event["sequence"], "the same event under the same id"
+    assert len(acknowledged) > 30
+    for given, expired, _ in acknowledged:
+        assert times[given] < times[expired]
+    kinds = Counter(event["type"] for event in dict(site.events).values())
+    assert kinds["consent.given"] == kinds["consent.expired"] >= len(acknowledged)
+
+
+def test_an_expiry_waits_where_too_many_events_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path / "ledger.db")
+    for number in range(3):
+        record = Record(new_id(), HOST, Clock().now, "given", "panel", "panel", "fr", NOTICE.digest, {"video": True}, {})
+        store.append(record, NOTICE, Event(f"evt_{number}", b"{}", "", Expiry(f"evt_e{number}", b"{}", float(number)))).result(10)
+    monkeypatch.setattr(outbox, "LIMIT", 4)
+    assert store.outbox.expire(HOST, 10.0) == 1 and len(grants_end(tmp_path / "ledger.db")) == 2
+    store.outbox.settle([1, 2], {})
+    assert store.outbox.expire(HOST, 1.5) == 1 and store.outbox.expire("other.example", 10.0) == 0
+    assert store.outbox.expire(HOST, 10.0) == 1 and grants_end(tmp_path / "ledger.db") == []
     store.close()
 
 

@@ -24,6 +24,13 @@ TABLES = (
         attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0)""",
     "CREATE INDEX outbox_subject ON outbox (subject, number)",
 )
+EXPIRING = (
+    """CREATE TABLE expiring (
+        record TEXT PRIMARY KEY, site TEXT NOT NULL, subject TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, at REAL NOT NULL)
+        WITHOUT ROWID""",
+    "CREATE INDEX expiring_at ON expiring (site, at)",
+    "CREATE INDEX expiring_subject ON expiring (subject) WHERE subject <> ''",
+)
 LIMIT = 100_000
 """Events that may wait, some 60 MB: days of a large site's changes while its end point is down."""
 
@@ -31,6 +38,8 @@ DUE = """SELECT number, id, body, attempts, made FROM outbox AS one WHERE site =
     AND NOT EXISTS (SELECT 1 FROM outbox AS before WHERE before.subject = one.subject AND before.number < one.number AND one.subject <> '')
     AND NOT EXISTS (SELECT 1 FROM outbox AS before WHERE before.record = one.follows)
     ORDER BY number LIMIT ?"""
+AT_ONCE = 1000
+"""Grants whose end is noted in one transaction."""
 
 
 class _File(Protocol):
@@ -40,6 +49,7 @@ class _File(Protocol):
 
     def reading(self, doing: str) -> AbstractContextManager[sqlite3.Connection]: ...
     def writing(self, doing: str) -> AbstractContextManager[sqlite3.Connection]: ...
+    def resume(self) -> None: ...
 
 
 class SqliteOutbox:
@@ -51,6 +61,7 @@ class SqliteOutbox:
 
     def insert(self, connection: sqlite3.Connection, record: Record, event: Event) -> bool:
         """Keep the event in the record's own transaction; False where too many wait."""
+        self._replace(connection, record, event)
         first, last = connection.execute("SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM outbox").fetchone()
         if last - first + 1 >= LIMIT and connection.execute("SELECT count(*) FROM outbox").fetchone()[0] >= LIMIT:
             log.error("%s: %d changes wait for the site to be told; the one of record %s is not kept.", self._file.path, LIMIT, record.id)
@@ -61,6 +72,35 @@ class SqliteOutbox:
         )
         return True
 
+    def _replace(self, connection: sqlite3.Connection, record: Record, event: Event) -> None:
+        """The end of one grant gives way to that of another: of the record that follows it, and of the same visitor's."""
+        connection.execute("DELETE FROM expiring WHERE record = ?", (record.supersedes,))
+        if event.expiry is None:
+            return
+        if event.subject:
+            connection.execute("DELETE FROM expiring WHERE subject = ? AND subject <> '' AND site = ?", (event.subject, record.site))
+        connection.execute(
+            "INSERT INTO expiring VALUES (?, ?, ?, ?, ?, ?)",
+            (record.id, record.site, event.subject, event.expiry.id, event.expiry.body, event.expiry.at),
+        )
+
+    def expire(self, site: str, now: float) -> int:
+        """See ``Outbox.expire``. One transaction takes the row from the one table into the other: a kill leaves it in either."""
+        which = "SELECT record FROM expiring WHERE site = ? AND at <= ? ORDER BY at, record LIMIT ?"
+        with self._file.reading("look for grants that have ended") as connection:
+            if connection.execute(which, (site, now, 1)).fetchone() is None:
+                return 0
+        with self._file.writing("note grants that have ended") as connection:
+            room = LIMIT - int(connection.execute("SELECT count(*) FROM outbox").fetchone()[0])
+            ended = connection.execute(which, (site, now, max(0, min(AT_ONCE, room)))).fetchall()
+            connection.executemany(
+                "INSERT OR IGNORE INTO outbox (id, site, subject, record, follows, body, made)"
+                " SELECT id, site, subject, record || '/expired', record, body, ? FROM expiring WHERE record = ?",
+                [(now, record) for (record,) in ended],
+            )
+            connection.executemany("DELETE FROM expiring WHERE record = ?", ended)
+        return len(ended)
+
     def arrived(self) -> None:
         """Something was committed."""
         if self._arrived is not None:
@@ -69,6 +109,7 @@ class SqliteOutbox:
     def listen(self, arrived: Callable[[], None]) -> None:
         """See ``Outbox.listen``."""
         self._arrived = arrived
+        self._file.resume()
 
     @contextmanager
     def turn(self, site: str) -> Iterator[bool]:

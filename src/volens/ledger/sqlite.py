@@ -26,7 +26,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -36,6 +36,7 @@ from types import MappingProxyType
 
 from volens.errors import NoticeError, RecordError, StoreBusy, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import outbox
+from volens.ledger.aside import Aside
 from volens.ledger.outbox import SqliteOutbox
 from volens.ledger.record import Count, Record
 from volens.ledger.store import Event, Total
@@ -59,6 +60,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO tick VALUES (1, 0)",
     ),
     outbox.TABLES,
+    outbox.EXPIRING,
 )
 """Schema steps; step n makes version n (``user_version``) and is noted in the same transaction."""
 
@@ -111,6 +113,7 @@ class SqliteStore:
         self._batch_limit = batch
         self._patience = patience
         self.outbox = SqliteOutbox(self)
+        self._aside = Aside(Path(self.path + "-withdrawals"))
         self._reset()
         self._check_process()
         with self._clear_errors("open"):
@@ -133,6 +136,8 @@ class SqliteStore:
         self._flush_at = 0.0  # monotonic time at which counts are due
         self._flushes = 0  # attempts finished, for those who wait for one
         self._closed = False
+        self._set_aside = False  # withdrawals may wait beside the file
+        self._pool: ThreadPoolExecutor | None = None  # the one thread that sets them aside
         self._kept: set[tuple[str, str]] = set()  # (site, notice digest) known to be durable
         self._write = threading.Lock()  # held by whichever thread of this process commits
         self._written = threading.Event()  # something was committed since the last checkpoint
@@ -278,6 +283,32 @@ class SqliteStore:
             self._lock.notify_all()
         return waiting.future
 
+    def withdraw(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
+        """See ``Store.withdraw``. Beside the file first, always: the way back from a failure is the way in."""
+        if record.notice != notice.digest:
+            raise RecordError(f"record {record.id}: it names notice {record.notice[:16]}, but came with {notice.short}.")
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable(f"{self.path}: the store was closed.")
+            self._pool = self._pool or ThreadPoolExecutor(1, "volens-ledger-withdrawals")
+            return self._pool.submit(self._withdraw, record, notice, event)
+
+    def _withdraw(self, record: Record, notice: Notice, event: Event | None) -> Record:
+        try:
+            self._aside.keep(record, notice, event)
+        except OSError as error:
+            log.error("%s: a withdrawal could not be set aside (%s); it is in memory until it is recorded.", self._aside.folder, error)
+            return self.append(record, notice, event).result()
+        self.resume()
+        return record
+
+    def resume(self) -> None:
+        """Record the withdrawals that wait beside the file, those of an earlier process too."""
+        if self._aside.names() and self._start() is None:
+            with self._lock:
+                self._set_aside, self._flush_at = True, 0.0
+                self._lock.notify_all()
+
     def count(self, refusal: Count) -> None:
         """See ``Store.count``."""
         refused = self._start()
@@ -347,6 +378,8 @@ class SqliteStore:
         """See ``Store.close``."""
         if self._pid not in (0, os.getpid()):
             return
+        if self._pool is not None:
+            self._pool.shutdown()
         with self._lock:
             self._closed = True
             self._lock.notify_all()
@@ -410,7 +443,7 @@ class SqliteStore:
         while True:
             with self._lock:
                 while not (self._waiting or self._closed):
-                    left = self._flush_at - time.monotonic() if self._counts else None
+                    left = self._flush_at - time.monotonic() if self._counts or self._set_aside else None
                     if left is not None and left <= 0:
                         break
                     self._lock.wait(left)
@@ -425,6 +458,7 @@ class SqliteStore:
             try:
                 with self._write, self._clear_errors("write"):
                     connection = connection or self._connect()
+                    self._take_in(connection)
                     wrong = self._commit(connection, batch, counts)
             except Exception as error:  # noqa: BLE001 — whatever it is, those who wait must hear of it
                 failure = error if isinstance(error, StoreError) else StoreUnavailable(f"{self.path}: could not write: {error!r}.")
@@ -441,6 +475,7 @@ class SqliteStore:
                             self._counts[key] -= n
                     self._kept.update((w.record.site, w.record.notice) for w in batch)
                     self._dropped -= dropped
+                self._set_aside = bool(self._aside.names())
                 pause = FLUSH if failure is None else min(pause * 2, RETRY)
                 self._flush_at = time.monotonic() + pause
                 self._flushes += 1
@@ -465,6 +500,16 @@ class SqliteStore:
                 if connection is not None:
                     connection.close()
                 return
+
+    def _take_in(self, connection: sqlite3.Connection) -> None:
+        """Write the withdrawals that wait beside the file, before anything that came after them."""
+        while entries := list(self._aside.take(self._batch_limit)):
+            wrong = self._commit(connection, [_Waiting(r, r.canonical(), notice, event) for _, r, notice, event in entries], {})
+            for number, (name, *_) in enumerate(entries):
+                if number in wrong:
+                    self._aside.refuse(name, wrong[number])
+                else:
+                    self._aside.drop(name)
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Waiting], counts: dict[Key, int]) -> dict[int, StoreError]:
         """Write all of it in one transaction; what is wrong with single records, by their place in the batch."""

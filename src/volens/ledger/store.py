@@ -28,6 +28,16 @@ class Total(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """What the site is to be told when a grant ends by itself; kept with its record until then, or until another takes its place."""
+
+    id: str
+    body: bytes
+    at: float
+    """When, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """What the site is to be told of a record: kept with it or not at all, sent afterwards, then forgotten."""
 
@@ -37,6 +47,8 @@ class Event:
     """A JSON object, not empty."""
     subject: str = ""
     """Events of one subject are sent in the order of their records; empty: nobody's."""
+    expiry: Expiry | None = None
+    """What follows where nothing else does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,11 @@ class Outbox(Protocol):
     def turn(self, site: str) -> AbstractContextManager[bool]:
         """Whether the caller is the one that sends for this site, for as long as the context lasts; False while another is. The
         turn of a process that dies is free."""
+        ...
+
+    def expire(self, site: str, now: float) -> int:
+        """Make events of the grants that have ended by ``now``, at most a thousand at once; how many. Each is made once, and after
+        all that was kept before. Raises StoreUnavailable."""
         ...
 
     def due(self, site: str, now: float, limit: int) -> list[Due]:
@@ -104,6 +121,15 @@ class Store(Protocol):
         Raises StoreBusy at once when too many wait already, and RecordError when ``notice`` is not the one the record
         names. The future raises StoreUnavailable when the record could not be made durable: it has no effect then,
         and may be appended again. Cancelling the future takes the record back only while it still waits.
+        """
+        ...
+
+    def withdraw(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
+        """Keep a withdrawal, which has taken effect whatever becomes of this.
+
+        The future has its result once it survives a kill: in the ledger, or in a file beside it from which it follows, with its
+        event, when the ledger is back, in whatever process; a later ``append`` comes after it. The future raises StoreUnavailable
+        where neither could be written.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""``on_change``: the site is told of a grant, a change and a withdrawal, so that what it keeps of a visitor can go.
+"""``on_change``: the site is told of a grant, a change, a withdrawal and a grant's end, so that what it keeps of a visitor can go.
 
 Signed as Standard Webhooks 1.0 asks: ``webhook-id``, ``webhook-timestamp``, ``webhook-signature``, an HMAC-SHA256 over the three
 joined by dots. An event is a row of the ledger's outbox, committed with its record; one thread of one process sends what is there,
@@ -22,8 +22,10 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -31,7 +33,7 @@ from urllib.parse import urlsplit
 from volens.enforce.headers import Pairs, cookies
 from volens.errors import ConfigError, Mistake, StoreError
 from volens.ledger.record import Record
-from volens.ledger.store import Due, Event, Outbox
+from volens.ledger.store import Due, Event, Expiry, Outbox
 from volens.policy import Grant
 from volens.site import Hook, Site
 
@@ -55,21 +57,34 @@ QUIET = 60.0
 """Seconds between two lines in the log about what goes on failing."""
 
 
-def event(hook: Hook, record: Record, key: str | None) -> Event:
-    """What the site is told of ``record``. ``key``: the value of the cookie the hook names, where the visitor has one."""
+def event(hook: Hook, record: Record, key: str | None, last: date | None = None) -> Event:
+    """What the site is told of ``record``. ``key``: the value of the cookie the hook names, where the visitor has one. ``last``: the
+    last day on which what is granted holds, after which the site is told that it ended."""
     sent = None if key is None else key if hook.plain else hashlib.sha256(key.encode("latin-1")).hexdigest()
-    when = record.time.strftime("%Y-%m-%dT%H:%M:%SZ")
-    data = {
+    data: dict[str, object] = {
         "site": record.site,
         "notice": record.notice,
         "purposes": dict(record.purposes),
         "services": dict(record.services),
         "visitor": sent,
     }
-    body = json.dumps({"type": f"consent.{record.event}", "timestamp": when, "data": data}, ensure_ascii=False, separators=(",", ":"))
-    # Not the record's own id: it would be an identifier that no cookie gives the application.
-    name = "evt_" + hashlib.sha256(b"volens-event/1 " + record.id.encode()).hexdigest()[:32]
-    return Event(name, body.encode(), "" if key is None else hashlib.sha256(key.encode("latin-1")).hexdigest())
+    subject = "" if key is None else hashlib.sha256(key.encode("latin-1")).hexdigest()
+    expiry = None
+    if last is not None and record.event != "withdrawn":
+        end = datetime.combine(last + timedelta(days=1), clock_time(), UTC)
+        nothing = {kind: dict.fromkeys(getattr(record, kind), False) for kind in ("purposes", "services")}
+        expiry = Expiry(_name("volens-expiry/1", record), _body("expired", end, {**data, **nothing}), end.timestamp())
+    return Event(_name("volens-event/1", record), _body(record.event, record.time, data), subject, expiry)
+
+
+def _name(what: str, record: Record) -> str:
+    """An event's id. Not the record's own: it would be an identifier that no cookie gives the application."""
+    return "evt_" + hashlib.sha256(f"{what} {record.id}".encode()).hexdigest()[:32]
+
+
+def _body(what: str, when: datetime, data: Mapping[str, object]) -> bytes:
+    value = {"type": f"consent.{what}", "timestamp": when.strftime("%Y-%m-%dT%H:%M:%SZ"), "data": data}
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def visitor_key(hook: Hook, site: Site, pairs: Pairs, *grants: Grant) -> str | None:
@@ -203,6 +218,7 @@ class Sender:
     async def _round(self, session: aiohttp.ClientSession) -> float:
         """Send what is due; how long to rest."""
         try:
+            self._outbox.expire(self._site, self._clock())
             due = self._outbox.due(self._site, self._clock(), 1 if self._failed else AT_ONCE)
             if not due:
                 return POLL
