@@ -5,7 +5,7 @@
  */
 import type { Answer, Config, Inside } from "./contract";
 
-type Kept = { at: string; x: number; y: number; fields: [string, string | boolean][] };
+type Kept = { at: string; x: number; y: number; keys: boolean; fields: [string, string | boolean][] };
 
 const KEY = "volens-keep";
 const MAX = 200_000;
@@ -32,7 +32,10 @@ export const glob = (list: string[] = []): ((name: unknown) => boolean) => {
   return (name) => form.test(String(name));
 };
 
-function leave({ allow, jar, areas }: Inside, keep: Answer["keep"]): void {
+/** What of the notice has the focus, where the keyboard put it there. */
+const held = (host?: HTMLElement): Element | null | undefined => host?.shadowRoot?.activeElement?.closest(":focus-visible");
+
+function leave({ allow, jar, areas, host }: Inside, keep: Answer["keep"]): void {
   if (keep) {
     allow(keep);
     const cookie = glob(keep.C);
@@ -47,7 +50,7 @@ function leave({ allow, jar, areas }: Inside, keep: Answer["keep"]): void {
       if (field.checked !== field.defaultChecked) typed.push([key, field.checked]);
     } else if (field instanceof HTMLSelectElement || field.value !== field.defaultValue) typed.push([key, field.value]);
   }
-  const text = JSON.stringify({ at: location.href, x: scrollX, y: scrollY, fields: typed } satisfies Kept);
+  const text = JSON.stringify({ at: location.href, x: scrollX, y: scrollY, keys: !!held(host), fields: typed } satisfies Kept);
   if (text.length <= MAX) sessionStorage.setItem(KEY, text);
 }
 
@@ -77,6 +80,8 @@ export function arrive(): void {
     setTimeout(() => late.disconnect(), 10_000);
     fill();
     scrollTo(kept.x, kept.y);
+    // Who answered by keyboard goes on where the answer is shown.
+    if (kept.keys) document.querySelector("volens-notice")?.shadowRoot?.getElementById("volens-band")?.focus({ preventScroll: true });
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", put);
   else put();
@@ -135,6 +140,7 @@ export async function follow(inside: Inside, answer?: Answer): Promise<void> {
     host.toggleAttribute("data-answered", true);
     const ask = (host.shadowRoot ?? host).querySelector<HTMLElement>("#volens-ask");
     if (ask) ask.hidden = true;
+    if (answer && document.activeElement == document.body) host.shadowRoot?.getElementById("volens-band")?.focus();
     if (meaning(inside.choice) === "-") host.dataset.storage = host.dataset.profiles = "no"; // now the visitor's own word
   }
   if (!(answer ? answer.reload : other)) return;

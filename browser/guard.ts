@@ -368,7 +368,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     const root = host.shadowRoot || host;
     let passing: boolean;
     // The answer's code is on its way before accept or refuse is pressed.
-    when(root, "pointerover", ({ target }: Any) => target.value < "s" && late(() => 0));
+    when(root, "pointerover", ({ target }: Any) => target.value < "s" && late(attempt));
     when(root, "submit", (event: Any) => {
       const { submitter: button, target: form } = event;
       const { value } = button;
