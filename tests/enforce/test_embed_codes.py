@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.enforce.making import CATALOG, HOST, OPEN_SITE, PAGE, granted
+from tests.enforce.making import CATALOG, HOST, OPEN_SITE, PAGE, SITE, granted
 from tests.oracle import would_load
 from volens.enforce.hosts import Hosts
 from volens.enforce.html import Frame, Rewriter
@@ -33,6 +33,12 @@ class Embed:
     reads: str = ""
     plays: str = ""
     """The frame it is played as, where the code is no frame itself."""
+    height: int = 0
+    """Of its placeholder, where the code is no frame itself."""
+    box: str = ""
+    """A mark of the element that the placeholder stands in."""
+    head: str = ""
+    """What of it stands in the page's head."""
 
 
 EMBEDS = {
@@ -89,6 +95,7 @@ EMBEDS = {
         SOCIAL,
         "Bonjour",
         "https://platform.twitter.com/embed/Tweet.html?id=1234567890123456789",
+        500,
     ),
     "instagram": Embed(
         '<blockquote class="instagram-media" data-instgrm-captioned data-instgrm-permalink="https://www.instagram.com/p/CabcDEF_-12/'
@@ -99,6 +106,7 @@ EMBEDS = {
         SOCIAL,
         "Voir cette publication",
         "https://www.instagram.com/p/CabcDEF_-12/embed/captioned/",
+        640,
     ),
     "facebook frame": Embed(
         '<iframe src="https://www.facebook.com/plugins/post.php?href=https%3A%2F%2Fwww.facebook.com%2Fville%2Fposts%2F123&show_text=true&width=500" '
@@ -116,7 +124,39 @@ EMBEDS = {
         "https://www.facebook.com/ville/posts/123",
         SOCIAL,
         "La fête commence",
-        "https://www.facebook.com/plugins/post.php?href=https%3A%2F%2Fwww.facebook.com%2Fville%2Fposts%2F123",
+        "https://www.facebook.com/plugins/post.php?href=https%3A%2F%2Fwww.facebook.com%2Fville%2Fposts%2F123&width=500",
+    ),
+    "facebook page": Embed(
+        '<div class="fb-page" data-href="https://www.facebook.com/ville" data-tabs="timeline" data-width="340" data-height="420" '
+        'data-small-header="false" data-adapt-container-width="true" data-hide-cover="false" data-show-facepile="true"><blockquote '
+        'cite="https://www.facebook.com/ville" class="fb-xfbml-parse-ignore"><a href="https://www.facebook.com/ville">La ville</a></blockquote></div>'
+        '<script async defer crossorigin="anonymous" src="https://connect.facebook.net/fr_FR/sdk.js#xfbml=1&version=v19.0"></script>',
+        "Facebook",
+        "https://www.facebook.com/ville",
+        SOCIAL,
+        "La ville",
+        "https://www.facebook.com/plugins/page.php?href=https%3A%2F%2Fwww.facebook.com%2Fville&width=340&tabs=timeline&height=420"
+        "&small_header=false&adapt_container_width=true&hide_cover=false&show_facepile=true",
+        420,
+    ),
+    "facebook video": Embed(
+        '<script async src="https://connect.facebook.net/fr_FR/sdk.js#xfbml=1&version=v19.0"></script>'
+        '<div class="fb-video" data-href="https://www.facebook.com/ville/videos/10153231379946729/" data-width="640" data-show-text="false"></div>',
+        "Facebook",
+        "https://www.facebook.com/ville/videos/10153231379946729/",
+        SOCIAL,
+        plays="https://www.facebook.com/plugins/video.php?href=https%3A%2F%2Fwww.facebook.com%2Fville%2Fvideos%2F10153231379946729%2F"
+        "&width=640&show_text=false",
+        height=360,
+    ),
+    "facebook comments": Embed(
+        '<script async src="https://connect.facebook.net/fr_FR/sdk.js#xfbml=1&version=v19.0"></script>'
+        '<div class="fb-comments" data-href="https://www.site.example/a/page" data-numposts="5" data-width="100%"></div>',
+        "Facebook",
+        "https://www.facebook.com/plugins/comments.php?href=https%3A%2F%2Fwww.site.example%2Fa%2Fpage&width=100%25&numposts=5",
+        SOCIAL,
+        plays="https://www.facebook.com/plugins/comments.php?href=https%3A%2F%2Fwww.site.example%2Fa%2Fpage&width=100%25&numposts=5",
+        height=400,
     ),
     "tiktok": Embed(
         '<blockquote class="tiktok-embed" cite="https://www.tiktok.com/@scout2015/video/6718335390845095173" data-video-id="6718335390845095173" '
@@ -127,6 +167,7 @@ EMBEDS = {
         SOCIAL,
         "Brouille tes traces",
         "https://www.tiktok.com/embed/v2/6718335390845095173",
+        740,
     ),
     "threads": Embed(
         '<blockquote class="text-post-media" data-text-post-permalink="https://www.threads.net/@journal/post/Cx1_-abc" data-text-post-version="0">'
@@ -137,6 +178,7 @@ EMBEDS = {
         SOCIAL,
         "Voir sur Threads",
         "https://www.threads.net/@journal/post/Cx1_-abc/embed/",
+        420,
     ),
     "bluesky": Embed(
         '<blockquote class="bluesky-embed" data-bluesky-uri="at://did:plc:z72i7hdynmk6r22z27h6tvur/app.bsky.feed.post/3l6oveex3ii2l" '
@@ -147,6 +189,7 @@ EMBEDS = {
         SOCIAL,
         "Il fait beau",
         "https://embed.bsky.app/embed/did:plc:z72i7hdynmk6r22z27h6tvur/app.bsky.feed.post/3l6oveex3ii2l",
+        300,
     ),
     "mastodon frame": Embed(
         '<iframe src="https://mastodon.social/@Gargron/109302436954721982/embed" class="mastodon-embed" style="max-width: 100%; border: 0" '
@@ -164,6 +207,7 @@ EMBEDS = {
         SOCIAL,
         "Post by @moi",
         "https://piaille.fr/@moi/109302436954721982/embed",
+        360,
     ),
     "telegram": Embed(
         '<script async src="https://telegram.org/js/telegram-widget.js?22" data-telegram-post="durov/68" data-width="100%"></script>',
@@ -171,6 +215,7 @@ EMBEDS = {
         "https://t.me/durov/68",
         SOCIAL,
         plays="https://t.me/durov/68?embed=1",
+        height=240,
     ),
     "linkedin": Embed(
         '<iframe src="https://www.linkedin.com/embed/feed/update/urn:li:share:6898694772406493185" height="265" width="504" frameborder="0" '
@@ -186,6 +231,44 @@ EMBEDS = {
         "https://www.pinterest.com/pin/99360735500167749/",
         SOCIAL,
         plays="https://assets.pinterest.com/ext/embed.html?id=99360735500167749",
+        height=520,
+    ),
+    "pinterest board": Embed(
+        '<a data-pin-do="embedBoard" data-pin-board-width="400" data-pin-scale-height="240" data-pin-scale-width="80" '
+        'href="https://www.pinterest.fr/journal/recettes/">Nos recettes</a><script async defer src="//assets.pinterest.com/js/pinit.js"></script>',
+        "Pinterest",
+        "https://www.pinterest.com/journal/recettes/",
+        SOCIAL,
+        "Nos recettes",
+        "https://assets.pinterest.com/js/pinit.js",
+        350,
+    ),
+    "pinterest profile": Embed(
+        '<a data-pin-do="embedUser" href="https://www.pinterest.com/journal/"></a>'
+        '<script async defer src="//assets.pinterest.com/js/pinit.js"></script>',
+        "Pinterest",
+        "https://www.pinterest.com/journal/",
+        SOCIAL,
+        plays="https://assets.pinterest.com/js/pinit.js",
+        height=430,
+    ),
+    "x timeline": Embed(
+        '<a class="twitter-timeline" data-height="450" href="https://twitter.com/journal?ref_src=twsrc%5Etfw">Messages du journal</a> '
+        '<script async src="https://platform.twitter.com/widgets.js" charset="utf-8"></script>',
+        "X (Twitter)",
+        "https://x.com/journal",
+        SOCIAL,
+        "Messages du journal",
+        "https://syndication.twitter.com/srv/timeline-profile/screen-name/journal",
+        450,
+    ),
+    "gist": Embed(
+        '<script src="https://gist.github.com/octocat/9257657.js?file=a.py"></script>',
+        "GitHub Gist",
+        "https://gist.github.com/octocat/9257657",
+        NONE,
+        plays="https://gist.github.com/octocat/9257657.js?file=a.py",
+        height=320,
     ),
     "spotify": Embed(
         '<iframe style="border-radius:12px" src="https://open.spotify.com/embed/track/4uLU6hMCjMI75M1A2tKUQC?utm_source=generator" width="100%" '
@@ -260,6 +343,31 @@ EMBEDS = {
         "",
         NONE,
     ),
+    "recaptcha, script in head": Embed(
+        '<form method=post><p>Nom</p><div class="g-recaptcha" data-sitekey="k" data-theme="light"></div><button>Envoyer</button></form>',
+        "Google reCAPTCHA",
+        "",
+        NONE,
+        "Envoyer",
+        box="g-recaptcha",
+        head='<script src="https://www.google.com/recaptcha/api.js?hl=fr" async defer></script>',
+    ),
+    "hcaptcha, script in head": Embed(
+        '<form method=post><div class="h-captcha" data-sitekey="k"></div></form>',
+        "hCaptcha",
+        "",
+        NONE,
+        box="h-captcha",
+        head='<script src="https://js.hcaptcha.com/1/api.js" async defer></script>',
+    ),
+    "turnstile, script in head": Embed(
+        '<form method=post><div class="cf-turnstile" data-sitekey="k"></div></form>',
+        "Cloudflare Turnstile",
+        "",
+        NONE,
+        box="cf-turnstile",
+        head='<script src="https://challenges.cloudflare.com/turnstile/v0/api.js" async defer></script>',
+    ),
     "unknown": Embed(
         '<iframe src="https://jeux.inconnu.example/mots?jour=1" style="width:100%;height:600px"></iframe>',
         "jeux.inconnu.example",
@@ -269,11 +377,12 @@ EMBEDS = {
 }
 
 
-def rewritten(code: str, at: Grant, size: int = 0) -> str:
+def rewritten(code: str, at: Grant, size: int = 0, head: str = "") -> str:
     """A page with an embed, as it is sent."""
     hosts = Hosts(OPEN_SITE, at, CATALOG, HOST)
-    rewriter = Rewriter(Frame(hosts, PAGE, place=lambda withheld: SCREENS.place(hosts.shown(withheld.target), withheld)))
-    text = f'<html lang="fr"><head></head><body><p>Avant</p>{code}<p>Après</p></body></html>'.encode().decode("latin-1")
+    place = lambda withheld: SCREENS.place(hosts.shown(withheld.target), withheld)  # noqa: E731
+    rewriter = Rewriter(Frame(hosts, PAGE, dress=lambda language: "", place=place))
+    text = f'<html lang="fr"><head>{head}</head><body><p>Avant</p>{code}<p>Après</p></body></html>'.encode().decode("latin-1")
     pieces = [text[at : at + size] for at in range(0, len(text), size)] if size else [text]
     return ("".join(map(rewriter.feed, pieces)) + rewriter.finish()).encode("latin-1").decode()
 
@@ -293,15 +402,15 @@ REFUSED = granted(notice=OPEN_SITE.notice)
 @pytest.mark.parametrize("size", (0, 1, 97))
 def test_an_embed_is_withheld_named_and_linked(name: str, size: int) -> None:
     one = EMBEDS[name]
-    assert would_load(one.code, HOST), "the oracle sees what the code would load"
-    made = rewritten(one.code, REFUSED, size)
+    assert would_load(one.head + one.code, HOST), "the oracle sees what the code would load"
+    made = rewritten(one.code, REFUSED, size, one.head)
     assert would_load(made, HOST) == [], made
     ((tag, document),) = frames(made)
     assert f"<h1>Contenu de {one.name}</h1>" in document
     links = re.findall(r'<a href="([^"]*)"', document)
     assert [unescape(link) for link in links] == ([one.page] if one.page else [])
     assert one.reads in re.sub(r"<iframe.*?</iframe>", "", made)
-    assert made.startswith('<html lang="fr"><head></head><body><p>Avant</p>') and made.endswith("<p>Après</p></body></html>")
+    assert made.startswith('<html lang="fr"><head>') and "</head><body><p>Avant</p>" in made and made.endswith("<p>Après</p></body></html>")
     own = re.match(r"<iframe[^>]*", one.code)
     for attribute in re.findall(r'(?<= )(?:width|height|class|style|frameborder)="[^"]*"', own[0]) if own else ():
         assert attribute in tag, "size and looks are the frame's own"
@@ -312,7 +421,8 @@ def test_what_a_script_would_draw_is_played_as_the_service_s_own_frame(name: str
     ((tag, _),) = frames(rewritten(EMBEDS[name].code, REFUSED))
     src = unescape(re.search(r'src="([^"]*)"', tag)[1])  # type: ignore[index]
     assert parse_qs(urlsplit(src).query)["u"] == [EMBEDS[name].plays]
-    assert urlsplit(src).path == "/_volens/embed/frame"
+    assert urlsplit(src).path == f"/_volens/embed/{'script' if '.js' in EMBEDS[name].plays else 'frame'}"
+    assert f' height="{EMBEDS[name].height or 500}" ' in tag
 
 
 @pytest.mark.parametrize("name", [n for n, e in EMBEDS.items() if e.purpose])
@@ -324,6 +434,76 @@ def test_with_its_purpose_an_embed_comes_as_it_was(name: str) -> None:
     assert frames(made) == []
     if "srcdoc" not in one.code:
         assert one.code in made
+
+
+@pytest.mark.parametrize("name", [n for n, e in EMBEDS.items() if e.box])
+def test_a_robot_test_stands_where_its_box_would_and_once(name: str) -> None:
+    one = EMBEDS[name]
+    made = rewritten(one.code + one.head, REFUSED, 0, one.head)
+    ((tag, document),) = frames(made)
+    assert re.search(rf'class="{one.box}"[^>]*><iframe ', made), "in the form"
+    src, own = (unescape(re.search(r' src="([^"]*)"', markup)[1]) for markup in (tag, one.head))  # type: ignore[index]
+    assert parse_qs(urlsplit(src).query)["u"] == [own], "the page's own script"
+    assert "le formulaire ne peut pas être envoyé" in document and "Juste cette fois" not in document
+
+
+def test_an_invisible_robot_test_shows_no_box() -> None:
+    code = '<div class="g-recaptcha" data-size="invisible" data-sitekey="k"></div><div class="captcha-info fb-comments-count">x</div>'
+    assert rewritten(code, REFUSED).count("<iframe") == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "height"),
+    [
+        ('<blockquote class="twitter-tweet"><a href="https://twitter.com/e/status/12">x</a></blockquote>', 260),
+        (
+            '<blockquote class="twitter-tweet" data-cards="hidden"><a href="https://t.co/a">x</a> <a href="https://twitter.com/e/status/12">x</a></blockquote>',
+            260,
+        ),
+        (
+            '<blockquote class="reddit-embed-bq" data-embed-height="316"><a href="https://www.reddit.com/r/x/comments/abc/">x</a></blockquote>',
+            316,
+        ),
+        (
+            '<blockquote class="reddit-embed-bq" style="height:5000px"><a href="https://www.reddit.com/r/x/comments/abc/">x</a></blockquote>',
+            1000,
+        ),
+        ('<blockquote class="tiktok-embed" style="max-width:605px; min-height: 580px" data-video-id="12">x</blockquote>', 580),
+        ('<div class="fb-page" data-href="https://www.facebook.com/v" data-height="9000"></div>', 1000),
+        ('<a data-pin-do="embedPin" data-pin-width="large" href="https://www.pinterest.com/pin/12/"></a>', 780),
+    ],
+)
+def test_a_placeholder_is_as_high_as_the_code_says_within_reason(code: str, height: int) -> None:
+    ((tag, _),) = frames(rewritten(code, REFUSED))
+    assert f' height="{height}" ' in tag
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shown"),
+    [
+        ('data-volens-poster="/img/pont.jpg"', "/img/pont.jpg"),
+        ('poster="https://www.site.example/img/eau.jpg?w=1&amp;h=2"', "/img/eau.jpg?w=1&amp;h=2"),
+        ('srcdoc="<a href=https://www.youtube.com/embed/x><img alt=x src=/img/pont.jpg></a>"', "/img/pont.jpg"),
+        ('srcdoc="<a href=https://www.youtube.com/embed/x><img src=https://img.youtube.com/vi/x/0.jpg></a>"', ""),
+        ('data-volens-poster="https://img.youtube.com/vi/x/0.jpg"', ""),
+        ('data-volens-poster="//i.ytimg.com/vi/x/0.jpg"', ""),
+        ('data-volens-poster="https://inconnu.example/x.jpg"', ""),
+        ('data-volens-poster="javascript:alert(1)"', ""),
+        ('data-volens-poster="/g/collect?v=2&amp;tid=G-1"', ""),
+    ],
+)
+def test_a_picture_in_a_placeholder_is_the_site_s_own(attributes: str, shown: str) -> None:
+    made = rewritten(f'<iframe src="https://www.youtube.com/embed/x" {attributes}></iframe>', REFUSED)
+    ((_, document),) = frames(made)
+    assert re.findall(r'<body background="([^"]*)"', document) == ([shown] if shown else [])
+    assert would_load(made, HOST) == []
+
+
+def test_a_picture_from_another_host_of_the_site_s_own() -> None:
+    hosts = Hosts(SITE, granted(), CATALOG, HOST)
+    rewriter = Rewriter(Frame(hosts, PAGE, place=lambda withheld: withheld.poster))
+    frame = '<body><iframe src="https://www.youtube.com/embed/x" data-volens-poster="https://images.site.example/pont.jpg"></iframe>'
+    assert "srcdoc='https://images.site.example/pont.jpg'" in rewriter.feed(frame) + rewriter.finish()
 
 
 def test_a_footer_s_widgets_script_shows_nothing_and_has_no_placeholder() -> None:

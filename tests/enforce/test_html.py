@@ -227,9 +227,9 @@ def test_the_words_of_allow_are_found_in_little_time() -> None:
 def test_a_post_s_quote_that_never_ends_is_not_remembered_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
 
-    def quoted(attributes: embeds.Attributes, links: list[str]) -> str:
+    def quoted(attributes: embeds.Attributes, links: list[str]) -> embeds.Drawn:
         told.append(links)
-        return ""
+        return embeds.Drawn()
 
     monkeypatch.setattr(embeds, "quoted", quoted)
     links = "".join(f"<a href=https://x.com/a/status/{n}{'0' * 5000}>" for n in range(300))
@@ -241,7 +241,7 @@ def test_a_withheld_frame_becomes_a_placeholder_of_its_size() -> None:
     made = rewritten(
         '<iframe id=a width="560" height="315" src="https://video.example/v?a=1&amp;b=2" sandbox="allow-scripts"></iframe>', bare=True
     )
-    assert 'src="/_volens/embed/frame?u=https%3A%2F%2Fvideo.example%2Fv%3Fa%3D1%26b%3D2&amp;sandbox=allow-scripts"' in made
+    assert 'src="/_volens/embed/frame?u=https://video.example/v%3Fa%3D1%26b%3D2&amp;sandbox=allow-scripts"' in made
     assert "srcdoc" not in made, "without screens it is asked for"
     assert 'id=a width="560" height="315"' in made
     assert "data-volens-src=" in made and "data-volens-sandbox" in made
@@ -249,7 +249,7 @@ def test_a_withheld_frame_becomes_a_placeholder_of_its_size() -> None:
 
 def test_an_address_of_a_placeholder_keeps_letters_beyond_ascii() -> None:
     made = rewritten(latin('<iframe width=5 height=5 src="https://video.example/é"></iframe>'), bare=True)
-    assert "u=https%3A%2F%2Fvideo.example%2F%C3%A9" in made
+    assert "u=https://video.example/%C3%A9" in made
 
 
 def test_a_frame_that_shows_nothing_has_no_placeholder() -> None:

@@ -171,3 +171,46 @@ def test_a_service_that_is_granted_has_no_placeholder(visitor: Visitor) -> None:
     _, _, sent = visitor.gateway.visit(request("GET", "/a", pairs)).whole(200, [(b"content-type", b"text/html")], (FRAME + POST).encode())
     frame, post = Elements(sent.decode()).all("iframe")
     assert frame["src"] == VIDEO and Placeholder(post).fields["services"] == "reseau"
+
+
+def pressed(visitor: Visitor, own: str) -> tuple[Elements, str]:
+    """What *Just this one* shows in a frame of ours, and the policy it is under."""
+    body = f"notice={visitor.gateway.site(HOST).notice.short}&answer=once&surface=embed&back={quote(own, safe='')}".encode()
+    reply = visitor.send("POST", "/_volens/choice", [(b"content-type", FORM), *SAME], body)
+    shown = visitor.send("GET", header(reply.pairs, b"location")[0].decode(), [*SAME, (b"sec-fetch-dest", b"iframe")])
+    return Elements(shown.body.decode()), header(shown.pairs, b"content-security-policy")[0].decode()
+
+
+GIST = '<script src="https://gist.github.com/octocat/9257657.js?file=a.py"></script>'
+BOARD = '<a data-pin-do="embedBoard" data-pin-scale-height="240" href="https://www.pinterest.fr/journal/recettes/">Recettes</a>'
+
+
+def test_a_gist_is_written_in_a_document_of_its_own(made: Gateway, visitor: Visitor) -> None:
+    own = Placeholder(Elements(page(made, f"<body>{GIST}")[0]).all("iframe")[0])
+    assert own.all("form")[0].get("target") is None, "the page around it stays"
+    shown, policy = pressed(visitor, own.fields["back"])
+    assert shown.all("script") == [{"src": "https://gist.github.com/octocat/9257657.js?file=a.py"}], "waited for: it writes where it stands"
+    assert "https://gist.github.com github.githubassets.com" in policy and "sandbox allow-scripts" in policy
+
+
+def test_a_board_is_drawn_in_a_document_of_its_own(made: Gateway, visitor: Visitor) -> None:
+    own = Placeholder(Elements(page(made, f"<body>{BOARD}")[0]).all("iframe")[0])
+    shown, policy = pressed(visitor, own.fields["back"])
+    href = "https://www.pinterest.fr/journal/recettes/"
+    assert shown.all("a") == [{"href": href, "data-pin-do": "embedBoard", "data-pin-scale-height": "240"}]
+    assert shown.all("script") == [{"src": "https://assets.pinterest.com/js/pinit.js", "async": ""}]
+    assert "*.pinimg.com" in policy
+    asked = Elements(visitor.send("GET", own.fields["back"]).body.decode())
+    assert asked.all("a")[0]["href"] == "https://www.pinterest.com/journal/recettes/", (
+        "and where it is asked for, the link is the board's too"
+    )
+
+
+def test_a_script_that_does_not_stand_alone_is_given_no_address_to_link_to(visitor: Visitor) -> None:
+    own = (
+        "/_volens/embed/script?u="
+        + quote("https://reseau.example/s.js", safe="")
+        + "&data-post=a&href="
+        + quote("javascript:alert(1)", safe="")
+    )
+    assert pressed(visitor, own)[0].all("script") == [{"src": "https://reseau.example/s.js", "async": "", "data-post": "a"}]
