@@ -20,7 +20,7 @@ import volens
 from volens.cli import main
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("demo", "proxy", "check", "catalog")
+COMMANDS = ("demo", "proxy", "serve", "build", "check", "catalog", "bypass", "keys", "wordpress")
 
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -215,7 +215,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     parts = shown.stdout.split("==\n")
     assert len(parts) == 5, shown.stdout + shown.stderr
     assert 'data-volens-src="https://www.googletagmanager.com' in parts[1], shown.stdout + shown.stderr
-    assert 'src="/_volens/embed/frame?u=https%3A%2F%2Fwww.youtube.com' in parts[1]
+    assert 'src="/_volens/embed/frame?u=https://www.youtube.com' in parts[1]
     assert re.search(r"(?i)^content-security-policy: default-src 'self' (?!.*https?:)", parts[1], re.MULTILINE)
     assert "localhost asks for" in parts[2]
     assert "The Riverside" in parts[3]

@@ -41,8 +41,10 @@ ROOMS = {
     "volens.flask": (5, "frameworks"),
     "volens.litestar": (5, "frameworks"),
     "volens.starlette": (5, "frameworks"),
+    "volens.build": (5, "command"),
     "volens.check": (5, "command"),
     "volens.preview": (5, "command"),
+    "volens.wordpress": (5, "command"),
     "volens.cli": (5, "command"),
     "volens": (6, "surface"),
 }

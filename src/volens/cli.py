@@ -25,13 +25,29 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--tour", action="store_true", help="print the address of the tour through the fourteen promises")
 
     proxy = commands.add_parser("proxy", help="a reverse proxy before any site")
-    proxy.add_argument("--upstream", help="where the site listens: http://127.0.0.1:8600")
-    proxy.add_argument("--listen", help="HOST:PORT to listen on (default 127.0.0.1:8080)")
-    proxy.add_argument("--config", type=Path, help=f"the site's configuration (default {DEFAULT} where it exists)")
-    proxy.add_argument("--unconfigured", action="store_true", help="run without configuration on an address others can reach")
-    proxy.add_argument("--workers", type=int, default=1, help="processes (default 1)")
-    proxy.add_argument("--trust", action="append", metavar="NETWORK", help="a front whose X-Forwarded-* are believed; repeatable")
-    proxy.add_argument("--access-log", action="store_true", help="a line a request, without address or query")
+    where = proxy.add_mutually_exclusive_group()
+    where.add_argument("--upstream", help="where the site listens: http://127.0.0.1:8600")
+    where.add_argument("--folder", type=Path, metavar="DIR", help="the site is this folder of files")
+    _serving(proxy)
+
+    serve = commands.add_parser("serve", help="a folder of pages as a site behind Volens")
+    serve.add_argument("folder", type=Path, metavar="DIR", help="the folder")
+    serve.set_defaults(upstream=None)
+    _serving(serve)
+
+    build = commands.add_parser("build", help="a folder of pages that any web server can serve, with what is not granted withheld")
+    build.add_argument("folder", type=Path, metavar="DIR", help="the pages")
+    build.add_argument("out", type=Path, metavar="OUT", help="where they are written; made anew each time")
+    build.add_argument("--config", type=Path, default=Path(DEFAULT), help=f"the site's configuration (default {DEFAULT})")
+    build.add_argument("--server", default="", metavar="URL", help="where volens serve DIR answers those who choose; the pages then ask")
+    build.add_argument("--json", action="store_true", help="for machines")
+
+    wordpress = commands.add_parser("wordpress", help="what a WordPress needs to stand behind the proxy: volens.toml and its plugin")
+    wordpress.add_argument("folder", metavar="FOLDER", type=Path, help="where WordPress lies: the folder that holds wp-content")
+    wordpress.add_argument("--name", required=True, help="the host visitors go to: www.example.org")
+    wordpress.add_argument("--controller", required=True, help="who answers for the site: a person or a company")
+    wordpress.add_argument("--contact", required=True, help="an e-mail address, or a page, where rights are exercised")
+    wordpress.add_argument("--config", type=Path, default=Path(DEFAULT), help=f"the file to write, unless it is there (default {DEFAULT})")
 
     check = commands.add_parser("check", help="every mistake of a configuration, and whether refusing is as easy as accepting")
     check.add_argument("config", nargs="?", type=Path, default=Path(DEFAULT))
@@ -67,7 +83,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _serving(parser: argparse.ArgumentParser) -> None:
+    """The options of whatever listens."""
+    parser.add_argument("--listen", help="HOST:PORT to listen on (default 127.0.0.1:8080)")
+    parser.add_argument("--config", type=Path, help=f"the site's configuration (default {DEFAULT} where it exists)")
+    parser.add_argument("--unconfigured", action="store_true", help="run without configuration on an address others can reach")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    parser.add_argument("--trust", action="append", metavar="NETWORK", help="a front whose X-Forwarded-* are believed; repeatable")
+    parser.add_argument("--access-log", action="store_true", help="a line a request, without address or query")
+
+
 def _proxy(arguments: argparse.Namespace) -> int:
+    if not arguments.folder:
+        return _before(arguments)
+    from volens.web.folder import serving
+
+    if not arguments.folder.is_dir():
+        print(f"volens {arguments.command}: {arguments.folder} is no folder. Name the one that holds the pages.", file=sys.stderr)
+        return 2
+    with serving(arguments.folder) as arguments.upstream:
+        return _before(arguments)
+
+
+def _before(arguments: argparse.Namespace) -> int:
     import ipaddress
 
     from volens.catalog import Catalog
@@ -81,7 +119,10 @@ def _proxy(arguments: argparse.Namespace) -> int:
     listen = arguments.listen or (loaded.listen if loaded else "127.0.0.1:8080")
     upstream = arguments.upstream or (loaded.upstream if loaded else "")
     if not upstream:
-        print("volens proxy: --upstream is missing. Say where the site listens: --upstream http://127.0.0.1:8600", file=sys.stderr)
+        print(
+            "volens proxy: --upstream is missing. Say where the site listens: --upstream http://127.0.0.1:8600, or --folder DIR",
+            file=sys.stderr,
+        )
         return 2
     if loaded is None and not arguments.unconfigured:
         host = listen.rpartition(":")[0].strip("[]")
@@ -120,8 +161,36 @@ def _proxy(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         trusted=trusted,
         access_log=arguments.access_log,
-        ready=lambda address: print(f"volens proxy: {address} -> {upstream}, {how}", flush=True),
+        ready=lambda address: print(f"volens {arguments.command}: {address} -> {arguments.folder or upstream}, {how}", flush=True),
     )
+    return 0
+
+
+def _wordpress(arguments: argparse.Namespace) -> int:
+    from volens.wordpress import install
+
+    for path in install(arguments.folder, arguments.config, arguments.name, arguments.controller, arguments.contact):
+        print(f"written: {path}")
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from volens.build import build, nginx_files
+    from volens.catalog import Catalog
+    from volens.config import load
+
+    built = build(load(arguments.config, Catalog.packaged()), arguments.folder, arguments.out, server=arguments.server)
+    nginx = [str(path) for path in nginx_files(arguments.out.resolve())]
+    if arguments.json:
+        print(
+            json.dumps(
+                {"format": "volens-build/1", "pages": built.pages, "files": built.files, "asks": bool(arguments.server), "nginx": nginx}
+            )
+        )
+    else:
+        asks = f"ask, and {arguments.server} answers" if arguments.server else "ask nothing: what needs a yes is withheld from everyone"
+        print(f"{arguments.out}: {built.pages} pages of {built.files} files. They {asks}.")
+        print(f"Header fields are in _headers and .htaccess, and for nginx in {' and '.join(nginx)}.")
     return 0
 
 
@@ -202,7 +271,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(version("volens"))
         return 0
-    commands = {"proxy": _proxy, "catalog": _catalog, "check": _check, "demo": _demo, "bypass": _bypass, "keys": _keys}
+    commands = {
+        "proxy": _proxy,
+        "serve": _proxy,
+        "build": _build,
+        "catalog": _catalog,
+        "check": _check,
+        "demo": _demo,
+        "wordpress": _wordpress,
+        "bypass": _bypass,
+        "keys": _keys,
+    }
     if arguments.command is None:
         parser.print_help()
         return 2
