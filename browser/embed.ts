@@ -36,6 +36,12 @@ if (document.documentElement.className) {
   player.addEventListener("load", () => player.contentWindow!.postMessage({ type: "setHeight", id: 0 }, origin));
 } else {
   channel.onmessage = () => location.reload();
+  // A script's own sandbox would stop our form: it goes to the player, whom it is meant for.
+  const box = around?.getAttribute("sandbox");
+  if (box != null && !/allow-forms/i.test(box)) {
+    around!.removeAttribute("sandbox");
+    location.replace(`${location.pathname + location.search}&sandbox=${encodeURIComponent(box)}`);
+  }
   // A frame that a script inserts says only here how it may behave.
   const back = document.querySelector<HTMLInputElement>("[name=back]");
   if (around && back && !/&allow/.test(back.value))

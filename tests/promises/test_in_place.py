@@ -136,3 +136,51 @@ def test_a_script_that_sets_the_frame_s_address_is_heard(visitor: Visitor) -> No
     assert until(lambda: "suite" in page.frames[1].url) and visitor.received()["videotube"] == 0
     frame.evaluate("f => { f.setAttribute('src', '/static/courrier.svg') }")
     page.frames[1].wait_for_url("**/static/courrier.svg")
+
+
+def played_late(visitor: Visitor, box: str | None = None) -> tuple[Any, Any]:
+    """A frame that a script inserts, perhaps in a sandbox, after *Just this one*: its element and the player inside."""
+    page = visitor.open("/article/pont-vieux").page
+    video = page.locator(".video iframe").get_attribute("data-volens-src")
+    if box is not None:
+        page.evaluate(
+            "box => { const make = document.createElement; document.createElement = function (n) {"
+            " const e = make.call(document, n); if (n == 'iframe') e.setAttribute('sandbox', box); return e; } }",
+            box,
+        )
+    page.evaluate(LATE, [video, "autoplay; fullscreen"])
+    page.frame_locator("iframe.late").get_by_role("button", name="Juste cette fois").click()
+    page.frame_locator("iframe.late").frame_locator("iframe").get_by_role("button", name="Lire la vidéo").wait_for()
+    return page.locator("iframe.late"), next(f for f in page.frames if f.parent_frame and f.parent_frame.parent_frame)
+
+
+SAID = {
+    "Instagram": "JSON.stringify({ type: 'MEASURE', details: { height: 480 } })",
+    "X": "({ 'twttr.embed': { method: 'twttr.private.resize', params: [{ height: 480, width: 500 }] } })",
+    "Reddit": "JSON.stringify({ type: 'resize.embed', data: 480 })",
+    "Telegram": "JSON.stringify({ event: 'resize', height: 480 })",
+    "Bluesky, Mastodon": "({ id: '1', height: 480 })",
+    "Datawrapper": "({ 'datawrapper-height': { abc12: 480 } })",
+    "iframe-resizer": "'[iFrameSizer]id0:480:560:init'",
+}
+
+
+def test_a_frame_grows_with_what_plays_in_it_and_no_further(visitor: Visitor) -> None:
+    element, player = played_late(visitor)
+    high = lambda: element.evaluate("f => f.clientHeight")  # noqa: E731
+    for service, said in SAID.items():
+        element.evaluate("f => f.setAttribute('height', 315)")
+        player.evaluate(f"parent.postMessage({said}, '*')")
+        assert until(lambda: high() == 480, 3), service
+    for nothing in ("{ height: 200 }", "{ height: 1e6 }", "{ height: 'x' }", "null", "'[iFrameSizer]'", "{ details: 3, type: 'MEASURE' }"):
+        player.evaluate(f"parent.postMessage({nothing}, '*')")
+    element.evaluate("f => f.contentWindow.postMessage({ height: 900 }, '*')")
+    player.evaluate("parent.postMessage({ height: 500 }, '*')")
+    assert until(lambda: high() == 500, 3), "what came before changed nothing"
+
+
+@pytest.mark.parametrize("box", ["allow-scripts allow-same-origin", "allow-scripts allow-same-origin allow-popups"])
+def test_a_sandbox_that_a_script_set_is_the_player_s(visitor: Visitor, box: str) -> None:
+    element, player = played_late(visitor, box)
+    assert element.get_attribute("sandbox") is None
+    assert player.frame_element().get_attribute("sandbox") == box
