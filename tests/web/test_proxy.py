@@ -53,6 +53,9 @@ class Plain:
         self.forward = request.pairs
         self.streams = gateway.streams
 
+    def too_large(self) -> Reply:
+        return Reply(413, [(b"content-type", b"text/plain")], b"too much was sent\n")
+
     def answer(self, body: bytes) -> Reply | Waiting:
         if self.request.target == b"/_volens/later":
             return Waiting(self.gateway.future, lambda result: Reply(201, [], repr(result).encode()))

@@ -96,6 +96,8 @@ class State:
     area: Callable[[str, str, str], str] | None = None
     """What stands in a place of the page for a closed gate, by the gate's path, the place's id and the page's language; '' where
     the gate is open. None: the site has no gates."""
+    unreadable: Callable[[], tuple[Pairs, bytes]] | None = None
+    """Headers and body of what is served with 502 for a page in a coding that cannot be undone; None: a line of text."""
     posted: bool = False
     foreign: bool = False
     """Whether another site shows this page in a frame of its own."""
@@ -255,7 +257,8 @@ class Exchange:
         self._text: charset.Text | None = None
         self._first = b""  # of a streamed page, until its byte order mark can be told
         self._nonced = ""
-        self._failed = self._worker = self._wide = self._unreadable = self._passes = False
+        self._failed = self._worker = self._wide = self._passes = False
+        self._unreadable: bytes | None = None  # what is served instead
         self._declared = ""
         self._started = False
         self._scripts: list[bytes] | None = None  # of a streamed script, until it can be told whether it is a consent tool
@@ -573,8 +576,9 @@ class Exchange:
         coding = self._coding(pairs)
         nonce = self._nonce(pairs)
         if coding == "unknown":  # not asked for, and nobody could read it: nothing of it is sent
-            self.streams, self._unreadable = True, True
-            return 502, [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+            self.streams = True
+            pairs, self._unreadable = self._not_read()
+            return 502, pairs
         self.streams = True
         self._decoder, self._encoder = Decoder(coding), Encoder(coding)
         self._nonced = nonce
@@ -584,7 +588,7 @@ class Exchange:
         """The next bytes of the body, rewritten."""
         if not self.streams:
             return chunk
-        if self._unreadable:
+        if self._unreadable is not None:
             return b""
         if self._scripts is not None:  # it runs when all of it is there, so it may wait for its end
             self._scripts.append(chunk)
@@ -647,8 +651,8 @@ class Exchange:
         """The rest of the body."""
         if not self.streams:
             return b""
-        if self._unreadable:
-            return UNREADABLE
+        if self._unreadable is not None:
+            return self._unreadable
         if self._scripts is not None:
             return self._without_tool([], b"".join(self._scripts), self._script_coding)[1]
         if self._script_over:
@@ -661,13 +665,19 @@ class Exchange:
     def _text_only(self, pairs: Pairs) -> Pairs:
         return [*without(pairs, b"link", b"refresh"), (b"content-security-policy", TEXT_ONLY.encode())]
 
+    def _not_read(self) -> tuple[Pairs, bytes]:
+        if self.state.unreadable is not None:
+            return self.state.unreadable()
+        return [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")], UNREADABLE
+
     def withheld(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
         """The text with everything third-party withheld: what is served where we cannot do better, never the raw page."""
         content_type = (get(pairs, b"content-type") or b"").decode("latin-1")
         if content_type.strip() and not _HTML.match(content_type) and not _ACTIVE.match(content_type):
             return status, pairs, body
         if self._coding(pairs) != "identity":
-            return 502, [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")], UNREADABLE
+            pairs, made = self._not_read()
+            return 502, pairs, made
         codec, mark, _ = charset.read(body, content_type)
         text = charset.Text(codec)
         made = body[:mark] + text.encode(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -70,7 +71,8 @@ class AsgiFace:
                 return
             body += message.get("body", b"")
             if len(body) > visit.body_limit:
-                await _reply(send, Reply(413, [(b"content-type", b"text/plain"), (b"connection", b"close")], b"Too large.\n"))
+                reply = visit.too_large()
+                await _reply(send, replace(reply, pairs=[*reply.pairs, (b"connection", b"close")]))
                 return
             if not message.get("more_body"):
                 break

@@ -41,7 +41,7 @@ class Embeds:
         self,
         gateway: Gateway,
         page: MakesPage,
-        nothing: Reply,
+        nothing: Callable[[Asked], Reply],
         query: Callable[[Asked], Fields],
         language: Callable[[Asked, Fields], str],
         same_origin: Callable[[Asked], bool | None],
@@ -57,7 +57,7 @@ class Embeds:
         fields = self._query(asked)
         target, service, decision = self._found(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
-            return self._nothing
+            return self._nothing(asked)
         if decision.allowed or self._pressed(asked, address):
             text = self._gateway.screens(asked.site).playing(text_of(target), fields.pairs)
             sources = " ".join(_sources(target, service))
@@ -74,7 +74,7 @@ class Embeds:
         fields = self._query(asked)
         target, service, decision = self._found(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
-            return self._nothing
+            return self._nothing(asked)
         alone = stands_alone(target)
         kept = _LINK_TOO if alone else _DATA
         data = [(name, value) for name, value in fields.pairs if len(value) < 2000 and kept.fullmatch(name)]

@@ -20,6 +20,7 @@ from datetime import date
 from email.message import Message
 from email.parser import HeaderParser
 from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -218,7 +219,7 @@ class Endpoints:
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
         self._admin = Admin(gateway, self.rate)
         self._rights = Rights(gateway)
-        self._embeds = Embeds(gateway, self.page, _nothing(), self._query, self._language, self._same_origin, local)
+        self._embeds = Embeds(gateway, self.page, self._nothing, self._query, self._language, self._same_origin, local)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
             "choice": self._choice,
             "choice.json": self._choice_json,
@@ -242,14 +243,12 @@ class Endpoints:
         if route is not None:
             allowed = ("POST",) if name == "choice" else ("GET", "HEAD", "POST") if name in ("out", "forget") else ("GET", "HEAD")
             if asked.request.method not in allowed:
-                return Reply(
-                    405, [(b"allow", ", ".join(allowed).encode()), (b"content-type", b"text/plain"), _NO_STORE], b"Method not allowed.\n"
-                )
+                return self._trouble(asked, 405, "method", (b"allow", ", ".join(allowed).encode()))
             return route(asked)
         if name == "admin" or name.startswith("admin/"):
             return self._admin.answer(asked, name)
         if asked.request.method not in ("GET", "HEAD"):
-            return _nothing()
+            return self._nothing(asked)
         found = self._gateway.assets.files.get(name)
         if found is not None:
             return _file(asked.request, *found, kept=name not in [f"{stem}.js" for stem in self._gateway.assets.names])
@@ -260,7 +259,27 @@ class Endpoints:
         if panel and panel[1] in asked.site.notice.languages:
             now, data = self._screens(asked).dialog(panel[1])
             return _file(asked.request, data, "text/javascript; charset=utf-8", kept=name == now)
-        return _nothing()
+        return self._nothing(asked)
+
+    def trouble(self, site: Site, pairs: Pairs, status: int, kind: str, language: str, back: str = "", *more: tuple[bytes, bytes]) -> Reply:
+        """Why there is no page, as ``kind`` of the message screen, or as a problem for a program (RFC 9457)."""
+        screens = self._gateway.screens(site)
+        if _asks_json(pairs):
+            title = HTTPStatus(status).phrase
+            value = {"type": "about:blank", "title": title, "status": status, "detail": " ".join(screens.problem_words(kind, language))}
+            reply = _json(status, value, "application/problem+json")
+        else:
+            reply = self.page(site, status, screens.problem(kind, language, back=back))
+        kept = [p for p in reply.pairs if p[0] != b"vary"]
+        return replace(
+            reply, pairs=[*kept, (b"vary", b"Accept, Accept-Language, Sec-Fetch-Mode"), (b"content-language", language.encode()), *more]
+        )
+
+    def _trouble(self, asked: Asked, status: int, kind: str, *more: tuple[bytes, bytes]) -> Reply:
+        return self.trouble(asked.site, asked.request.pairs, status, kind, asked.language, self._came_from(asked), *more)
+
+    def _nothing(self, asked: Asked) -> Reply:
+        return self._trouble(asked, 404, "nothing")
 
     # ---------------------------------------------------------------- pages
 
@@ -300,9 +319,8 @@ class Endpoints:
     def _panel(self, asked: Asked) -> Reply:
         fields = self._query(asked)
         if asked.site.theirs is not None:  # one notice: theirs
-            return _see(
-                f"{asked.site.prefix}policy?language={self._language(asked, fields)}&back={quote(local(fields.get('back')), safe='/')}#theirs"
-            )
+            back = quote(local(fields.get("back")), safe="/")
+            return _see(f"{asked.site.prefix}policy?language={self._language(asked, fields)}&back={back}#theirs")
         text = self._screens(asked).panel(
             asked.grant,
             self._language(asked, fields),
@@ -377,7 +395,7 @@ class Endpoints:
         request = asked.request
         posted = request.method == "POST"
         if posted and len(request.body) > CHOICE_BODY:
-            return self._wrong(False, 413, "A choice is smaller than that.")
+            return self._trouble(asked, 413, "large")
         content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
         fields = Fields.read(content_type, request.body) if posted else self._query(asked)
         language, back = self._language(asked, fields), local(fields.get("back"))
@@ -421,7 +439,7 @@ class Endpoints:
         query = self._query(asked)
         target = resolve(query.get("u")[:8192], Target(asked.request.scheme, asked.host, "/"))
         if target.scheme not in ("http", "https") or not target.host:
-            return _nothing()
+            return self._nothing(asked)
         method = asked.request.method
         content_type = (get(asked.request.pairs, b"content-type") or b"").decode("latin-1")
         fields = Fields.read(content_type, asked.request.body) if method == "POST" else Fields([p for p in query.pairs if p[0] != "u"])
@@ -527,7 +545,7 @@ class Endpoints:
         query = self._query(asked)
         at_gate = query.get("surface") == "gate"
         if len(request.body) > CHOICE_BODY and not at_gate:
-            return self._wrong(asks_json, 413, "A choice is smaller than that.")
+            return self._trouble(asked, 413, "large")
         fields = query if at_gate else Fields.read(content_type, request.body)
         language = self._language(asked, fields)
         wait = self.rate.allows(_household(request.client), time.monotonic())
@@ -941,10 +959,6 @@ def _then(answer: Reply | Waiting, change: Callable[[Reply], Reply]) -> Reply | 
 def _see(path: str) -> Reply:
     """The answer to a form lies there, and nothing was stored."""
     return Reply(303, [(b"location", _quoted(path)), _NO_STORE, *_SECURITY])
-
-
-def _nothing() -> Reply:
-    return Reply(404, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE], b"Nothing here.\n")
 
 
 def _json(status: int, value: Mapping[str, Any], kind: str = "application/json") -> Reply:

@@ -358,6 +358,7 @@ class Visit:
             ports=port,
             posted=request.method not in ("GET", "HEAD"),
             foreign=foreign,
+            unreadable=lambda: ((made := self._trouble(502, "unreadable")).pairs, made.body),
         )
 
     @cached_property
@@ -418,6 +419,17 @@ class Visit:
         back = target if target.startswith("/") and not target.startswith("//") else "/"
         text = screens.problem(kind, screens.language("", accept), back=back)
         return self._gateway.endpoints.page(self.site, 504 if kind == "slow" else 502, text)
+
+    def too_large(self) -> Reply:
+        """413: more than ``body_limit`` was sent to a page of ours."""
+        return self._trouble(413, "large")
+
+    def _trouble(self, status: int, kind: str) -> Reply:
+        request, screens = self._request, self._gateway.screens(self.site)
+        accept = (get(request.pairs, b"accept-language") or b"").decode("latin-1")
+        target = request.target.decode("latin-1")
+        back = target if status == 502 and target.startswith("/") and not target.startswith("//") else ""
+        return self._gateway.endpoints.trouble(self.site, request.pairs, status, kind, screens.language("", accept), back)
 
     # Who the visitor is
 
@@ -504,7 +516,7 @@ class Visit:
 def _left_alone(site: Site, target: bytes) -> bool:
     """Whether the operator leaves this path alone, however an application may spell it: in doubt it is enforced."""
     patterns = [_glob(pattern) for pattern in site.leave if not pattern.startswith("!")]
-    kept = [_glob(pattern[1:]) for pattern in site.leave if pattern.startswith("!")]
+    kept = [re.compile(_glob(pattern[1:]).pattern, re.IGNORECASE) for pattern in site.leave if pattern.startswith("!")]
 
     def named(path: str, patterns: list[re.Pattern[str]]) -> bool:
         return any(p.fullmatch(path) or p.fullmatch(path.rstrip("/")) or p.fullmatch(path.rstrip("/") + "/") for p in patterns)

@@ -110,7 +110,7 @@ class WsgiFace:
         except ValueError:
             length = 0
         if length > visit.body_limit or length < 0:
-            reply = Reply(413, [(b"content-type", b"text/plain")], b"Too large.\n")
+            reply = visit.too_large()
         else:
             reply = settled(visit.answer(environ["wsgi.input"].read(length) if length else b""))
         start_response(_status(reply.status), [*_headers(reply.pairs), ("content-length", str(len(reply.body)))])

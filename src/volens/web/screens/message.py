@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import unescape
 
 from volens.web.screens.page import Page
 from volens.web.screens.words import hidden, html
@@ -21,7 +22,8 @@ class MessageScreen(Page):
         fields: Sequence[tuple[str, str]] = (),
     ) -> str:
         """``down``, ``slow``, ``broken`` (upstream), ``record`` (not durable, so not granted), ``confirm`` (``fields`` again, with
-        a ``token``), ``stale``, ``often`` (more answers than a person gives), ``elsewhere`` (another site's page sent it)."""
+        a ``token``), ``stale``, ``often`` (more answers than a person gives), ``elsewhere`` (another site's page sent it),
+        ``nothing``, ``method``, ``large`` (404, 405, 413 of our own), ``unreadable`` (a coding nobody offered)."""
         say = self._say(language)
         form = html(
             '<form method="post" action="{prefix}choice">{hidden}<div class="ways"><button>{text}</button></div></form>',
@@ -35,9 +37,17 @@ class MessageScreen(Page):
             text=say(f"problem.{kind}.text", **({"tool": self.site.theirs.tool.name} if kind == "theirs" and self.site.theirs else {})),
             form=form if kind == "confirm" else None,
             back=html(
-                '<p><a href="{u}">{x}</a></p>', u=back, x=say("problem.again" if kind in ("down", "slow", "broken") else "problem.back")
+                '<p><a href="{u}">{x}</a></p>',
+                u=back,
+                x=say("problem.again" if kind in ("down", "slow", "broken", "unreadable") else "problem.back"),
             )
             if back
             else None,
         )
         return self._page(say, say(f"problem.{kind}.title"), main)
+
+    def problem_words(self, kind: str, language: str) -> tuple[str, str]:
+        """The same without markup: title and text."""
+        say = self._say(language)
+        title, text = (unescape(say(f"problem.{kind}.{part}")) for part in ("title", "text"))
+        return title + ".", text
