@@ -79,7 +79,11 @@ def _written(gateway: Gateway, loaded: Loaded, source: Path, made: Path, *, asks
     count = 0
     for file in sorted(source.rglob("*")):
         name = file.relative_to(source)
-        if any(part.startswith(".") and part != ".well-known" for part in name.parts) or not file.is_file():
+        if (
+            any(part.startswith(".") and part != ".well-known" for part in name.parts)
+            or not file.is_file()
+            or source not in file.resolve().parents
+        ):
             continue
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
