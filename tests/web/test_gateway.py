@@ -80,6 +80,24 @@ def test_a_path_is_left_alone_only_where_every_reading_of_it_is(tmp_path: Path, 
     made.store.close()
 
 
+@pytest.mark.parametrize(
+    ("target", "left"),
+    [
+        ("/wp-admin/", True),
+        ("/wp-admin/post.php?x=admin-ajax.php", True),
+        ("/wp-admin/admin-ajax.php", False),
+        ("/wp-admin/admin-ajax.php/more", False),
+        ("/wp-admin/Admin-Ajax.php?action=x", False),
+        ("/wp-admin/css/../admin-ajax.php", False),
+        ("/wp-admin/admin%2dajax.php", False),
+    ],
+)
+def test_what_is_taken_out_again_is_enforced_in_any_reading(tmp_path: Path, target: str, left: bool) -> None:
+    made = gateway(tmp_path, site=replace(SITE, leave=("/wp-admin/*", "!/wp-admin/admin-ajax.php*")))
+    assert made.visit(request("GET", target)).left is left
+    made.store.close()
+
+
 def test_a_gate_holds_where_a_path_is_left_alone(tmp_path: Path) -> None:
     made = gateway(tmp_path, site=replace(SITE, leave=("/*",)))
     assert made.visit(request("POST", "/comments")).own
