@@ -124,7 +124,8 @@ details p{padding:.4em 0}
 font:600 .875em/1.25 var(--f);cursor:pointer}
 @media(max-width:22em){#volens-ask{padding:12px 8px}#y{gap:4px}#y button{padding:4px 2px}}
 @media(min-width:48em){#volens-ask{margin-bottom:16px;padding:20px 24px;border-radius:var(--r)}
-#x,#y button{font-size:1em}:host([data-ask]:not([data-answered])) form{max-width:46em;margin:auto}}
+#x,#y button{font-size:1em}#x>p>b:first-child{display:block;font-size:1.25em}
+:host([data-ask]:not([data-answered])) form{max-width:46em;margin:auto}}
 @media(max-width:30em)and (max-height:30em){:host([data-ask]){position:static!important}form{max-height:none}}
 @media(forced-colors:active){svg{display:none}}
 @media print{:host{display:none!important}}
@@ -159,6 +160,7 @@ body{margin:0;background:var(--s)}
 .v h1{margin:0;hyphens:auto;font-size:1.375em;line-height:1.25;letter-spacing:-.01em;text-wrap:balance}
 .v h2{margin:2em 0 .5em;font-size:1.125em;line-height:1.3}
 .v h3{margin:0;font-size:1em;line-height:1.4}
+.v:dir(rtl) :is(h1,h2){letter-spacing:0}
 .v p{margin:.6em 0}
 .v .lead{font-size:1.0625em}
 .v a{color:var(--a);text-underline-offset:.15em}
@@ -232,7 +234,7 @@ background:var(--b)}
 border-radius:var(--r);background:var(--k);
 color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-decoration:none;cursor:pointer}
 .v .bar button{padding-inline:.2em;font-size:.9375em}
-@media(max-width:22em){.v .bar{gap:4px;padding-inline:.5em}.v .bar button{font-size:.875em}}
+@media(max-width:26em){.v .bar{gap:6px;padding-inline:.5em}.v .bar button{font-size:.875em}}
 .v .ways{grid-template-columns:repeat(auto-fit,minmax(min(100%,13em),1fr));margin:1.25em 0}
 .v p>.button{display:inline-grid;padding-inline:1em;max-width:100%;margin:.25em .5em .25em 0;border-color:var(--m);background:none;
 color:var(--a)}
@@ -304,9 +306,11 @@ background:var(--b);color:var(--t);font:1em/1.5 var(--f)}
 @media(prefers-reduced-motion:reduce){.v [role=switch]{transition:none}}
 @media(forced-colors:active){.v [role=switch]{appearance:auto;width:24px;height:24px}.v [role=switch]:before{content:none!important}
 .v .button{border-color:ButtonText;color:ButtonText}
-.v .band svg{display:none}}
+.v .band{border:1px solid}.v .band svg{display:none}}
 @media print{.v{--t:#000;--m:#333;--a:#000;--b:#fff;--l:#999;--s:#fff;max-width:none;border:0!important;font-size:10.5pt}
-.v .bar,.v .top,.policy nav,.v .button,.v p>.button{display:none}.policy .page{display:block;padding:0}
+.v .bar,.v .x,.policy .top,.policy nav,.v .button,.v p>.button{display:none}.v .top{position:static;border:0}
+.v .top,.v .body{padding:0}
+.policy .page{display:block;padding:0}
 .v tr,.v .item,.v h2{break-inside:avoid}
 .v h2,.v h3{break-after:avoid}.policy .item a[target]:after{content:" (" attr(href) ")";overflow-wrap:anywhere}}
 """
