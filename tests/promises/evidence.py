@@ -7,12 +7,15 @@ anything in front (``VOLENS_DEMO=raw``) there is nothing to answer; the journey 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from table import TABLE
 from visitor import ARTICLE, NOTICE, ON_SITE, PARTIES, PURPOSES, UNLISTED, Visitor, until
@@ -152,9 +155,11 @@ def look(visitor: Visitor, *, answered: bool = True, wanted: Iterable[str] = ())
     weather = page.goto(visitor.demo.url + "/meteo/ici?position=44,3").ok
     visitor.open()
     words = f"Vu par {visitor.agent.rpartition('/')[2]}, {next(_numbers)}"
-    before = visitor.received()["trombine"]
     _comment(visitor, words)
     row = _published(visitor, words)
+    crafted = f"De force, {words}"
+    _craft(visitor, crafted)
+    forced = _published(visitor, crafted)
     told = _told(visitor)
     received = visitor.demo.received(visitor.agent)[visitor._mark :]
     learnt = {word for r in received for word in r.learns}
@@ -173,7 +178,7 @@ def look(visitor: Visitor, *, answered: bool = True, wanted: Iterable[str] = ())
         "usage": {"the newspaper noted how often": sum(profile.values()) > 1},
         "geolocation": {"the newspaper answered for a place": weather},
         "social": {"the faces beside comments were asked for": "commentaires lus" in learnt},
-        "comments": {"the comment was published": row is not None},
+        "comments": {"the comment was published": row is not None, "so was a crafted one": forced is not None},
     }
     record = next((c["value"] for c in visitor.all_cookies() if c["name"] == "volens-record"), None)
     kept = visitor.demo.demo.store.record(record.split(".")[1]) if record else None
@@ -192,10 +197,10 @@ def look(visitor: Visitor, *, answered: bool = True, wanted: Iterable[str] = ())
         third=frozenset(cookies),
         parties=frozenset(r.party for r in received),
         comment={
-            "ip": bool(row and row[0]),
-            "browsing": bool(row and row[1] == ARTICLE),
-            "social": before > 0 or visitor.received()["trombine"] > 0,
-            "comments": bool(row),
+            "ip": any(kept and kept[0] for kept in (row, forced)),
+            "browsing": any(kept and kept[1] == ARTICLE for kept in (row, forced)),
+            "social": visitor.received()["trombine"] > 0,
+            "comments": bool(row or forced),
         },
         storage=band[0],
         profiles=band[1],
@@ -226,6 +231,16 @@ def _comment(visitor: Visitor, words: str) -> None:
         visitor.page.get_by_role("button", name="Publier").click()
 
 
+def _craft(visitor: Visitor, words: str) -> None:
+    """Straight to the engine's end point with this visitor's cookies, past every page; the newspaper itself asks for nothing there."""
+    address = urlsplit(visitor.demo.url)
+    cookies = "; ".join(f"{c['name']}={c['value']}" for c in visitor.all_cookies() if "courrier" in c["domain"])
+    headers = {"Host": address.netloc, "Cookie": cookies, "Content-Type": "application/json", "Origin": visitor.demo.url}
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", address.port, timeout=10)) as connection:
+        connection.request("POST", f"/isso/new?uri={ARTICLE}", json.dumps({"author": "x", "text": words, "title": "x"}), headers)
+        connection.getresponse().read()
+
+
 def _published(visitor: Visitor, words: str) -> tuple[str, str] | None:
     """Of a comment in the engine's database: the writer's address as it keeps it, and the page."""
     query = "SELECT remote_addr, uri FROM comments JOIN threads ON tid = threads.id WHERE instr(text, ?)"
@@ -246,8 +261,12 @@ def earlier(visitor: Visitor) -> None:
         for framed in (False, True)
     ]
     end.send("Network.setCookies", {"cookies": mine + theirs})
-    held = {c["name"] for c in visitor.all_cookies()}
-    assert held == {cookie["name"] for cookie in mine + theirs}, "the device holds what it should"
+    where = {"securityOrigin": visitor.demo.url, "isLocalStorage": True}
+    for names in LAY["script"].values():
+        for name in names:
+            end.send("DOMStorage.setDOMStorageItem", {"storageId": where, "key": name, "value": OLD})
+    held = {c["name"] for c in visitor.all_cookies()} | visitor.stored()
+    assert held >= {cookie["name"] for cookie in mine + theirs} | {"mesure_session"}, "the device holds what it should"
 
 
 OLD = "ancien"
@@ -272,20 +291,24 @@ LAY: Mapping[str, Mapping[str, Any]] = {
 
 
 def reads(visitor: Visitor) -> set[str]:
-    """Kinds of data of which something that lay there is read: by a third party, a script or the newspaper."""
+    """Kinds of data of which something that lay there is read: by the newspaper, a script or a third party. It lies there each time
+    anew, for after a refusal the first answer to a request that shows it lets it expire."""
+    earlier(visitor)
+    told = _told(visitor)["cookies"]
+    found = {kind for kind, held in LAY["application"].items() if set(told) & set(held)}
     visitor.open()
     visitor.read_on(0.7)
-    found = {
-        kind
-        for kind, held in LAY["third"].items()
-        if any(r.known == OLD for r in visitor.demo.received(visitor.agent) if r.party in {party for party, _ in held})
-    }
     if script(visitor):
-        names = set(visitor.page.evaluate("[...document.cookie.split('; ').map(c => c.split('=')[0]), ...Object.keys(localStorage)]"))
-        for who in ("application", "script"):
-            found |= {kind for kind, held in LAY[who].items() if names & set(held)}
-    told = set(_told(visitor)["cookies"])
-    return found | {kind for kind, held in LAY["application"].items() if told & set(held)}
+        earlier(visitor)
+        seen = "[...document.cookie.split('; ').map(c => c.split('=')[0]), ...Object.keys(localStorage)]"
+        names = set(visitor.page.evaluate(seen))
+        found |= {kind for who in ("application", "script") for kind, held in LAY[who].items() if names & set(held)}
+    earlier(visitor)
+    visitor.open("/").open()
+    visitor.read_on(0.7)
+    received = visitor.demo.received(visitor.agent)
+    known = {r.party for r in received if r.known == OLD}
+    return found | {kind for kind, held in LAY["third"].items() if known & {party for party, _ in held}}
 
 
 class Journeys:
@@ -361,16 +384,14 @@ class Journeys:
         return look(visitor, answered=answered, wanted=PARTIES[purpose] & self._all(script)), closed
 
     def old(self, layer: str) -> tuple[set[str], set[str]]:
-        """Kinds that are read on a device on which much lay, after *Tout refuser* on this layer; and what lay there."""
+        """Kinds that are read on a device on which much lay, before any choice or after *Tout refuser* here; and what lay there."""
         return self._once("old", LAYERS[layer])
 
     def _old(self, layer: Layer) -> tuple[set[str], set[str]]:
-        local = [{"name": name, "value": OLD} for names in LAY["script"].values() for name in names]
-        visitor = self._visitor(layer.script, storage_state={"origins": [{"origin": self._url, "localStorage": local}]})
-        earlier(visitor)
-        visitor.open()
-        answer(visitor, layer, "Tout refuser", reloads=False)
-        return reads(visitor), {kind for held in LAY.values() for kind in held}
+        visitor = self._visitor(layer.script).open()
+        read = reads(visitor)
+        answer(visitor.open(), layer, "Tout refuser", reloads=False)
+        return read | reads(visitor), {kind for held in LAY.values() for kind in held}
 
     def buttons(self, layer: str) -> list[str]:
         """The three buttons of this layer, as they look; one string where they are alike."""
