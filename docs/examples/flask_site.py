@@ -22,7 +22,8 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The bridge
 <form method="post" action="/upload" enctype="multipart/form-data">{{ token }}<input type="file" name="file"><button>Send</button></form>
 <p><a href="{{ volens_panel() }}">Your choices</a></p>"""
 SIGN_IN = """<!doctype html><html lang="en"><title>Sign in</title><h1>Sign in</h1><form method="post">
-<input type="hidden" name="token" value="{{ session.token }}"><input name="username"><input type="password" name="password"><button>Sign in</button></form>"""
+<input type="hidden" name="token" value="{{ session.token }}"><input name="username"><input type="password" name="password">
+<button>Sign in</button></form>"""
 TRACKER = '<script src="https://www.google-analytics.com/analytics.js"></script>'
 
 app = Flask(__name__)

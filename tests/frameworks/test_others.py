@@ -1,4 +1,4 @@
-"""Flask, FastAPI (and so Starlette) and Litestar behind Volens: journeys under their servers, web sockets, mounted applications, test clients."""
+"""Flask, FastAPI (and so Starlette) and Litestar behind Volens: journeys under their servers, web sockets, mounts, test clients."""
 
 from __future__ import annotations
 
