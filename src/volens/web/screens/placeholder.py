@@ -89,9 +89,10 @@ class PlaceholderScreen(Page):
             )
             if target.scheme in ("http", "https") and not robots
             else None,
-            robots=html("{x} ", x=say("frame.captcha")) if robots else None,
+            # Its box is low: why there is no button is said before what a low one leaves out.
+            robots=html("{x} {y} ", x=say("frame.captcha"), y=None if named else say("frame.unnamed")) if robots else None,
             profiles=say("frame.profiles") if not isinstance(who, str) and who.profiles else None,
-            unnamed=None if named else say("frame.unnamed"),
+            unnamed=None if named or robots else say("frame.unnamed"),
             short=say("frame.short", name=name),
             form=form,
         )
