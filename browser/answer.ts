@@ -26,10 +26,10 @@ const fields = (): Map<string, HTMLInputElement | HTMLTextAreaElement | HTMLSele
   return all;
 };
 const ticked = (field: Element): field is HTMLInputElement => field instanceof HTMLInputElement && /^(checkbox|radio)$/.test(field.type);
-/** As the guard's: a name, `*` for any characters, `#` for a number. */
-export const glob = (list: string[] = []): ((name: unknown) => boolean) => {
-  const form = RegExp(`^(${["volens*", ...list].map((x) => x.replace(/[^*\w]/g, "\\$&").replace(/\*/g, ".*").replace("\\#", "\\d+")).join("|")})$`);
-  return (name) => form.test(String(name));
+/** As the guard's. */
+export const form = (source = "$^"): ((name: unknown) => boolean) => {
+  const whole = RegExp(`^(${source})$`);
+  return (name) => whole.test(String(name));
 };
 
 /** What of the notice has the focus, where the keyboard put it there. */
@@ -38,8 +38,8 @@ const held = (host?: HTMLElement): Element | null | undefined => host?.shadowRoo
 function leave({ allow, jar, areas, host }: Inside, keep: Answer["keep"]): void {
   if (keep) {
     allow(keep);
-    const cookie = glob(keep.C);
-    const item = glob(keep.S);
+    const cookie = form(keep.C);
+    const item = form(keep.S);
     for (const [name, text] of jar) if (cookie(name)) document.cookie = text;
     for (const where of ["localStorage", "sessionStorage"] as const)
       for (const [name, value] of areas[where] ?? []) if (item(name)) globalThis[where].setItem(name, value);

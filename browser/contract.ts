@@ -14,17 +14,14 @@ export interface Config {
   a?: 1;
   /** The page answered a POST: never reload it. */
   m?: 1;
-  /** Cookie names that may be set and read. */
-  C?: string[];
+  // Sources of regular expressions: the first three over a whole name.
+  /** Cookie names that may be read and, but for ours, set. */
+  C?: string;
   /** Names of Storage items, databases and caches that may be used for real. */
-  S?: string[];
+  S?: string;
   /** Hosts allowed for anything. */
-  H?: string[];
-  /** Hosts allowed for images and the like that stand in markup. */
-  I?: string[];
-  /** Hosts denied although under `H`. */
-  D?: string[];
-  /** First-party collection paths: source of a regular expression over path and query. */
+  H?: string;
+  /** Denied although under `H`, and first-party collection paths: over host, path and query. */
   P?: string;
   /** Geolocation is allowed. */
   g?: 1;
@@ -38,7 +35,7 @@ export interface Answer {
   grant: string;
   reload: boolean;
   /** Storage names now permitted: what the page holds under them is written for real before it is made again. */
-  keep?: { C?: string[]; S?: string[] };
+  keep?: { C?: string; S?: string };
 }
 
 /** What the guard shares with the files it fetches later. */
@@ -49,7 +46,7 @@ export interface Inside {
   /** Virtual localStorage and sessionStorage. */
   areas: Record<string, Map<string, string>>;
   /** From now on these names are real. */
-  allow(keep: { C?: string[]; S?: string[] }): void;
+  allow(keep: { C?: string; S?: string }): void;
   /** The text of the `volens` cookie when last looked at. */
   choice: string;
   /** Called with the new choice. */

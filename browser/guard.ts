@@ -19,10 +19,11 @@ declare const __STORAGE__: string;
 declare const __LATER__: string;
 
 export function guard(config: Config, own?: HTMLScriptElement): void {
-  const { apply, construct, defineProperty: define, getOwnPropertyDescriptor: describe, get: read }: Any = Reflect;
+  const { apply, construct, defineProperty: define, getOwnPropertyDescriptor: describe }: Any = Reflect;
   const home: Any = self;
   const { origin, document: doc } = home;
   const mark = Symbol.for("volens");
+  const before = own?.before;
   const address = (url: Any): Any => new URL(url, doc?.baseURI || origin);
   /** Our own address, and so the page's host; a blob's or a srcdoc's own says nothing. */
   const at = address(config.p);
@@ -38,45 +39,30 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const split = (names: string): string[] => names.split(" ");
   /** import() carries the nonce of this script and asks nothing of Trusted Types. */
   const late = (f: (m: Any) => Any, name = __LATER__): Promise<Any> => import(at + name).then(f);
-  /** Names, `*` for any characters, `#` for a number; our own always. */
-  const glob = (list: string[] = []): ((name: Any) => boolean) => {
-    const form = RegExp(`^(${["volens*", ...list].join("\n").replace(/[^*\w\n]/g, "\\$&").replace(/\*/g, ".*").replace(/\\#/g, "\\d+").replace(/\n/g, "|")})$`);
-    return (name) => form.test(name);
-  };
-  let cookies = glob(config.C);
-  let items = glob(config.S);
-  const hosts = glob(config.H);
-  const denied = glob(config.D);
-  const paths = RegExp(config.P || "$^");
+  /** Whole names by the source of a regular expression; without one, none. */
+  const form = (source = "$^", whole = RegExp(`^(${source})$`)) => (name: Any): boolean => whole.test(name);
+  let cookies = form(config.C);
+  let items = form(config.S);
+  const hosts = form(config.H);
+  const denied = RegExp(config.P || "$^");
   /** Falsy: allowed; 1: unlisted; 2: denied, or a first-party collection path. */
   const kind = (url: Any): Any =>
     attempt(() => {
       const { hostname, pathname, search } = address(url);
-      return (
-        hostname &&
-        (denied(hostname) || paths.test(pathname + search) ? 2 : hostname != at.hostname && !hosts(hostname))
-      );
+      return hostname && (denied.test(hostname + pathname + search) ? 2 : hostname != at.hostname && !hosts(hostname));
     });
 
   // --- Virtual storage: what is refused is read back for the life of the page and touches nothing.
   const jar = new Map<string, string>();
   const areas: Record<string, Map<string, string>> = {};
   const named = (text: string): string => /^([^=;]*)=/.exec(text)?.[1]!.trim() || "";
-  const put = (text: string, go: () => Any): Any => {
-    const name = named(text);
-    if (name.startsWith("volens")) return;
-    if (cookies(name)) return go();
-    jar.delete(name);
-    if (!/;\s*max-age=\s*[-0]/i.test(text) && !(Date.parse(/;\s*expires=([^;]*)/i.exec(text)?.[1]!) < Date.now()) && text.length < 4e3 && jar.size < 180)
-      jar.set(name, text);
-  };
   const inside: Inside = {
     config,
     jar,
     areas,
     allow({ C, S }: Config) {
-      cookies = glob(C);
-      items = glob(S);
+      cookies = form(C);
+      items = form(S);
     },
     on: [],
   } as Any;
@@ -91,13 +77,14 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const judge = (el: Any, name: string, value: Any): Any =>
     attempt(() => {
       const tag = el.localName;
+      const framed = /^(i?frame|object|embed)$/.test(tag) && /^(src|data)$/.test(name);
       if (name == "srcdoc") return value.startsWith(hook) ? value : hook + value;
-      if (tag == "link")
-        return (name == "href" ? kind(value) && /pre|dns/i.test(el.rel) : name == "rel" && /pre|dns/i.test(value) && kind(el.href)) ? "" : value;
-      if (tag == "script") return (name == "type" && /specul/i.test(value)) || (name == "src" && kind(value) > 1) ? "data:," : value;
-      if (/^(src|data)$/.test(name) && /^(i?frame|object|embed)$/.test(tag))
-        return kind(value) ? at + "embed/frame?u=" + encodeURIComponent(address(value)) : value;
-      return /^(src(set)?|ping)$/.test(name) && refused(el, name, value + "") ? "data:," : value;
+      return (
+        tag == "link" ? /pre|dns/i.test(name == "rel" ? value : el.rel) && kind(name == "href" ? value : el.href)
+        : tag == "script" ? (name == "type" ? /specul/i.test(value) : name == "src" && kind(value) > 1)
+        : framed ? kind(value)
+        : /^(src(set)?|ping)$/.test(name) && refused(el, name, value + "")
+      ) ? (framed ? at + "embed/frame?u=" + encodeURIComponent(address(value)) : "data:,") : value;
     }) ?? value;
 
   const blobs = new Map<string, Blob>();
@@ -131,30 +118,35 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
         if (to) adopt(to);
         return to;
       };
-      const refusal = (name = "SecurityError"): Any => new realm.DOMException("Refused", name);
-      const refuse: Patch = async () => {
-        throw refusal();
-      };
+      /** What answers by promise is answered in later.ts. */
+      const answers: Patch = (me, args, go, name) => late((m) => m.answers(inside, me, name, args, go));
 
       // What a choice refused goes, with the means the page is about to lose.
       if (config.c && doc)
         attempt(() => {
           const { indexedDB: bases, caches } = realm;
-          const drop = (object: Any, method: string, all: Promise<Any[]>): void => {
-            const old = object[method];
-            all.then((names) => each(names, (x) => items((x = x.name ?? x)) || apply(old, object, [x])));
-          };
-          each([realm.localStorage, realm.sessionStorage], (area) => each(Object.keys(area), (x) => items(x) || area.removeItem(x)));
+          const drop = async (object: Any, method: string, names: Any, old = object[method]): Promise<void> =>
+            each(await names, (x) => items((x = x.name ?? x)) || apply(old, object, [x]));
+          each([realm.localStorage, realm.sessionStorage], (area) => drop(area, "removeItem", Object.keys(area)));
           drop(bases, "deleteDatabase", bases.databases());
           drop(caches, "delete", caches.keys());
         });
 
       wrap("Document", "cookie", (_me, _args, go) =>
         [...go().split("; ").filter((text: string) => text && cookies(named(text))), ...Array.from(jar.values(), (text) => text.split(";")[0]!.trim())].join("; "), "get");
-      wrap("Document", "cookie", (_me, args, go) => put((args[0] += ""), go), "set");
+      wrap("Document", "cookie", (_me, args, go) => {
+        const text = (args[0] += "");
+        const name = named(text);
+        if (/^volens/.test(name)) return;
+        if (cookies(name)) return go();
+        jar.delete(name);
+        if (!/;\s*max-age=\s*[-0]/i.test(text) && !(Date.parse(/;\s*expires=([^;]*)/i.exec(text)?.[1]!) < Date.now()) && text.length < 4e3 && jar.size < 180)
+          jar.set(name, text);
+      }, "set");
       wrap("CookieChangeEvent", "changed deleted", (_me, _args, go) => go().filter((c: Any) => cookies(c.name)), "get");
-      for (const type of ["CookieStore", "CacheStorage"])
-        wrap(type, "get getAll set delete open has keys match", (me, args, go, name) => late((m) => m[type](inside, name, args, go, me)));
+      wrap(`CookieStore CacheStorage StorageManager StorageBucketManager${config.w ? "" : " ServiceWorkerContainer"}${config.g ? "" : " Geolocation"}`,
+        "get getAll set delete open has keys match getDirectory register getCurrentPosition watchPosition", answers);
+      wrap("IDBFactory", "databases", answers);
 
       attempt(() => {
         const storage = proto("Storage");
@@ -175,7 +167,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
           const old = map.get(name);
           if (method == "getItem") return old ?? null;
           if (method == "setItem") {
-            if (("" + [...map] + args[1]).length - (old + "").length > 5e6) throw refusal("QuotaExceededError");
+            if (("" + [...map] + args[1]).length > 5e6) throw new realm.DOMException("Full", "QuotaExceededError");
             map.set(name, args[1] + "");
           } else map.delete(name);
         });
@@ -185,8 +177,9 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
           const real = go();
           if (!known.has(real)) {
             const item = (name: Any): Any => attempt(() => apply(getItem, face, [name])) ?? undefined;
-            const face: Any = new Proxy(Object.create(storage), {
-              get: (t, name, me) => (name in t ? read(t, name, me) : item(name)),
+            const base = Object.create(storage);
+            const face: Any = new Proxy(base, {
+              get: (t, name) => (name in t ? t[name] : item(name)),
               has: (t, name) => name in t || item(name) != null,
               defineProperty: (_t, name, d) => !apply(setItem, face, [name, d.value]),
               deleteProperty: (_t, name) => !apply(removeItem, face, [name]),
@@ -197,7 +190,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
               },
             });
             const area: Area = [real, (areas[which] ||= new Map()), face];
-            known.set(face, area).set(real, area);
+            each([real, base, face], (x) => known.set(x, area));
           }
           return known.get(real)![2];
         }, "get");
@@ -206,31 +199,20 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       wrap("IDBFactory", "open deleteDatabase", (_me, args, go, method) => {
         if (items(args[0])) return go();
         const request: Any = new EventTarget();
-        each(split("result error source transaction readyState success blocked upgradeneeded"), (name) => {
-          request[name] = request["on" + name] = null;
-          request.addEventListener(name, (event: Any) => request["on" + name]?.(event));
-        });
+        each(split("result error source transaction readyState onsuccess onerror onblocked onupgradeneeded"), (name) => (request[name] = null));
         Object.setPrototypeOf(request, proto("IDBOpenDBRequest"));
-        late((m) => m.forward(request, method, args), __STORAGE__).catch(() => request.dispatchEvent(new Event("error")));
+        late((m) => m.forward(request, method, args), __STORAGE__).catch(() => {
+          request.addEventListener("error", request.onerror);
+          request.dispatchEvent(new Event("error"));
+        });
         return request;
       });
-      wrap("IDBFactory", "databases", (_me, _args, go) => go().then((all: Any[]) => all.filter((d) => items(d.name))));
-      wrap("StorageManager", "getDirectory", refuse);
-      wrap("StorageBucketManager", "open", refuse);
-      if (!config.w) wrap("ServiceWorkerContainer", "register", refuse);
-      if (!config.g)
-        wrap("Geolocation", "getCurrentPosition watchPosition", (_me, args) => {
-          void late((m) => m.nowhere(args[1]));
-          return 1;
-        });
 
       // --- Ways out that no header governs.
       const calls: Patch = (_me, args, go) => {
-        if (args[0]?.iceServers)
-          args[0] = {
-            ...args[0],
-            iceServers: [...args[0].iceServers].filter((x) => ![].concat(x.urls).some((url: string) => kind(url.replace(/\w+:/, "http://")))),
-          };
+        const [options] = args;
+        if (options?.iceServers)
+          args[0] = { ...options, iceServers: [...options.iceServers].filter(({ urls }) => ![urls].flat().some((url) => kind(url.replace(/\w+:/, "http://")))) };
         return go();
       };
       wrap([realm], "RTCPeerConnection webkitRTCPeerConnection", calls);
@@ -351,7 +333,6 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   // --- Asking.
   const text = (): string => /(^| )volens=([^;]*)/.exec(doc.cookie)?.[2] || "";
   if (!doc) return;
-  if (!config.a && !config.w) attempt(() => navigator.serviceWorker.getRegistrations().then((all) => each(all, (x) => x.unregister())));
   /** Without the day: a choice that means the same. */
   const bare = (choice: string): string => choice.replace(/\.\d+\./, "..");
   const compare = (): void => {
@@ -361,7 +342,6 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const when = (target: Any, type: string, f: Any): void => target.addEventListener(type, f);
   inside.choice = config.c || ""; // what the server saw: to ask the cookies themselves takes a wait at every page
   attempt(() => ((inside.channel = new BroadcastChannel("volens")).onmessage = compare));
-  when(home, "pageshow", (event: Any) => event.persisted && compare());
   when(doc, "visibilitychange", compare);
   /** The buttons of the notice, or of a place that says what a gate needs. */
   const heed = (host: Any): void => {
@@ -374,10 +354,8 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
       const { value } = button;
       if (passing || button.name != "answer") return;
       event.preventDefault();
-      const answered = (on: boolean): void => attempt(() => (root.querySelector("#volens-ask").hidden = host.toggleAttribute("data-answered", on)));
-      if (value == "refuse") answered(true);
+      if (value == "refuse") attempt(() => (root.querySelector("#volens-ask").hidden = host.toggleAttribute("data-answered", true)));
       (value == "settings" ? open() : late((m) => m.answer(inside, form, value))).catch(() => {
-        answered(false);
         passing = true;
         form.requestSubmit(button);
       });
@@ -389,12 +367,11 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
     if (!host) return;
     found.disconnect();
     inside.host = host;
-    doc.body.before(host); // not moveBefore(): Chromium 156 crashed at one load in a hundred while it was still parsing
+    apply(before, doc.body, [host]); // as it was before the patches; not moveBefore(): Chromium 156 crashed at one load in a hundred while it was still parsing
     // The page's end and what has the focus can be scrolled out from under the first layer.
     attempt(() => {
       const room = new CSSStyleSheet();
-      const shown = "html:has(>volens-notice[data-ask]:not([data-answered]))";
-      room.replaceSync(`${shown}{scroll-padding-bottom:38vh}${shown}:after{content:"";display:block;height:38vh}`);
+      room.replaceSync('html:has(>[data-ask]:not([data-answered])){scroll-padding-bottom:38vh;&:after{content:"";display:block;height:38vh}}');
       doc.adoptedStyleSheets.push(room);
     });
     heed(host);
@@ -402,6 +379,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   when(doc, "DOMContentLoaded", () => {
     each(doc.querySelectorAll("volens-gate"), heed);
     if (config.a) return;
+    if (!config.w) attempt(() => navigator.serviceWorker.getRegistrations().then((all) => each(all, (x) => x.unregister())));
     // Pages hide until a testing tool has come (Kameleoon, Adobe, VWO, Optimize): it won't.
     each(doc.querySelectorAll("#kameleoonLoadingStyleSheet,#at-body-style,#alloy-prehiding,#_vis_opt_path_hides"), (x) => x.remove());
     doc.documentElement.classList.remove("async-hide");

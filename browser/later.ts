@@ -2,7 +2,7 @@
  * What the guard does when it may wait for a promise, fetched at first use: what follows an answer, cookieStore and
  * CacheStorage.
  */
-import { glob } from "./answer";
+import { form } from "./answer";
 import type { Inside } from "./contract";
 
 export { answer, arrive, follow } from "./answer";
@@ -13,21 +13,21 @@ type Any = any;
 // --- Stand-ins that answer by promise.
 
 /** The methods of cookieStore over the cookies that pass and the page's own, which document.cookie holds. */
-export async function CookieStore({ config }: Inside, method: string, args: Any[], go: () => Any): Promise<Any> {
-  const cookies = glob(config.C);
+async function cookies({ config }: Inside, method: string, args: Any[], go: () => Any): Promise<Any> {
+  const passes = form(config.C);
   const [first] = args;
   const name = Object(first) === first ? first.name : first;
   if (method === "set" || method === "delete") {
-    if (name === undefined || cookies(name)) return go();
+    if (name === undefined || passes(name)) return go();
     const { value, expires = null } = Object(first) === first ? first : { value: args[1] };
     if (/[;=\0-\x1f\x7f]/.test(name) || /[;\0-\x1f\x7f]/.test(value)) throw new TypeError("Cookie name or value contains a character that is not allowed.");
     document.cookie = method === "delete" ? `${name}=; max-age=0` : `${name}=${value}${expires === null ? "" : `; expires=${new Date(expires).toUTCString()}`}`;
     return undefined;
   }
-  const all = [await go()].flat().filter((c) => c && cookies(c.name));
+  const all = [await go()].flat().filter((c) => c && passes(c.name));
   for (const text of document.cookie.split("; ")) {
     const [, key, value] = /^([^=]*)=?(.*)$/.exec(text)!;
-    if (text && !cookies(key) && (name == null || key === String(name))) all.push({ name: key, value });
+    if (text && !passes(key) && (name == null || key === String(name))) all.push({ name: key, value });
   }
   return method === "get" ? (all[0] ?? null) : all;
 }
@@ -101,8 +101,8 @@ if ("Cache" in globalThis) Object.defineProperty(Cache, Symbol.hasInstance, { va
 const pageCaches = new Map<string, PageCache>();
 
 /** The methods of CacheStorage over the names that pass and the page's own. */
-export async function CacheStorage({ config }: Inside, method: string, args: Any[], go: () => Promise<Any>, storage: CacheStorage): Promise<Any> {
-  const items = glob(config.S);
+async function caches({ config }: Inside, method: string, args: Any[], go: () => Any, storage: CacheStorage): Promise<Any> {
+  const items = form(config.S);
   const name = String(args[0]);
   if (method === "keys") return [...(await go()).filter(items), ...pageCaches.keys()];
   if (method === "match") {
@@ -119,7 +119,19 @@ export async function CacheStorage({ config }: Inside, method: string, args: Any
   return method === "open" ? pageCaches.get(name) : method === "has" ? pageCaches.has(name) : pageCaches.delete(name);
 }
 
-/** What navigator.geolocation answers where the visitor has refused it. */
-export function nowhere(failed?: (error: Any) => void): void {
-  failed?.({ code: 1, message: "User denied Geolocation", PERMISSION_DENIED: 1, POSITION_UNAVAILABLE: 2, TIMEOUT: 3 });
+/** What methods answer that answer by promise; those of geolocation by the function they are given. */
+export async function answers(inside: Inside, me: Any, method: string, args: Any[], go: () => Any): Promise<Any> {
+  switch (me[Symbol.toStringTag]) {
+    case "CookieStore":
+      return cookies(inside, method, args, go);
+    case "CacheStorage":
+      return caches(inside, method, args, go, me);
+    case "IDBFactory":
+      return (await go()).filter(({ name }: Any) => form(inside.config.S)(name));
+    case "Geolocation":
+      return void args[1]?.({ code: 1, message: "User denied Geolocation", PERMISSION_DENIED: 1, POSITION_UNAVAILABLE: 2, TIMEOUT: 3 });
+    case "StorageBucketManager":
+      if (method !== "open") return go();
+  }
+  throw new DOMException("Refused", "SecurityError");
 }

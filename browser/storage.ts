@@ -39,6 +39,7 @@ export function forward(request: Any, method: "open" | "deleteDatabase", args: [
     const event = "newVersion" in from ? new IDBVersionChangeEvent(type, { oldVersion: from.oldVersion, newVersion: from.newVersion }) : new Event(type, { bubbles: from.bubbles, cancelable: from.cancelable });
     if (!request.dispatchEvent(event)) from.preventDefault();
   };
+  for (const type of ["upgradeneeded", "blocked", "success", "error"]) request.addEventListener(type, (event: Event) => request["on" + type]?.(event));
   let source: Any;
   try {
     source = (fake.indexedDB[method] as Any)(...args);

@@ -23,6 +23,8 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from volens.enforce import guard
+
 STATIC = Path(__file__).parents[2] / "src" / "volens" / "static"
 SITE = "site.test"
 CSP = (
@@ -156,8 +158,14 @@ def serve(net: Internet, tls: ssl.SSLContext | None) -> ThreadingHTTPServer:
 
 
 def script(config: dict[str, Any], nonce: str = "") -> str:
-    """The guard as the server writes it into a page."""
-    text = html.escape(json.dumps({"p": "/_volens/", **config}), quote=True)
+    """The guard as the server writes it into a page; ``C``, ``S``, ``H`` and ``D`` (denied hosts) are lists of names here."""
+    told: dict[str, Any] = {"p": "/_volens/", **config}
+    if denied := told.pop("D", ()):
+        told["P"] = guard.refusing(denied, told.get("P", ""))
+    told |= {name: guard.passing(told.get(name, ())) for name in "CS"}
+    if "H" in told:
+        told["H"] = guard.pattern(told["H"])
+    text = html.escape(json.dumps(told), quote=True)
     return f"<script{f' nonce={nonce}' if nonce else ''} data-volens='{text}'>{(STATIC / 'guard.js').read_text()}</script>"
 
 

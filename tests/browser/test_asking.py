@@ -10,6 +10,8 @@ import pytest
 from guarded_site import SITE, Answer, Seen, Site
 from playwright.sync_api import Page
 
+from volens.enforce.guard import passing
+
 NOTICE = """<volens-notice data-panel=panel-00000000.js data-storage=no data-profiles=no><template shadowrootmode=open><style>:host{position:fixed;bottom:0}</style>
 <form method=post action=/_volens/choice><button name=answer value=settings formaction=/_volens/panel formmethod=get>band</button>
 <input type=hidden name=notice value=0011223344556677><input type=hidden name=back value="/?a=1"><input type=hidden name=language value=fr><input type=hidden name=surface value=notice>
@@ -79,7 +81,7 @@ def test_a_refusal_looks_done_within_a_frame(site: Site) -> None:
 
 
 def test_accepting_reloads_and_keeps_what_was_typed_where_one_was_and_what_is_now_permitted(site: Site) -> None:
-    answers(site, keep={"C": ["_pk_*"], "S": ["player*"]})
+    answers(site, keep={"C": passing(["_pk_*"]), "S": passing(["player*"])})
     body = (
         NOTICE + "<input name=a><textarea name=b></textarea><input type=checkbox name=c><input type=password name=p><select name=s><option>1<option>2</select><div style='height:5000px'></div>"
     )

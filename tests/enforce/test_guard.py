@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from making import NOTICE, OPEN_SITE, REFUSED, SITE, granted, hosts
 
-from volens.enforce.guard import config, refused_hosts, refused_paths
+from volens.enforce.guard import config, passing, refused_hosts, refused_paths, refusing
 from volens.enforce.storage import Storage
 from volens.notice import Service
 
@@ -35,7 +35,8 @@ def test_the_path_of_a_granted_service_passes_and_only_it() -> None:
     site = replace(SITE, notice=replace(NOTICE, services=(own,)))
     refused, allowed = (refused_paths(hosts(granted(*p, notice=site.notice), site)) for p in ((), ("audience",)))
     assert refuses(refused, HIT) and refuses(refused, "/a/matomo.php")
-    assert not refuses(allowed, HIT) and refuses(allowed, "/a/matomo.php") and refuses(allowed, AD)
+    assert not any(refuses(allowed, at) for at in (HIT, "site.example" + HIT))
+    assert refuses(allowed, "/a/matomo.php") and refuses(allowed, AD)
 
 
 def test_a_demonstration_lets_through_what_is_granted() -> None:
@@ -61,4 +62,13 @@ def test_a_declared_host_passes_and_a_denied_one_does_not() -> None:
     judged = hosts(page="www.bbc.co.uk", site=site)
     assert refused_hosts(judged) == ["ads.example", "*.ads.example", "a1.api.bbc.co.uk"]
     told = config(judged, Storage(site, REFUSED, judged.catalog), answer="", own=[])
-    assert told["D"] == refused_hosts(judged) and told["P"] == refused_paths(judged)
+    assert told["P"] == refusing(refused_hosts(judged), refused_paths(judged))
+    assert all(refuses(told["P"], at) for at in ("ads.example/", "a.ads.example/x", "a1.api.bbc.co.uk/", "www.bbc.co.uk" + HIT))
+    passes = ("www.bbc.co.uk/", "stats.bbc.co.uk/x", "bads.example/", "www.bbc.co.uk/a.ads.example/")
+    assert not any(refuses(told["P"], at) for at in passes)
+
+
+def test_names_are_whole_and_ours_always_pass() -> None:
+    source = re.compile(f"^({passing(['session', 'wp-settings-*', 'isso-#', 'a.b|c'])})$")
+    assert all(source.search(name) for name in ("session", "wp-settings-1", "isso-12", "a.b|c", "volens-keep"))
+    assert not any(source.search(name) for name in ("", "sessions", "xsession", "isso-", "isso-x", "a.b", "c", "axb|c"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from volens.enforce.hosts import Hosts
@@ -11,8 +12,25 @@ from volens.enforce.storage import Storage
 from volens.foreign import Tools
 
 
+def pattern(names: Iterable[str], between: str = ".*") -> str:
+    """``names``, ``*`` in them for any characters (``between``) and ``#`` for a number, as JavaScript's regular expression for a whole."""
+    escaped = (re.sub(r"[.+?^$|\\/(){}\[\]]", r"\\\g<0>", name) for name in names)
+    return "|".join(name.replace("*", between).replace("#", r"\d+") for name in escaped)
+
+
+def passing(names: Iterable[str]) -> str:
+    """The same for storage names; ours pass always."""
+    return pattern(["volens*", *names])
+
+
+def refusing(denied: Iterable[str], paths: str) -> str:
+    """Hosts and paths (``refused_paths``) together: what stands in front of a path is its host."""
+    found = pattern(denied, "[^/]*")
+    return "|".join(filter(None, [found and f"^({found})/", paths]))
+
+
 def refused_paths(hosts: Hosts) -> str:
-    """Collection end points of own hosts that scripts ask for, as JavaScript's regular expression for path and query.
+    """Collection end points of own hosts that scripts ask for, as JavaScript's regular expression for host, path and query.
 
     Those the page need not even ask for. The server refuses all the catalog knows (``Catalog.path``); to say them all here
     would cost every page a kilobyte. Paths of granted services pass.
@@ -27,9 +45,9 @@ def refused_paths(hosts: Hosts) -> str:
         return ""
     services = hosts.grant.notice.services
     granted = [path for s in services if hosts.grant.decide(s).allowed for path in s.hosts if path.startswith("/")]
-    passing = "|".join(".*".join(map(re.escape, path.split("*"))) for path in granted)
-    # As the catalog's, in fewer bytes: ``pathname + search`` has no fragment.
-    return (f"^(?!(?:{passing})$)" if passing else "^") + f"[^?]*/({'|'.join(refused)})".replace("(?:", "(")
+    spared = pattern(granted)
+    # As the catalog's, in fewer bytes: what it is asked has no fragment.
+    return (f"^(?![^/]*(?:{spared})$)" if spared else "^") + f"[^?]*/({'|'.join(refused)})".replace("(?:", "(")
 
 
 def refused_hosts(hosts: Hosts) -> list[str]:
@@ -51,14 +69,16 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
     if hosts.open and storage.open:
         told["a"] = 1
         return told
-    told["C"] = storage.names("cookie")
-    told["S"] = storage.names("local", "session", "indexeddb", "cache", "opfs")
-    told["H"] = ["*"] if hosts.chain else own
-    if not hosts.chain:
-        refused: dict[str, Any] = {"P": "" if grant.everything else refused_paths(hosts), "D": refused_hosts(hosts)}
-        told |= {name: value for name, value in refused.items() if value}
-    else:  # any host, but not another notice
-        told["D"] = [host for tool in Tools.packaged().all.values() if not hosts.is_theirs(tool) for host in tool.hosts if "*" not in host]
+    told["C"] = passing(storage.names("cookie"))
+    told["S"] = passing(storage.names("local", "session", "indexeddb", "cache", "opfs"))
+    told["H"] = pattern(["*"] if hosts.chain else own)
+    if hosts.chain:  # any host, but not another notice
+        tools = (tool for tool in Tools.packaged().all.values() if not hosts.is_theirs(tool))
+        refused = refusing((host for tool in tools for host in tool.hosts if "*" not in host), "")
+    else:
+        refused = refusing(refused_hosts(hosts), "" if grant.everything else refused_paths(hosts))
+    if refused:
+        told["P"] = refused
     place = hosts.site.address.place
     if grant.allows(place) or place not in grant.notice.purpose:
         told["g"] = 1

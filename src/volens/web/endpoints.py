@@ -29,6 +29,7 @@ import brotli
 from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.enforce.csp import hash_source
+from volens.enforce.guard import passing
 from volens.enforce.headers import cookies, expiries, get, get_all
 from volens.enforce.hosts import host_matches
 from volens.enforce.storage import is_own
@@ -828,7 +829,7 @@ class Endpoints:
                 "choice": choice.text(),
                 "grant": granted.key,
                 "reload": not first_refusal and granted.key != asked.grant.key,
-                "keep": {"C": storage.names("cookie"), "S": storage.names("local", "session", "indexeddb", "cache")},
+                "keep": {"C": passing(storage.names("cookie")), "S": passing(storage.names("local", "session", "indexeddb", "cache"))},
             }
             made = _json(201, value)
             return Reply(201, [*[p for p in made.pairs if p != _NO_STORE], *pairs], made.body)
