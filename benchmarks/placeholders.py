@@ -34,7 +34,7 @@ class Order(HTMLParser):
         self.found: list[str] = []
         self.added: list[str] = []
         self.replaced: list[str] = []
-        self._skip = False
+        self._skip = ""
         self.feed(text)
         self.close()
 
@@ -43,13 +43,15 @@ class Order(HTMLParser):
         ours = tag == "iframe" and "/_volens/embed/" in (values.get("src") or "")
         if ours:
             (self.replaced if "data-volens-src" in values else self.added).append(values.get("title") or "")
-        self._skip = ours and "data-volens-src" not in values
+        # what stands in for a consent tool that the page sets up in its own text
+        stands_in = tag == "script" and (values.get("src") or "").startswith("/_volens/")
+        self._skip = tag if (ours or stands_in) and "data-volens-src" not in values else ""
         if not self._skip:
             self.found.append(f"<{tag}>")
 
     def handle_endtag(self, tag: str) -> None:
-        if self._skip and tag == "iframe":
-            self._skip = False
+        if self._skip == tag:
+            self._skip = ""
         else:
             self.found.append(f"</{tag}>")
 
