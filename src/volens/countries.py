@@ -6,6 +6,7 @@ import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
 
 from babel import Locale, UnknownLocaleError
@@ -21,8 +22,18 @@ class Authority:
     """A supervisory authority, as it calls itself."""
 
     name: str
-    url: str
+    home: str
+    """Its own site."""
+    complaint: str = ""
+    """Its page on how to complain; empty where that is not certain."""
+    verified: date | None = None
+    """The day on which these addresses were compared with public pages; None: never."""
     eea: bool = True
+
+    @property
+    def url(self) -> str:
+        """Where a visitor is led."""
+        return self.complaint or self.home
 
 
 @functools.cache

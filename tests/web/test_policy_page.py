@@ -16,6 +16,7 @@ from screens_site import DAY, GRANTS, NOTICE, PART, RECORD, SITE
 from tests.web.making import header, request, settle
 from volens.choice import Choice, Signals
 from volens.countries import authorities, in_eea, name
+from volens.languages import shipped
 from volens.policy import grant
 from volens.site import Site
 from volens.web.gateway import Gateway
@@ -74,8 +75,10 @@ def test_every_storage_key_has_party_lifetime_and_purpose(show: Any) -> None:
     page = show("/_volens/policy", java_script_enabled=False)
     rows = [row.locator("td").all_inner_texts() for row in page.locator("#storage tbody tr").all()]
     declared = [*SITE.storage, *(key for service in NOTICE.services for key in service.storage)]
-    assert {row[0] for row in rows} == {key.name for key in declared} | {"volens-record", "volens-keep"}, "ours too, and each once"
-    assert len(rows) == len(declared) + 2 and all(all(cell.strip() for cell in row) for row in rows)
+    assert {row[0] for row in rows} == {key.name for key in declared} | {"volens-record", "volens-keep", "volens-audience"}, (
+        "ours too, and each once"
+    )
+    assert len(rows) == len(declared) + 3 and all(all(cell.strip() for cell in row) for row in rows)
     by_name = {row[0]: row[1:] for row in rows}
     assert by_name["mv_id"] == ["cookie, sur ce site", "395 jours (13 mois)", "Vidéos"]
     assert by_name["volens-record"] == ["cookie, sur ce site", "183 jours (6 mois)", "Fonctionnement du site"]
@@ -137,6 +140,42 @@ def test_the_controllers_country_decides_whose_authority_is_named(country: str) 
     notice = replace(NOTICE, controller=replace(NOTICE.controller, country=country))
     text = section(Screens(replace(SITE, notice=notice), {}).policy(GRANTS["none"], "fr"), "rights")
     assert authorities()[country].name in text and authorities()[country].url.startswith("https://")
+
+
+@pytest.mark.parametrize("country", authorities())
+def test_the_authority_s_name_leads_to_its_complaint_page_or_else_to_its_own(country: str) -> None:
+    one = authorities()[country]
+    notice = replace(NOTICE, controller=replace(NOTICE.controller, country=country))
+    screens = Screens(replace(SITE, notice=notice), {})
+    markup = screens.policy(GRANTS["none"], "fr").split('<section id="rights">')[1]
+    assert f'<a href="{escape(one.complaint or one.home)}" rel="noopener">{escape(one.name, quote=False)}</a>' in markup
+    assert screens.policy_json(GRANTS["none"], "fr")["rights"]["authority"]["home"] == one.home
+    host = one.home.split("/")[2].removeprefix("www.")
+    assert not one.complaint or one.complaint.split("/")[2].removeprefix("www.").endswith(host) or country == "ES", "its own page"
+
+
+@pytest.mark.parametrize("language", ["fr", "ar"])
+@pytest.mark.parametrize("names", [("lequai.test",), ("www.lequai.test", "m.lequai.test")])
+def test_it_says_on_which_hosts_the_choice_holds_and_on_no_other(names: tuple[str, ...], language: str) -> None:
+    """R42; and R17: who answers, and how to reach them."""
+    notice = replace(NOTICE, scope=names, languages=("fr", "ar"))
+    screens = Screens(replace(SITE, notice=notice), {})
+    at = grant(notice, None, Signals(), DAY)
+    proof, who = (section(screens.policy(at, language), id) for id in ("proof", "controller"))
+    texts = shipped()[language].texts
+    for said in (proof, who):
+        assert all(name in said for name in names)
+    assert texts["policy.scope"] in proof and (texts["policy.scope.each"] in proof) == (len(names) > 1)
+    assert "Le Quai" in who and "donnees@lequai.example" in who
+    assert 'href="mailto:donnees@lequai.example"' in screens.policy(at, language)
+    assert screens.policy_json(at, language)["controller"]["sites"] == list(names)
+
+
+def test_when_each_address_was_compared_is_said() -> None:
+    """Germany's has no page of its own: a publisher is supervised by its Land. An address nobody compared has no day."""
+    assert [c for c, one in authorities().items() if not one.complaint] == ["DE"]
+    days = {one.verified for one in authorities().values()}
+    assert None not in days and all(day is not None and day.isoformat() >= "2026-11-22" for day in days)
 
 
 def test_the_table_of_authorities_is_that_of_the_eu_the_eea_the_kingdom_and_switzerland() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from volens import countries
+from volens.audience.view import OBJECTION, OBJECTION_DAYS
 from volens.notice import Purpose, Service, StorageKey
 from volens.policy import Grant
 from volens.web.screens.page import Page
@@ -17,12 +18,14 @@ class Lists(Page):
 
     @cached_property
     def own_storage(self) -> tuple[StorageKey, ...]:
-        """What Volens itself keeps: the choice, its proof after a grant, and where the visitor was while a page is made again."""
+        """What Volens itself keeps: the choice, its proof after a grant, where the visitor was while a page is made again, an objection."""
         days = round(self.notice.months * 30.44)
         named = {key.name for key in self.site.storage_declared}
         exempt = {p.exempt: p.id for p in reversed(self.notice.purposes) if p.exempt}
         purpose = exempt.get("choice") or next((p.id for p in self.notice.purposes if p.exempt), "technique")
-        own = (("volens", "cookie", days), ("volens-record", "cookie", days), ("volens-keep", "session", 0))
+        own = [("volens", "cookie", days), ("volens-record", "cookie", days), ("volens-keep", "session", 0)]
+        if self.site.audience is not None or self.notice.objectable:
+            own.append((OBJECTION, "cookie", OBJECTION_DAYS))
         return tuple(StorageKey(name, medium, purpose, days=days_) for name, medium, days_ in own if name not in named)
 
     def _own_keys(self, purpose: Purpose) -> list[StorageKey]:

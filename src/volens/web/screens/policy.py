@@ -361,8 +361,11 @@ class PolicyScreen(Lists, MyChoice, Objection):
     def _section_proof(self, reader: Reader) -> Section:
         say = reader.say
         body = html(
-            "<p>{a}</p><p>{b}</p>",
+            "<p>{a}</p><p>{b} {each}{only}</p>",
             a=say("policy.proof.text"),
+            # Our cookies name no domain: they are of one host, whatever else the notice speaks for (R42).
+            each=html("{x} ", x=say("policy.scope.each")) if len(self.notice.scope) > 1 else None,
+            only=say("policy.scope"),
             b=say("panel.valid", months=say.count("months", self.notice.months), scope=self._scope(say)),
         )
         return Section("proof", say("policy.proof"), body, {"months": self.notice.months, "refusals": "counted", "grants": "recorded"})
@@ -410,6 +413,7 @@ class PolicyScreen(Lists, MyChoice, Objection):
                 "country": country or None,
                 "name": known.name if known else None,
                 "url": known.url if known else countries.MEMBERS,
+                "home": known.home if known else countries.MEMBERS,
             },
         }
         return Section("rights", say("policy.rights"), body, data)
