@@ -81,6 +81,7 @@ def prepared(site: WordPress) -> int:
             "switch_theme('twentytwentyone'); global $wp_rewrite;"
             "$wp_rewrite->set_permalink_structure('/%postname%/'); flush_rewrite_rules(false);"
             "update_option('comment_previously_approved', 0); kses_remove_filters();"
+            "if ($was = get_page_by_path('pont-vieux', OBJECT, 'post')) { echo $was->ID; exit; }"
             "$id = wp_insert_post(array('post_title' => 'Le pont vieux', 'post_name' => 'pont-vieux', 'post_status' => 'publish',"
             f"'post_author' => 1, 'post_content' => wp_slash(base64_decode('{base64.b64encode(ARTICLE.encode()).decode()}'))));"
             "wp_insert_comment(array('comment_post_ID' => $id, 'comment_author' => 'Zoé', 'comment_author_email' => 'zoe@carnet.example',"
