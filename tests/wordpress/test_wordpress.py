@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from serving import WordPress, proxied
-from walk import EXAMPLE, MORE, STATES, prepared, walker
+from walk import EXAMPLE, MORE, PARTIES, STATES, prepared, walker
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +22,13 @@ def test_everything_works_in_every_state(chromium: Any, site: WordPress, behind:
     url, article = behind
     with walker(chromium, url, site, state, gated=True) as one:
         one.all(article)
+
+
+def test_without_volens_the_article_reaches_everybody(chromium: Any, site: WordPress) -> None:
+    """The oracle of the walk: it sees what would have left."""
+    prepared(site)
+    with walker(chromium, f"http://wordpress.localhost:{site.port}", site, "none", gated=False) as one:
+        one.open("/pont-vieux/")
+        one.page.mouse.wheel(0, 4000)
+        one.page.wait_for_timeout(300)
+        assert one.asked() >= set().union(*PARTIES.values())
