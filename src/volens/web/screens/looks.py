@@ -124,7 +124,7 @@ details p{padding:.4em 0}
 font:600 .875em/1.25 var(--f);cursor:pointer}
 @media(max-width:22em){#volens-ask{padding:12px 8px}#y{gap:4px}#y button{padding:4px 2px}}
 @media(min-width:48em){#volens-ask{margin-bottom:16px;padding:20px 24px;border-radius:var(--r)}
-#x,#y button{font-size:1em}#x>p>b:first-child{display:block;font-size:1.25em}
+#x,#y button{font-size:1em}#x>p>b:first-child{font-size:1.2em;display:block}
 :host([data-ask]:not([data-answered])) form{max-width:46em;margin:auto}}
 @media(max-width:30em)and (max-height:30em){:host([data-ask]){position:static!important}form{max-height:none}}
 @media(forced-colors:active){svg{display:none}}

@@ -70,7 +70,7 @@ class NoticeScreen(Page):
             panel=self._opened(say.language) if not framed else None,
             told=[
                 html(' data-new="{ids}"', ids=" ".join(self._ordered(grant.new))) if grant.new else None,
-                flag(grant.gpc or grant.overrides_gpc, "data-gpc"),
+                html(' data-gpc=""') if grant.gpc or grant.overrides_gpc else None,
             ],
             ask=flag(grant.asked and not framed, "data-ask"),
             style=Html(self.style),
