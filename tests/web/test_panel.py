@@ -47,7 +47,7 @@ def test_switches_never_mean_more_than_they_show() -> None:
 def test_the_panel_page_records_what_its_switches_show(show: Any, desk: Desk) -> None:
     page = show("/_volens/panel?back=/article", 360, 740, java_script_enabled=False)
     switches = unfolded(page).get_by_role("switch")
-    assert switches.count() == 10 and all(not s.is_checked() for s in switches.all()), "off at first (R04)"
+    assert switches.count() == 11 and all(not s.is_checked() for s in switches.all()), "off at first (R04)"
     page.get_by_role("switch", name="Autoriser\u00a0: Vidéos").check()
     assert page.get_by_text("Avec tous ses services.").locator("visible=true").count() == 1, "what it means is said where it shows"
     page.get_by_role("button", name="OK").click()
