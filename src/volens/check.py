@@ -19,12 +19,17 @@ from html import escape
 from json import dumps
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import urljoin, urlsplit
+from urllib.request import Request, urlopen
+
+from turbohtml import parse
 
 from volens import config, preview
 from volens.catalog import Catalog
 from volens.choice import Signals
 from volens.config import Loaded
 from volens.errors import ConfigError, Mistake
+from volens.foreign import Tools
 from volens.languages import BUTTONS, shipped
 from volens.policy import grant
 from volens.theme import contrast
@@ -33,6 +38,9 @@ SIZES: Mapping[int, int] = {320: 640, 360: 740, 768: 1024, 1280: 800, 1920: 1080
 """Width and height of the windows measured, in CSS pixels."""
 
 SCHEMES = ("light", "dark")
+
+MAX_PAGE = 8 << 20
+"""Bytes of a page whose consent tools are looked for."""
 
 LEAST_CONTRAST = 5.0
 """Of a button's words on their ground (R06)."""
@@ -371,10 +379,13 @@ def previewed(loaded: Loaded, folder: Path) -> dict[str, Any]:
         return {"index": str(folder / "index.html"), "pictures": thread.submit(draw).result()}
 
 
-def run(path: Path, *, json: bool = False, browser: bool | None = None, folder: Path | None = None, out: TextIO) -> int:
+def run(
+    path: Path, *, json: bool = False, browser: bool | None = None, folder: Path | None = None, page: str | None = None, out: TextIO
+) -> int:
     """Check ``path`` and write what was found to ``out``. 0: it can be used; 1: it has mistakes; 2: it could not be checked.
 
-    ``browser``: None measures where it can, True must, False doesn't. ``folder``: where every screen is drawn, if it is.
+    ``browser``: None measures where it can, True must, False doesn't. ``folder``: where every screen is drawn, if it is. ``page``: a
+    file or an address whose consent tools are named.
     """
     loaded: Loaded | None = None
     unmeasured = ""
@@ -402,6 +413,12 @@ def run(path: Path, *, json: bool = False, browser: bool | None = None, folder: 
             unmeasured, failed = unmeasured or f"nothing was drawn: {error}", True
         except OSError as error:
             unmeasured, failed = f"nothing was drawn: {folder} cannot be written ({error.strerror})", True
+    carried: list[dict[str, str]] | None = None
+    if page is not None:
+        try:
+            carried = carries(page)
+        except (OSError, ValueError) as error:
+            unmeasured, failed = unmeasured or f"the page was not looked at: {page} cannot be read ({error})", True
     fatal = [mistake for mistake in mistakes if mistake.fatal]
     status = 2 if unread else 1 if fatal else 2 if failed else 0
     report = {
@@ -413,10 +430,36 @@ def run(path: Path, *, json: bool = False, browser: bool | None = None, folder: 
         "measured": {"widths": list(SIZES), "schemes": list(SCHEMES)} if not unmeasured else None,
         "unmeasured": unmeasured,
         "preview": pictures,
+        "tools": carried,
         "site": _site(loaded) if loaded else None,
     }
     out.write((dumps(report, ensure_ascii=False, indent=2) if json else _text(report)) + "\n")
     return status
+
+
+def carries(page: str) -> list[dict[str, str]]:
+    """The consent tools that a page's own markup gives away, and by what; scripts that it loads are not fetched."""
+    if page.startswith(("http://", "https://")):
+        with urlopen(Request(page, headers={"Accept": "text/html", "User-Agent": "volens-check"}), timeout=20) as answer:
+            data, address = answer.read(MAX_PAGE), answer.url
+    else:
+        data, address = Path(page).read_bytes()[:MAX_PAGE], "http://page.invalid/"
+    tools, found = Tools.packaged(), dict[str, str]()
+    for node in parse(data.decode("utf-8", "replace")).find_all(True):
+        source = str(node.attrs.get("src") or node.attrs.get("href") or "") if node.tag in ("script", "link", "iframe") else ""
+        target = urlsplit(urljoin(address, source)) if source else None
+        by = [(tools.host(target.hostname or "") or tools.path(target.path), source)] if target else []
+        by.append((tools.element(str(node.attrs.get("id") or ""), _classes(node.attrs.get("class"))), f"<{node.tag}>"))
+        if node.tag == "script" and not source:
+            by.append((tools.inline(node.text), "an inline script"))
+        for tool, where in by:
+            if tool is not None:
+                found.setdefault(tool.id, where[:200])
+    return [{"id": id, "name": tools.all[id].name, "by": by} for id, by in sorted(found.items())]
+
+
+def _classes(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
 
 
 def _told(mistake: Mistake) -> dict[str, str]:
@@ -465,6 +508,14 @@ def _text(report: Mapping[str, Any]) -> str:
         widths = ", ".join(map(str, report["measured"]["widths"]))
         verdict = "see above" if report["mistakes"] else "refusing is as easy as accepting"
         lines.append(f"Measured in Chromium at {widths} px, light and dark: {verdict}.")
+    if report["tools"] is not None:
+        named = [f"{tool['name']} (tool {tool['id']!r}): {tool['by']}" for tool in report["tools"]]
+        lines += [
+            "Consent tools that the page carries:" if named else "The page carries no known consent tool.",
+            *(f"  {x}" for x in named),
+        ]
+        if named:
+            lines.append('  notice = "volens" withholds them; notice = "theirs" lets one of them ask. See docs/how-to/another-notice.md.')
     if report["preview"]:
         lines.append(f"{report['preview']['pictures']} pictures of every screen: {report['preview']['index']}")
     lines.append({0: "It can be used.", 1: "It cannot be used yet.", 2: "It could not be checked."}[report["status"]])

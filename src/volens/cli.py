@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("config", nargs="?", type=Path, default=Path(DEFAULT))
     check.add_argument("--json", action="store_true", help="for machines")
     check.add_argument("--preview", type=Path, metavar="DIR", help="draw every screen in every state, as pictures with an index.html")
+    check.add_argument("--page", metavar="FILE|URL", help="a page as the site sends it: which consent tools it carries")
     browser = check.add_mutually_exclusive_group()
     browser.add_argument(
         "--browser", dest="browser", action="store_true", default=None, help="measure the notice in Chromium, fail where there is none"
@@ -209,7 +210,7 @@ def _catalog(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from volens.check import run
 
-    return run(arguments.config, json=arguments.json, browser=arguments.browser, folder=arguments.preview, out=sys.stdout)
+    return run(arguments.config, json=arguments.json, browser=arguments.browser, folder=arguments.preview, page=arguments.page, out=sys.stdout)
 
 
 def _bypass(arguments: argparse.Namespace) -> int:

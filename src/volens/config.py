@@ -1159,7 +1159,7 @@ class _Reading:
         known = {p.id for p in purposes if not p.exempt} | {s.id for s in services}
         read: dict[str, tuple[str, ...]] = {}
         for word, value in here.get("map", {}).items():
-            ids = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
+            ids: tuple[str, ...] = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
             if not ids or not all(isinstance(id, str) for id in ids):
                 self.wrong(("theirs", "map", word), f"{value!r}.", 'Write what it grants: ["audience"].')
             for id in ids:
@@ -1172,10 +1172,10 @@ class _Reading:
             read[word] = ids
         if "map" not in here:  # what the tool's own words commonly mean, where this notice knows it
             read = {word: found for word, ids in tool.map.items() if (found := tuple(id for id in ids if id in known))}
-            found = ", ".join(f"{word} -> {' '.join(ids)}" for word, ids in read.items()) or "nothing"
+            guessed = ", ".join(f"{word} -> {' '.join(ids)}" for word, ids in read.items()) or "nothing"
             self.warn(
                 ("theirs", "map"),
-                f"missing: by the catalog {found}.",
+                f"missing: by the catalog {guessed}.",
                 "Write [theirs.map] yourself: only you know what your tool's words say.",
             )
         unmapped = sorted({p.id for p in purposes if not p.exempt} - {id for ids in read.values() for id in ids})

@@ -92,8 +92,8 @@ class Tool:
         rule = self.hide + "{display:none!important}" if self.hide else ""
         rule += "".join(f"html.{name},body.{name}{{overflow:auto!important;position:static!important}}" for name in self.unlock)
         return (
-            f"try{{var s=new CSSStyleSheet();s.replaceSync({json.dumps(rule)});document.adoptedStyleSheets=[...document.adoptedStyleSheets,s]}}"
-            "catch(e){}"
+            f"try{{var s=new CSSStyleSheet();s.replaceSync({json.dumps(rule)});"
+            "document.adoptedStyleSheets=[...document.adoptedStyleSheets,s]}catch(e){}"
         )
 
     @property
@@ -110,7 +110,8 @@ class Tool:
         """The same for ``import``."""
         names = self.exports.split()
         falsy = " ".join(f"export const {name}=()=>false;" for name in names)
-        return f"/* {self.name} is withheld: this site's notice is asked by Volens. */\n{self.hiding}\n{falsy}\nexport default{{{','.join(names)}}};\n"
+        said = f"/* {self.name} is withheld: this site's notice is asked by Volens. */"
+        return f"{said}\n{self.hiding}\n{falsy}\nexport default{{{','.join(names)}}};\n"
 
     @property
     def file(self) -> str:
@@ -205,12 +206,11 @@ class Tools:
 
 
 def _tool(values: dict[str, Any]) -> Tool:
-    choice = values.pop("choice", {})
+    choice: dict[str, Any] = values.pop("choice", {})
     names = {to: tuple(ids) for to, ids in choice.pop("map", {}).items()}
-    told = {("sources" if k == "from" else k): tuple(v) if isinstance(v, list) else v for k, v in choice.items()}
-    return Tool(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}, reading=Reading(**told), map=MappingProxyType(names)
-    )
+    told: dict[str, Any] = {("sources" if k == "from" else k): tuple(v) if isinstance(v, list) else v for k, v in choice.items()}
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return Tool(**plain, reading=Reading(**told), map=MappingProxyType(names))
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,8 @@ _TABLES = {tag: table | _ANYWHERE for tag, table in REFERENCES.items()}
 _W = r"[ \t\n\f\r]"  # HTML's whitespace, not Python's: bytes of other letters must not divide attributes
 _ATTRIBUTE = re.compile(rf"""(?:{_W}|/)*(?P<name>=?[^ \t\n\f\r/>=]+)(?P<assign>{_W}*={_W}*(?P<value>"[^"]*"|'[^']*'|[^ \t\n\f\r>]*))?""")
 _NAME = re.compile(r"</?[^ \t\n\f\r/>]+")
-_RUNS = re.compile(r"\s*(?:module|(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*", re.IGNORECASE)
-"""Types of script that run."""
+_RUNS = re.compile(r"\s*(?:module|(?:[0-9a-f]{20,32}-)?(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*", re.IGNORECASE)
+"""Types of script that run, or that a front has marked to run them later (Cloudflare's Rocket Loader)."""
 _NONCE = re.compile(r"\snonce=[\"']?([\w+/=-]+)")
 _HARMLESS = re.compile(r"javascript:\s*(?:void\s*\(?\s*0?\s*\)?|false|true|null|''|\"\")?\s*;?\s*", re.IGNORECASE)
 _CAN_RUN = re.compile(r"script|[\s/\"']on\w+\s*=|&#|&(?:colon|tab|newline);", re.IGNORECASE)
