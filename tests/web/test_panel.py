@@ -59,6 +59,7 @@ def test_the_panel_page_records_what_its_switches_show(show: Any, desk: Desk) ->
         "language": ["fr"],
         "surface": ["panel"],
         "token": ["t0k"],
+        "object": ["0"],  # its switch was shown, and is off
         "purposes": ["video"],
         "answer": ["switches"],
     }
