@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
+from litestar.types import Scope
 
 from volens import testing
 from volens.config import Loaded
@@ -35,9 +36,9 @@ def protect(app: Litestar, config: str | os.PathLike[str] | Loaded = "volens.tom
     return opened
 
 
-def consent(scope: dict[str, Any]) -> Grant:
+def consent(scope: Scope) -> Grant:
     """The visitor's Grant, as a dependency of Litestar's."""
-    granted: Grant = scope["consent"]
+    granted: Grant = scope["consent"]  # type: ignore[typeddict-item]
     return granted
 
 
