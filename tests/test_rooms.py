@@ -26,6 +26,8 @@ ROOMS = {
     "volens.foreign": (2, "core"),
     "volens.catalog": (2, "catalog"),
     "volens.countries": (2, "countries"),
+    "volens.tally": (2, "tally"),
+    "volens.findings": (3, "audience"),
     "volens.ledger.record": (2, "ledger"),
     "volens.ledger": (3, "ledger"),
     "volens.audience": (3, "audience"),

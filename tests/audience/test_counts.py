@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from volens.audience import counts as module
-from volens.audience.counts import Counts
+from volens import tally as module
+from volens.audience.counts import Counts, Figures
 from volens.audience.view import OTHER, View
 from volens.errors import StoreError, StoreTooNew
 
@@ -37,7 +37,7 @@ def counts(tmp_path: Path) -> Iterator[Counts]:
     made.close()
 
 
-def today(counts: Counts, site: str = "site") -> module.Figures:
+def today(counts: Counts, site: str = "site") -> Figures:
     return counts.read(site, TODAY, TODAY)
 
 
