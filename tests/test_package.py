@@ -72,7 +72,9 @@ def test_each_command_tells_its_options_and_the_reference_names_them(command: st
 
 def test_the_commands_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
-    assert tuple(re.findall(r"^    ([a-z]+) ", capsys.readouterr().out, re.MULTILINE)) == COMMANDS
+    assert tuple(re.findall(r"^    ([a-z]+)\b", capsys.readouterr().out, re.MULTILINE)) == COMMANDS
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8")
+    assert tuple(re.findall(r"^## `volens ([a-z]+)`", reference, re.MULTILINE)) == COMMANDS
 
 
 def test_an_unknown_command_is_refused_and_the_known_are_named(capsys: pytest.CaptureFixture[str]) -> None:
