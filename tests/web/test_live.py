@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -161,13 +161,21 @@ def test_a_file_that_is_no_keys_is_refused_and_left_as_it_is(tmp_path: Path, con
 
 
 def test_many_that_begin_at_once_hold_one_key(tmp_path: Path) -> None:
-    found: list[tuple[bytes, ...]] = []
-    threads = [Thread(target=lambda: found.append(keys.open_keys(tmp_path / "k"))) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 16 and len(set(found)) == 1
+    for name in map(str, range(20)):
+        found: list[tuple[bytes, ...]] = []
+        together = Barrier(16)
+
+        def begin(path: Path = tmp_path / name, found: list[tuple[bytes, ...]] = found, together: Barrier = together) -> None:
+            together.wait()
+            found.append(keys.open_keys(path))
+
+        threads = [Thread(target=begin) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(found) == 16 and len(set(found)) == 1
+    assert len(list(tmp_path.iterdir())) == 20
 
 
 @pytest.mark.parametrize("content", [b"", b"on", b"[]", b"\xff\xff", b'{"bypass": "maybe"}', b'{"bypass": "on"}\n{"byp', b"[" * 5000])
@@ -228,3 +236,11 @@ def test_every_worker_is_bypassed_by_one_command_and_reads_a_new_configuration_u
     assert told.count("Volens is bypassed") >= 1 and "no longer bypassed" in told and "was read again" in told
     said = [json.loads(line) for line in file.with_name("volens.bypass").read_text("utf-8").splitlines()]
     assert [line["bypass"] for line in said] == ["on", "off"] and said[0]["reason"] == "panne" and all(line["by"] for line in said)
+
+
+def test_what_changed_between_reading_and_the_first_request_is_seen(file: Path, opened: Opened) -> None:
+    """As in a worker that a server forks long after it read the configuration: it must not go on with the old one for ever."""
+    keys.open_keys(Path(opened.loaded.keys))
+    written(file, '"video"', '"publicite"')
+    page(opened)
+    assert until(lambda: page(opened) and opened.loaded.site.notice.service["videotube"].purposes == ("publicite",))

@@ -79,10 +79,13 @@ def open_keys(path: Path) -> tuple[bytes, ...]:
     try:
         return tuple(key.secret for key in read(path))
     except FileNotFoundError:
-        key = Key(new_key())
-        with suppress(FileExistsError):  # another worker made it in this moment
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            _fill(handle, [key])
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # whole before others see it
+        try:
+            _fill(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), [Key(new_key())])
+            with suppress(FileExistsError):  # another worker made it in this moment
+                os.link(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
         return tuple(key.secret for key in read(path))
 
 

@@ -75,8 +75,8 @@ class Opened:
         self._lock = threading.Lock()
         self._made: tuple[int, Gateway] | None = None
         self._due = 0.0
-        self._read: _State = ()  # the files as they were read
-        self._seen: _State = ()  # as they were at the last look
+        # The files as they were read, and at the last look: here, for a server may fork a worker long after it read them.
+        self._read = self._seen = self._stat()
         self._reading = False
         self._bypassed = False
 
@@ -89,7 +89,8 @@ class Opened:
                     self._bypassed = bypass_state(Path(self.loaded.bypass))["bypass"] == "on"
                     if self._bypassed:
                         log.warning("Volens is bypassed: pages pass as they are. Ends with: volens bypass off")
-                    self._read = self._seen = self._stat()
+                    if self._reading:  # in the process that this one was forked from
+                        self._reading, self._read = False, ()
                     self._due = time.monotonic() + LOOK
                     self._made = (os.getpid(), open_gateway(self.loaded, bypass=lambda: self._bypassed))
                 made = self._made
@@ -101,6 +102,7 @@ class Opened:
         """Answer for ``loaded`` from the next request on: for tests, whose ledger is another."""
         with self._lock:
             self.loaded, self._made = loaded, None
+            self._read = self._seen = self._stat()
 
     def visit(self, request: Request) -> Visit:
         """See ``Gateway.visit``."""
