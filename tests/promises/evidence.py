@@ -265,8 +265,8 @@ def earlier(visitor: Visitor) -> None:
     for names in LAY["script"].values():
         for name in names:
             end.send("DOMStorage.setDOMStorageItem", {"storageId": where, "key": name, "value": OLD})
-    held = {c["name"] for c in visitor.all_cookies()} | visitor.stored()
-    assert held >= {cookie["name"] for cookie in mine + theirs} | {"mesure_session"}, "the device holds what it should"
+    wanted = {cookie["name"] for cookie in mine + theirs} | {"mesure_session"}
+    assert until(lambda: {c["name"] for c in visitor.all_cookies()} | visitor.stored() >= wanted), "the device holds what it should"
 
 
 OLD = "ancien"

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from playwright.sync_api import Error
+
 ARTICLE = "/article/pont-vieux"
 PURPOSES = {
     "reseaux-sociaux": "Réseaux sociaux",
@@ -72,7 +74,12 @@ class Visitor:
     # Doing.
 
     def open(self, path: str = ARTICLE) -> Visitor:
-        self.page.goto(self.demo.url + path, wait_until="load")
+        try:
+            self.page.goto(self.demo.url + path, wait_until="load")
+        except Error as error:
+            if "ERR_ABORTED" not in str(error):
+                raise
+            self.page.goto(self.demo.url + path, wait_until="load")  # a reload of ours was on its way
         return self
 
     def read_on(self, seconds: float = 1.2) -> None:

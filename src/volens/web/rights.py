@@ -87,5 +87,6 @@ class Rights:
         if unavailable:
             value["unavailable"] = True
         if recorded:
-            value["meaning"] = self._gateway.screens(asked.site).meanings(language)
+            meanings = self._gateway.screens(asked.site).meanings(language)
+            value["meaning"] = {name: meaning for name, meaning in meanings.items() if name in value["recorded"]}
         return value
