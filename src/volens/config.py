@@ -134,6 +134,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "audience": table,
         "admin": table,
         "limits": table,
+        "cache": table,
     },
     "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text, "country": text},
     "lifetimes": {"accepted": number, "refused": number},
@@ -170,6 +171,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "audience": {"count": flag, "file": text, "months": number, "paths": number, "merge": names},
     "admin": {"token_file": text},
     "limits": {"grants_a_minute": number},
+    "cache": {"shared": text},
     "theirs": {"tool": text, "map": table, "from": names},
 }
 """Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
@@ -406,6 +408,8 @@ class _Reading:
             self.wrong(
                 ("limits", "grants_a_minute"), f"{limits['grants_a_minute']} grants nothing.", "Give 1 or more; 6000 where it is left out."
             )
+        cache = self.section(("cache",), top.get("cache", {}), SETTINGS["cache"])
+        shared = self.one_of(("cache", "shared"), cache.get("shared", "nothing"), ("nothing", "undecided"))
         if controller is None or any(mistake.fatal for mistake in self.mistakes):
             return None
         try:
@@ -428,6 +432,7 @@ class _Reading:
             leave=leave,
             honour_gpc=top.get("gpc", True),
             catalog_storage=top.get("catalog_storage", True),
+            shared=shared == "undecided",
             passive=top.get("passive", True),
             deny=deny,
             grants_a_minute=limits.get("grants_a_minute", 6000),

@@ -129,6 +129,8 @@ class Site:
     honour_gpc: bool = True
     catalog_storage: bool = True
     """Whether exempt keys of well-known software pass by catalog."""
+    shared: bool = False
+    """Whether caches in front may give the page of those who have not answered to others who have not."""
     passive: bool = True
     """Whether images and styles of unknown hosts pass when they stand in the page's own markup."""
     deny: tuple[str, ...] = ()

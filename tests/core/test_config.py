@@ -91,6 +91,7 @@ MISTAKES = [
     ('^prefix = "volens"', "'volens' cannot be a reserved path"),
     ('^prefix = "/"', "cannot be a reserved path"),
     ('^gpc = "yes"', "Write true or false"),
+    ('[cache]\nshared = "all"', "'all' is not known. Use one of: nothing, undecided."),
     ('^hosts = "static.example"', "Write a list of texts"),
     ('^hosts = ["static.example:8080"]', "without scheme, port or path: 'static.example'"),
     ('^hosts = ["*.com"]', "covers other people's sites"),
@@ -404,6 +405,7 @@ def test_every_setting_stands_in_a_table_of_the_reference() -> None:
         "audience",
         "admin",
         "limits",
+        "cache",
         "theirs",
     }
     for known in SETTINGS.values():

@@ -319,3 +319,21 @@ def test_our_cookies_are_ours_even_where_everything_passes() -> None:
     assert header(asked_for, b"cookie") == [b"_ga=2"]
     answered: Pairs = [(b"set-cookie", b"volens=1"), (b"set-cookie", b"volens-record=1"), (b"set-cookie", b"_ga=2")]
     assert header(headers.filter_set_cookies(answered, everything, lambda name: None), b"set-cookie") == [b"_ga=2"]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ([], "private"),
+        (["public, max-age=600, s-maxage=3600"], "private, max-age=600"),
+        (["max-age=60", "Public"], "private, max-age=60"),
+        (["private, max-age=60"], "private, max-age=60"),
+        (['private="set-cookie, x", max-age=60'], "private, max-age=60"),
+        (["no-store"], "no-store"),
+        (['no-cache="a,b", S-MaxAge = 3'], 'private, no-cache="a,b"'),
+    ],
+)
+def test_what_only_one_visitor_may_have_no_shared_cache_keeps(said: list[str], kept: str) -> None:
+    told = [(b"CDN-Cache-Control", b"max-age=9"), (b"Surrogate-Control", b"max-age=9"), (b"X-Accel-Expires", b"9")]
+    pairs = [*((b"Cache-Control", value.encode()) for value in said), *told, (b"Cloudflare-CDN-Cache-Control", b"max-age=9"), (b"A", b"b")]
+    assert headers.private(pairs) == [(b"A", b"b"), (b"cache-control", kept.encode())]

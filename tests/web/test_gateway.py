@@ -208,3 +208,43 @@ def test_no_request_however_odd_raises(made: Gateway, method: str, target: bytes
     visit.failed("down")
     for prefix in (b"/_volens/panel?", b"/_volens/embed/frame?u=", b"/_volens/out?u=", b"/_volens/choice?surface=gate&"):
         made.visit(request("POST" if b"choice" in prefix else "GET", prefix + target, pairs)).answer(b"")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_only_the_page_of_those_who_said_nothing_is_left_to_caches_in_front_and_only_where_the_site_says_so(
+    tmp_path: Path, shared: bool
+) -> None:
+    made = gateway(tmp_path, site=replace(SITE, shared=shared))
+    said: Pairs = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"cache-control", b"public, max-age=600"),
+        (b"cdn-cache-control", b"max-age=9"),
+    ]
+
+    def kept(method: str, *sent: tuple[bytes, bytes], status: int = 200, streamed: bool = False) -> bool:
+        visit = made.visit(request(method, "/a", [(b"accept", b"text/html"), *sent]))
+        pairs = visit.head(status, said)[1] if streamed else visit.whole(status, said, PAGE if status == 200 else b"")[1]
+        told = get_all(pairs, b"cache-control")
+        assert told in ([b"public, max-age=600"], [b"private, max-age=600"]) and len(told) == 1
+        assert (get_all(pairs, b"cdn-cache-control") == []) is (told == [b"private, max-age=600"])
+        return told == [b"public, max-age=600"]
+
+    for sent in ((), ((b"sec-fetch-dest", b"document"),), ((b"cookie", b"session=1"),), ((b"accept-language", b"en"),)):
+        assert kept("GET", *sent) is kept("GET", *sent, streamed=True) is kept("GET", *sent, status=304) is kept("HEAD", *sent) is shared, (
+            sent
+        )
+    accepted, refused = forged(Choice.accept_all(NOTICE, TODAY)), forged(Choice.refuse_all(NOTICE, TODAY))
+    for sent in (*accepted, *refused, (b"cookie", b"volens=damaged"), (b"sec-gpc", b"1"), (b"cookie", b"volens-audience=0")):
+        assert not kept("GET", sent) and not kept("GET", sent, streamed=True) and not kept("GET", sent, status=304), sent
+    assert not kept("GET", (b"sec-fetch-dest", b"iframe")) and not kept("GET", (b"sec-fetch-dest", b"empty")) and not kept("POST")
+    made.store.close()
+
+
+def test_an_answer_that_expires_somebodys_cookies_is_nobody_elses(tmp_path: Path) -> None:
+    made = gateway(tmp_path, site=replace(SITE, shared=True))
+    (name, held), *_ = forged(Choice.refuse_all(NOTICE, TODAY))
+    said: Pairs = [(b"content-type", b"image/png"), (b"cache-control", b"public, max-age=600")]
+    for more, kept in ((b"", b"public, max-age=600"), (b"; _ga=GA1.1", b"private, max-age=600")):
+        pairs = made.visit(request("GET", "/logo.png", [(name, held + more), (b"sec-fetch-dest", b"image")])).whole(200, said, b"x")[1]
+        assert get_all(pairs, b"cache-control") == [kept] and bool(get_all(pairs, b"set-cookie")) is bool(more)
+    made.store.close()

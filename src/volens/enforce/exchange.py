@@ -101,6 +101,8 @@ class State:
     posted: bool = False
     foreign: bool = False
     """Whether another site shows this page in a frame of its own."""
+    shared: bool = False
+    """Whether a cache in front may give this page to others: they are in the same state, and the site says so (``[cache]``)."""
 
     @property
     def document(self) -> bool:
@@ -295,7 +297,11 @@ class Exchange:
         state = self.state
         pairs = headers.filter_set_cookies(pairs, state.storage, lambda name: self._learnt.learn(state.page.host, name))
         pairs = headers.from_application(pairs, state.hosts, state.page)
-        return pairs + headers.expiries(self._refused, state.page.host, self._target, state.storage, state.hosts.catalog)
+        expired = headers.expiries(self._refused, state.page.host, self._target, state.storage, state.hosts.catalog)
+        return headers.private(pairs + expired) if expired else pairs
+
+    def _kept(self, pairs: Pairs) -> Pairs:
+        return pairs if self.state.shared else headers.private(pairs)
 
     def _kind(self, status: int, pairs: Pairs, start: bytes | None) -> str:
         """``page`` to be rewritten, ``active`` to be given the policy, ``worker`` to be given the guard, or empty."""
@@ -353,7 +359,7 @@ class Exchange:
         policy = page.policy if page is not None else csp.ours(state.hosts, Seen(), state.ports, self._learnt.passive(state.page.host))
         if policy:
             out.append((b"content-security-policy", policy.encode("latin-1")))
-        return headers.vary(out, *self.state.looked_at)
+        return headers.vary(self._kept(out), *self.state.looked_at)
 
     def _denied(self, reference: str) -> bool:
         target = resolve(reference, self.state.page)
@@ -473,7 +479,7 @@ class Exchange:
         if status == 304:
             out = without(pairs, b"content-security-policy", b"last-modified", b"content-type", b"content-length")
             return headers.vary(
-                [(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out], *self.state.looked_at
+                self._kept([(k, headers.marked(v, self.state.key) if k.lower() == b"etag" else v) for k, v in out]), *self.state.looked_at
             )
         if self.state.method == "HEAD" and self._kind(status, pairs, b"") == "page":
             self._declared = (get(pairs, b"content-type") or b"").decode("latin-1")
@@ -527,10 +533,11 @@ class Exchange:
         if self.state.document or not types or not (_HTML.match(types[-1].decode("latin-1")) or _ACTIVE.match(types[-1].decode("latin-1"))):
             return pairs
         more = () if self.state.destination else ("Accept", "X-Requested-With")
-        return headers.vary(pairs, *self.state.looked_at, *more)
+        return headers.vary(headers.private(pairs), *self.state.looked_at, *more)
 
     def _with_policy(self, pairs: Pairs) -> Pairs:
         policy = csp.ours(self.state.hosts, Seen(), self.state.ports, self._learnt.passive(self.state.page.host))
+        pairs = self._kept(pairs)
         return [*pairs, (b"content-security-policy", policy.encode("latin-1"))] if policy else pairs
 
     def _prelude(self) -> bytes:

@@ -120,10 +120,8 @@ def to_application(pairs: Pairs, grant: Grant, *, document: bool) -> Pairs:
         if name == b"accept-encoding":
             offered = [c for c in value.decode("latin-1").split(",") if c.split(";")[0].strip().lower() in CODINGS]
             value = ",".join(offered).strip().encode("latin-1") or b"identity"
-        elif (
-            name in (b"available-dictionary", b"dictionary-id")
-            or (document
-            and name in (b"range", b"if-range", b"if-modified-since", b"if-unmodified-since"))
+        elif name in (b"available-dictionary", b"dictionary-id") or (
+            document and name in (b"range", b"if-range", b"if-modified-since", b"if-unmodified-since")
         ):
             continue
         out.append((key, value))
@@ -285,3 +283,19 @@ def vary(pairs: Pairs, *names: str) -> Pairs:
         return pairs
     have = {n.lower() for n in present}
     return [*without(pairs, b"vary"), (b"vary", ", ".join([*present, *(n for n in names if n.lower() not in have)]).encode("latin-1"))]
+
+
+_TARGETED = re.compile(rb"(?:[\w-]+-)?cdn-cache-control|surrogate-control|edge-control|x-accel-expires", re.IGNORECASE)
+"""Fields by which an application speaks to caches in front alone (RFC 9213), or over ``Cache-Control``'s head."""
+_SHARES = re.compile(r"public|s-maxage\s*=.*|proxy-revalidate|private\s*=.*", re.IGNORECASE | re.DOTALL)
+
+
+def private(pairs: Pairs) -> Pairs:
+    """The answer of one visitor's state: no cache that others share may keep it, whatever the application said (RFC 9111 §5.2.2.7)."""
+    said = ",".join(value.decode("latin-1") for value in get_all(pairs, b"cache-control"))
+    kept = [part.strip() for part in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', said)]
+    kept = [part for part in kept if part and not _SHARES.fullmatch(part)]
+    if not {"private", "no-store"} & {part.lower() for part in kept}:
+        kept.insert(0, "private")
+    out = [(key, value) for key, value in pairs if key.lower() != b"cache-control" and not _TARGETED.fullmatch(key)]
+    return [*out, (b"cache-control", ", ".join(kept).encode("latin-1"))]

@@ -358,8 +358,16 @@ class Visit:
             ports=port,
             posted=request.method not in ("GET", "HEAD"),
             foreign=foreign,
+            shared=self._shared and destination in ("", "document") and request.method in ("GET", "HEAD"),
             unreadable=lambda: ((made := self._trouble(502, "unreadable")).pairs, made.body),
         )
+
+    @cached_property
+    def _shared(self) -> bool:
+        """Whether this visitor is in the state of everybody who has said nothing, and the site lets caches in front keep that page."""
+        grant = self.grant
+        said = grant.answered or grant.gpc or grant.overrides_gpc or grant.objects
+        return self.site.shared and not said and not any(is_own(name) for name, _ in cookies(self._request.pairs))
 
     @cached_property
     def _exchange(self) -> Exchange:
