@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from volens.catalog import Catalog
-from volens.config import Loaded
+from volens.config import Loaded, outside
 from volens.enforce.exchange import WHOLE, Exchange, Learnt, Memo
 from volens.enforce.headers import Pairs
 from volens.errors import ConfigError, Mistake
@@ -33,6 +33,8 @@ _KEPT = ("content-security-policy", "permissions-policy", "referrer-policy", "x-
 """Header fields of a page that the web server must send."""
 _FORM = re.compile(r'<form method="post" action="[^"]*choice".*?</form>', re.DOTALL)
 _GUARD = re.compile(rb"<script data-volens=")
+_ODD = re.compile(r'[\x00-\x1f\x7f"\\$*?\[\]{}]')
+"""What in a page's name would end a line or a string of a web server's configuration, or stand for other pages."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def build(loaded: Loaded, source: Path, out: Path, *, server: str = "") -> Built
     source, out = source.resolve(), out.resolve()
     if not source.is_dir():
         raise ConfigError(str(source), (Mistake("DIR", "is no folder.", "Name the folder that holds the pages."),))
+    outside(loaded, source)
     if out == source or source in out.parents or out in source.parents:
         raise ConfigError(str(out), (Mistake("OUT", f"lies in {source}, or holds it.", "Name a folder beside it."),))
     if out.exists() and any(out.iterdir()) and not (out / MARK).is_file():
@@ -148,7 +151,8 @@ def _in_page(policy: str) -> str:
 
 
 def _headers(made: Path, out: Path, built: Built, server: str, prefix: str) -> None:
-    """The same header fields as three web servers read them."""
+    """The same header fields as three web servers read them; a page with an odd name has them in itself only."""
+    built = replace(built, headers={page: fields for page, fields in built.headers.items() if not _ODD.search(page)})
     netlify = ["# For Netlify, Cloudflare Pages and others that read this file. Made by volens build."]
     for page, fields in built.headers.items():
         for path in dict.fromkeys((page, page.removesuffix("index.html") if page.endswith("/index.html") else page)):

@@ -110,13 +110,15 @@ def _before(arguments: argparse.Namespace) -> int:
     import ipaddress
 
     from volens.catalog import Catalog
-    from volens.config import load
+    from volens.config import load, outside
     from volens.web.live import Opened
     from volens.web.proxy import Gateway, serve
     from volens.web.runtime import open_unconfigured
 
     path: Path | None = arguments.config or (Path(DEFAULT) if Path(DEFAULT).exists() and not arguments.unconfigured else None)
     loaded = load(path, Catalog.packaged()) if path is not None else None
+    if loaded is not None and arguments.folder:
+        outside(loaded, arguments.folder)
     listen = arguments.listen or (loaded.listen if loaded else "127.0.0.1:8080")
     upstream = arguments.upstream or (loaded.upstream if loaded else "")
     if not upstream:

@@ -203,6 +203,19 @@ class Loaded:
     """Path of the file that was read; None where there was none."""
     bypass: str = "volens.bypass"
     """Path of the file in which ``volens bypass`` writes."""
+    findings: str = "volens-hosts.db"
+    """Path of the file of what pages were found to use."""
+
+
+def outside(loaded: Loaded, folder: Path) -> None:
+    """Raises ConfigError where what configures, proves or records lies in ``folder``, whose files are published."""
+    root = folder.resolve()
+    for name in (loaded.source, loaded.keys, loaded.ledger, loaded.audience, loaded.bypass, loaded.hook_secret, loaded.admin_token):
+        place = Path(name).resolve() if name else root
+        if root in place.parents and not any(part.startswith(".") and part != ".well-known" for part in place.relative_to(root).parts):
+            found = f"{place} lies in {root}, so that anybody could read it."
+            remedy = f"Put {loaded.source}, and what lies beside it, somewhere else, and name it: --config FILE"
+            raise ConfigError(str(loaded.source), (Mistake("DIR", found, remedy),))
 
 
 def load(path: Path, catalog: Catalog) -> Loaded:

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 
 from tests.frameworks.conftest import EXAMPLES, ROOT
 from tests.frameworks.journeys import STATES, TRACKER, VIDEO, Visitor, allowed
+from volens.web.folder import serving as serving_folder
 
 PAGE = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The bridge</title></head><body><h1>Le pont d’été</h1>
 {VIDEO}dQw4w9WgXcQ" width="560" height="315"></iframe>{TRACKER}></script><a href="/far/">Far</a>
@@ -107,6 +110,39 @@ def test_what_is_not_the_folders_is_not_served(serving: int) -> None:
         assert visitor.get(path).status in (400, 404), path
 
 
+def test_the_page_of_what_is_not_there_is_the_folder_s_own(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "404.html").symlink_to(tmp_path / "secret")
+    with serving_folder(tmp_path / "pages") as address, pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(address + "/no", timeout=10)
+    with refused.value as answer:
+        assert (answer.status, answer.read()) == (404, b"Not found.\n")
+
+
+def test_what_proves_and_records_is_not_published(tmp_path: Path) -> None:
+    """``volens.toml`` in the folder itself would put keys, ledger and the hook's secret beside it, a click away."""
+    shutil.copy(EXAMPLES / "site.toml", tmp_path / "volens.toml")
+    (tmp_path / "index.html").write_text(PAGE)
+    for words in (("serve", ".", "--listen", f"127.0.0.1:{free()}"), ("build", ".", str(tmp_path.parent / "made"))):
+        done = subprocess.run(volens(tmp_path, *words), cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=30)
+        assert done.returncode == 2 and b"volens.toml" in done.stderr, done.stderr
+    assert not (tmp_path / "volens.keys").exists() and not (tmp_path.parent / "made").exists()
+
+
+def test_no_file_of_the_folder_is_run_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may put a page there must not run a program as whoever serves it."""
+    planted = folder / "pages" / "asyncio.py"
+    planted.write_text("print('http://127.0.0.1:9', flush=True)")
+    monkeypatch.chdir(folder / "pages")
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    try:
+        with serving_folder(Path()) as address, urllib.request.urlopen(address + "/style.css", timeout=10) as answer:
+            assert answer.read() == b"body { color: red }"
+    finally:
+        planted.unlink()
+
+
 @pytest.fixture(scope="module")
 def built(folder: Path) -> Path:
     """What ``volens build`` makes: told by its own words."""
@@ -125,6 +161,21 @@ def test_a_built_page_is_that_of_a_visitor_who_refused_and_asks_nothing(built: P
     assert not (built / ".secret").exists() and not (built / "way-out").exists()
     guard = re.search(r'"p":"([^"]+)"', (built / "index.html").read_text().replace("&quot;", '"'))
     assert guard is None or guard[1] == "/_volens/"
+
+
+def test_a_page_s_name_is_no_line_of_a_server_s_configuration(tmp_path: Path) -> None:
+    """Who may name a page must not so configure the server, nor set the policy of other pages."""
+    shutil.copy(EXAMPLES / "site.toml", tmp_path / "volens.toml")
+    (tmp_path / "pages").mkdir()
+    names = ('a">\nSetHandler x\n<.html', "b\n  X-Set: 1\n.html", 'c" "$host', "*.html")
+    for name in (*names, "plain (1).html"):
+        (tmp_path / "pages" / name).write_text(PAGE)
+    done = subprocess.run(volens(tmp_path, "build", "pages", "out"), cwd=tmp_path, env=ENVIRONMENT, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    for file in (tmp_path / "out" / "_headers", tmp_path / "out" / ".htaccess", tmp_path / "out.nginx-http.conf"):
+        said = file.read_text()
+        assert "plain (1).html" in said and not any(word in said for word in ("SetHandler", "X-Set", "$host", "*.html")), file
+    assert all("http-equiv" in (tmp_path / "out" / name).read_text() for name in names if name.endswith(".html"))
 
 
 def test_a_folder_of_others_is_left_alone(folder: Path) -> None:

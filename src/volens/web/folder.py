@@ -46,8 +46,8 @@ def application(root: Path) -> web.Application:
             there = found(root, request.path + "index.html")
         if there is not None and there.is_file():
             return web.FileResponse(there)
-        page = root / "404.html"
-        if page.is_file():
+        page = found(root, "/404.html")
+        if page is not None and page.is_file():
             return web.Response(status=404, body=page.read_bytes(), content_type="text/html")
         return web.Response(status=404, text="Not found.\n")
 
@@ -69,7 +69,7 @@ async def run(root: Path) -> None:
 @contextmanager
 def serving(root: Path) -> Iterator[str]:
     """The folder, served by another process; its address. Raises OSError where it cannot be."""
-    command = [sys.executable, "-m", "volens.web.folder", str(root)]
+    command = [sys.executable, "-P", "-m", "volens.web.folder", str(root)]  # -P: what lies where it is started is not run
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdin is not None and process.stdout is not None
         address = process.stdout.readline().decode().strip()
