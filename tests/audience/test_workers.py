@@ -7,6 +7,8 @@ import json
 import os
 import re
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -90,6 +92,11 @@ def figures(port: int, **fields: str) -> tuple[int, dict[str, object]]:
     return answer.status, json.loads(body) if answer.status == 200 else {}
 
 
+def counted(folder: Path) -> dict[str, int]:
+    with sqlite3.connect(folder / "volens-audience.db") as file:
+        return dict(file.execute("SELECT kind || ' ' || name, n FROM views WHERE kind IN ('path', 'device')"))
+
+
 def test_workers_count_together_exactly_what_they_served(site: tuple[int, subprocess.Popen[str]], tmp_path: Path) -> None:
     port, process = site
     with ThreadPoolExecutor(12) as pool:
@@ -101,11 +108,7 @@ def test_workers_count_together_exactly_what_they_served(site: tuple[int, subpro
     assert answered.count(200) == 3000 + 100 + 50 + 100 and answered.count(404) == 50
     process.send_signal(signal.SIGTERM)
     process.wait(30)
-    import sqlite3
-
-    with sqlite3.connect(tmp_path / "volens-audience.db") as file:
-        rows = dict(file.execute("SELECT kind || ' ' || name, n FROM views WHERE kind IN ('path', 'device')"))
-    assert rows == {**{f"path /page/{n}": 600 for n in range(5)}, "device desktop": 3000, "device bot": 100}
+    assert counted(tmp_path) == {**{f"path /page/{n}": 600 for n in range(5)}, "device desktop": 3000, "device bot": 100}
 
 
 def test_the_proxy_s_own_machine_enters_and_a_front_it_does_not_trust_does_not(site: tuple[int, subprocess.Popen[str]]) -> None:
@@ -116,3 +119,38 @@ def test_the_proxy_s_own_machine_enters_and_a_front_it_does_not_trust_does_not(s
     assert figures(port, **{"X-Forwarded-For": "127.0.0.1"})[0] == 403, "loopback is no trusted front here"
     assert figures(port, **{"X-Real-IP": "127.0.0.1"})[0] == 403
     assert figures(port, Host="site.example")[0] == 403
+
+
+APPLICATION = """
+from volens import Consent
+
+async def page(scope, receive, send):
+    if scope["type"] == "lifespan":
+        for told in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{told}.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+    await send({"type": "http.response.body", "body": b"<!DOCTYPE html><title>x</title><p>Bonjour"})
+
+app = Consent(page, "volens.toml")
+"""
+
+
+def test_an_asgi_server_that_ends_by_the_signal_it_was_sent_loses_no_view(tmp_path: Path) -> None:
+    """uvicorn sends itself the signal again, so no exit functions run."""
+    (tmp_path / "volens.toml").write_text(CONFIG, "utf-8")
+    (tmp_path / "site_behind.py").write_text(APPLICATION, "utf-8")
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port = int(asked.getsockname()[1])
+    command = [sys.executable, "-m", "uvicorn", "site_behind:app", "--port", str(port), "--log-level", "info"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        assert any("Uvicorn running" in line for line in process.stderr)
+        assert ask(port, ["/page"] * 20) == [200] * 20
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    assert counted(tmp_path) == {"path /page": 20, "device desktop": 20}

@@ -42,11 +42,15 @@ def request_of(scope: Scope) -> Request:
 class AsgiFace:
     """``app`` behind ``gateway``; ``consent`` in the scope is the visitor's Grant."""
 
-    def __init__(self, app: Application, gateway: Callable[[], Gateway]) -> None:
-        self._app, self._gateway = app, gateway
+    def __init__(self, app: Application, gateway: Callable[[], Gateway], close: Callable[[], None] = lambda: None) -> None:
+        """``close``: called when the server has the application shut down (ASGI lifespan)."""
+        self._app, self._gateway, self._close = app, gateway, close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._ending(send))
+            return
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -62,6 +66,16 @@ class AsgiFace:
             return
         extensions = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in _UNSEEN}
         await self._app({**inner_of(scope, visit), "extensions": extensions}, receive, _Answer(visit, send, scope.get("method", "GET")))
+
+    def _ending(self, send: Send) -> Send:
+        """uvicorn and granian end by a signal, which runs no exit functions: what is in memory is written before they are told."""
+
+        async def sent(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await asyncio.to_thread(self._close)
+            await send(message)
+
+        return sent
 
     async def _own(self, visit: Visit, receive: Receive, send: Send, bodyless: bool) -> None:
         body = bytearray()

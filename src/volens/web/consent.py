@@ -39,7 +39,7 @@ class Consent:
         kind = interface or ("asgi" if _is_asgi(app) else "wsgi")
         if kind not in ("asgi", "wsgi"):
             raise ValueError(f"interface {interface!r} is not 'asgi' or 'wsgi'.")
-        self._face: Any = AsgiFace(app, self.gateway) if kind == "asgi" else WsgiFace(app, self.gateway)
+        self._face: Any = AsgiFace(app, self.gateway, self.gateway.close) if kind == "asgi" else WsgiFace(app, self.gateway)
         if kind == "asgi":
             # Servers look at the callable to choose their interface.
             self.__class__ = _AsgiConsent

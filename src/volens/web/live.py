@@ -109,10 +109,11 @@ class Opened:
         return self().visit(request)
 
     def close(self) -> None:
-        """See ``Gateway.close``."""
+        """See ``Gateway.close``. What asks again gets another."""
         with self._lock:
             if self._made is not None and self._made[0] == os.getpid():
                 self._made[1].close()
+                self._made = None
 
     # The files --------------------------------------------------------------------------------------------------
 
