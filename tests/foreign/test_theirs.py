@@ -143,6 +143,16 @@ def test_what_they_take_back_is_refused_before_anybody_tells_us(made: Gateway) -
         assert visitor.granted() == set(), kept
 
 
+def test_what_they_take_back_plays_in_no_frame_of_ours(made: Gateway) -> None:
+    visitor = Visitor(made)
+    tell(visitor, "!youtube=true")
+    frame = "/_volens/embed/frame?u=https%3A%2F%2Fvideo.example%2Fembed%2F1"
+    played = b'<iframe src="https://video.example/embed/1"'
+    assert played in visitor.send("GET", frame).body
+    visitor.jar["tarteaucitron"] = "!youtube=false"
+    assert played not in visitor.send("GET", frame).body
+
+
 def test_withdrawing_there_withdraws_here_and_expires_what_lived_by_it(made: Gateway) -> None:
     visitor = Visitor(made)
     tell(visitor, "!youtube=true")

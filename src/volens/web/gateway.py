@@ -194,9 +194,24 @@ class Gateway:
         if not _HOST.fullmatch(host):
             host = "invalid"
         site = self.site(host)
+        try:
+            return self._visit(request, host, site)
+        except Exception:
+            log.exception("who asks could not be told; pages are served as text with third parties withheld")
+            return Visit(self, site, request, host, grant(site.notice, None, Signals(), self.now().date()), None, None, failing=True)
+
+    def sampled(self, site: Site) -> bool:
+        """Whether this page asks browsers to report: one in so many, whoever asks."""
+        if self.findings is None or site.report_sample <= 0:
+            return False
+        every = max(1, round(1 / site.report_sample))
+        return next(self._served) % every == every - 1
+
+    def _visit(self, request: Request, host: str, site: Site) -> Visit:
         choice, record = self._choice(site, request.pairs)
         path = request.target.partition(b"?")[0].decode("latin-1")
-        if choice is not None and not path.startswith(site.prefix) and not _still_theirs(site, choice, request.pairs):
+        ours = path.startswith(site.prefix) and not path.startswith(f"{site.prefix}embed/")
+        if choice is not None and not ours and not _still_theirs(site, choice, request.pairs):
             choice = record = None  # taken back where it was given, and not told to us yet
         signals = Signals(
             gpc=site.honour_gpc and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1",
