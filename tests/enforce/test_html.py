@@ -17,7 +17,8 @@ from tests.enforce.test_oracle import TRACKERS as EVERY_KIND
 from tests.oracle import Load, texts, would_load
 from volens.enforce import embeds
 from volens.enforce import html as html_module
-from volens.enforce.html import Seen, candidates
+from volens.enforce.html import Seen
+from volens.enforce.references import candidates
 
 GA = "www.google-analytics.com"
 OWN = (HOST, "*.site.example")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from volens.catalog import Catalog
 from volens.enforce.hosts import Hosts
-from volens.enforce.html import HINTS, LOADS, candidates
+from volens.enforce.references import HINTS, LOADS, candidates
 from volens.enforce.storage import Storage, is_own
 from volens.enforce.url import DOUBT, NETWORK, Target, refresh_address, resolve
 from volens.notice import StorageKey

@@ -23,6 +23,7 @@ from turbohtml import Token, Tokenizer, TokenType
 
 from volens.enforce import css, embeds
 from volens.enforce.hosts import Hosts
+from volens.enforce.references import ANYWHERE, HINTS, LOADS, REFERENCES, TABLES, URL, candidates, urls
 from volens.enforce.url import DOUBT, NETWORK, Target, plain, refresh_address, resolve, text_of
 from volens.foreign import Tools
 from volens.policy import Decision, Reason
@@ -52,16 +53,6 @@ IN_HEAD = frozenset(
 )
 RAW = frozenset(["style", "script", "title", "textarea", "xmp", "noembed", "noframes", "iframe", "noscript", "plaintext"])
 ENDS = frozenset(["svg", "math", "select", "template", "blockquote"])
-HINTS = frozenset(["preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload", "compression-dictionary"])
-LOADS = {"stylesheet": "style", "icon": "image", "apple-touch-icon": "image", "apple-touch-icon-precomposed": "image"} | {
-    "mask-icon": "image",
-    "apple-touch-startup-image": "image",
-    "fluid-icon": "image",
-    "manifest": "manifest",
-    "search": "hint",
-    "import": "script",
-}
-"""Link types that load by themselves, and as what."""
 
 FRAME_ATTRIBUTES = frozenset({"allow", "allowfullscreen", "credentialless", "csp", "referrerpolicy", "sandbox", "scrolling"})
 """What of a withheld frame is told to the document in its place, for when it plays."""
@@ -71,38 +62,6 @@ _FEATURE = re.compile(r"[a-z][a-z-]*")
 _FILLED = re.compile(r"fb-(?:page|post|video|comments)|captcha|cf-turnstile")
 _PICTURE = re.compile(r"<img\s(?:[^>]*?\s)?src\s*=\s*[\"']?([^\s\"'>]+)", re.IGNORECASE)
 
-URL, SET, LIST, STEPS = "url", "set", "list", "steps"
-"""One address; those of a srcset; words; the values of an animation."""
-REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
-    "img": {
-        "src": ("image", URL),
-        "srcset": ("image", SET),
-        "href": ("image", URL),
-        "xlink:href": ("image", URL),
-        "lowsrc": ("image", URL),
-    },
-    "image": {"src": ("image", URL), "srcset": ("image", SET), "href": ("image", URL), "xlink:href": ("image", URL)},
-    "source": {"src": ("media", URL), "srcset": ("image", SET)},
-    "input": {"src": ("image", URL), "formaction": ("navigate", URL)},
-    "button": {"formaction": ("navigate", URL)},
-    "video": {"src": ("media", URL), "poster": ("image", URL)},
-    "audio": {"src": ("media", URL)},
-    "track": {"src": ("media", URL)},
-    "embed": {"src": ("frame", URL)},
-    "object": {"data": ("frame", URL)},
-    "use": {"href": ("image", URL), "xlink:href": ("image", URL)},
-    "feimage": {"href": ("image", URL), "xlink:href": ("image", URL)},
-    "set": {"to": ("image", URL)},
-    "animate": {"to": ("image", URL), "from": ("image", URL), "values": ("image", STEPS)},
-    "a": {"ping": ("connect", LIST)},
-    "area": {"ping": ("connect", LIST)},
-    "portal": {"src": ("frame", URL)},
-    "fencedframe": {"src": ("frame", URL)},
-} | {tag: {"background": ("image", URL)} for tag in ("body", "table", "thead", "tbody", "tfoot", "tr", "td", "th")}
-"""Which attributes load, from which elements, and as what (HTML Standard; SVG 2 §16)."""
-
-_ANYWHERE = {"attributionsrc": ("connect", LIST)}
-_TABLES = {tag: table | _ANYWHERE for tag, table in REFERENCES.items()}
 _W = r"[ \t\n\f\r]"  # HTML's whitespace, not Python's: bytes of other letters must not divide attributes
 _ATTRIBUTE = re.compile(rf"""(?:{_W}|/)*(?P<name>=?[^ \t\n\f\r/>=]+)(?P<assign>{_W}*={_W}*(?P<value>"[^"]*"|'[^']*'|[^ \t\n\f\r>]*))?""")
 _NAME = re.compile(r"</?[^ \t\n\f\r/>]+")
@@ -113,8 +72,6 @@ _HARMLESS = re.compile(r"javascript:\s*(?:void\s*\(?\s*0?\s*\)?|false|true|null|
 _CAN_RUN = re.compile(r"script|[\s/\"']on\w+\s*=|&#|&(?:colon|tab|newline);", re.IGNORECASE)
 _DATA_MARKUP = re.compile(r"data:\s*(?:text/html|image/svg|application/xhtml|[a-z/]*xml)", re.IGNORECASE)
 _DATA_ACTS = re.compile(r"<(?:script|link|meta|iframe|form|base)|script%|%3c(?:script|link|meta|iframe|form|base)|;base64", re.IGNORECASE)
-_SET_URL = re.compile(r"[\s,]*(\S+)")
-_SET_REST = re.compile(r"(?:[^,(]|\([^)]*(?:\)|\Z))*")
 _NULL, _EMPTY, _EMPTY_HELD = "\ue000", "</>", "</\ue001>"
 RENEWAL = 1 << 20
 """Characters after which a new tokenizer goes on: the old one keeps all it was ever given."""
@@ -228,26 +185,9 @@ def edit(source: str, rename: dict[str, str], add: str = "", replace: dict[str, 
     return "".join(out)
 
 
-def candidates(srcset: str) -> list[str]:
-    """The URLs of a srcset (HTML Standard, *parse a srcset attribute*)."""
-    found, position = [], 0
-    while word := _SET_URL.match(srcset, position):
-        url = word[1].rstrip(",")
-        found.append(url)
-        rest = None if url != word[1] else _SET_REST.match(srcset, word.end())
-        position = rest.end() if rest else word.end()
-    return found
-
-
 def _features(allow: str) -> list[str]:
     """The features that a frame's ``allow`` names, without the hosts."""
     return [found[0] for part in allow.split(";") if (found := _FEATURE.search(part))]
-
-
-def _urls(value: str, form: str) -> list[str]:
-    if form == SET:
-        return candidates(value)
-    return value.split() if form == LIST else value.split(";")
 
 
 class Rewriter:
@@ -733,7 +673,7 @@ class Rewriter:
 
     def _references(self, token: Token, source: str) -> str:
         """Every element but those below: the table of references, style attributes, url() in presentation attributes."""
-        table = _TABLES.get(token.tag or "", _ANYWHERE)
+        table = TABLES.get(token.tag or "", ANYWHERE)
         rename: dict[str, str] = {}
         replace: dict[str, str] = {}
         add = ""
@@ -741,7 +681,7 @@ class Rewriter:
             reference = table.get(name)
             if reference is not None:
                 kind, form = reference
-                if not (self._allowed(value, kind) if form is URL else all([self._allowed(url, kind) for url in _urls(value, form)])):
+                if not (self._allowed(value, kind) if form is URL else all([self._allowed(url, kind) for url in urls(value, form)])):
                     rename[name] = WITHHELD + name.rpartition(":")[2]
                     if kind == "navigate":
                         add = f'formaction="{escape(self._out(value))}"'
