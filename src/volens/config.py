@@ -31,8 +31,12 @@ from volens.wording import judge, judge_pair
 
 EXEMPT_DAYS = 395
 """Longest life of exempt storage: 13 months (R26)."""
+BLANK = "…"
+"""What ``volens init`` writes where only the operator can say: as good as nothing."""
 AUDIENCE_MONTHS = 25
 """Longest that exempt audience figures are kept (R27)."""
+SAMPLE = 0.01
+"""Of the pages of a site that obeys, the part that asks browsers to report what they refused."""
 
 ATTESTATIONS: Mapping[str, str] = {
     "own-measure": "the tool measures this publisher's own sites, for this publisher only (R25)",
@@ -86,6 +90,13 @@ def number(value: Any) -> int:
     return value
 
 
+def share(value: Any) -> float:
+    """A part of all: from 0 to 1."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise TypeError("Write a number from 0 (none) to 1 (all), without quotes.")
+    return float(value)
+
+
 def table(value: Any) -> dict[str, Any]:
     """A table."""
     if not isinstance(value, dict):
@@ -135,6 +146,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "admin": table,
         "limits": table,
         "cache": table,
+        "report": table,
     },
     "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text, "country": text},
     "lifetimes": {"accepted": number, "refused": number},
@@ -172,6 +184,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "admin": {"token_file": text},
     "limits": {"grants_a_minute": number},
     "cache": {"shared": text},
+    "report": {"sample": share, "file": text},
     "theirs": {"tool": text, "map": table, "from": names},
 }
 """Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
@@ -391,7 +404,7 @@ class _Reading:
         site_texts = self.texts(top.get("texts", {}))
         around = self.policy(top.get("policy", {}))
         theme = self.theme(top.get("theme", {}))
-        mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce",))
+        mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce", "observe"))
         theirs = self.theirs(top, purposes, services)
         if theirs is not None:
             services += tuple(self.their_service(theirs, services))
@@ -416,6 +429,7 @@ class _Reading:
             # Visitors are told of it as of any other exempt purpose (R28). A purpose that asks, for another tool, stays as it is.
             purposes += (replace(self.built_in("audience"), exempt="audience", data_kinds=("browsing",)),)
         admin = self.section(("admin",), top.get("admin", {}), SETTINGS["admin"])
+        report = self.section(("report",), top.get("report", {}), SETTINGS["report"])
         limits = self.section(("limits",), top.get("limits", {}), SETTINGS["limits"])
         if limits.get("grants_a_minute", 1) < 1:
             self.wrong(
@@ -449,6 +463,7 @@ class _Reading:
             passive=top.get("passive", True),
             deny=deny,
             grants_a_minute=limits.get("grants_a_minute", 6000),
+            report_sample=report.get("sample", 1.0 if mode == "observe" else SAMPLE),
             policy_before=around.get("before", {}),
             policy_after=around.get("after", {}),
             audience=counted,
@@ -467,6 +482,7 @@ class _Reading:
             run.get("trusted", ()),
             tuple(self.mistakes),
             audience=beside(measure.get("file", "volens-audience.db")),
+            findings=beside(report.get("file", "volens-hosts.db")),
             bypass=str(Path(beside(top.get("keys", "volens.keys"))).with_name("volens.bypass")),
             admin_token=beside(admin["token_file"]) if admin.get("token_file") else "",
             hook_secret=beside(told.get("secret", "volens.hook")),
@@ -542,7 +558,7 @@ class _Reading:
         if value is None:
             self.wrong(("controller",), "missing.", "Write [controller] with name, contact and policy (GDPR 13; R17).")
             return None
-        here = self.section(("controller",), value, SETTINGS["controller"])
+        here = {key: "" if said == BLANK else said for key, said in self.section(("controller",), value, SETTINGS["controller"]).items()}
         examples = {
             "name": 'the company or person that decides: name = "Journal SAS"',
             "contact": 'where rights are exercised: contact = "donnees@example.org", or an address of a page',

@@ -120,7 +120,9 @@ class Site:
     address: Address = field(default_factory=Address)
     hook: Hook | None = None
     mode: str = "enforce"
-    """``enforce``; another mode is a later version's."""
+    """``enforce``, or ``observe``: pages pass as they are, and what would be withheld is noted."""
+    report_sample: float = 0.0
+    """Of the pages served, the part that asks browsers to report what a policy of ours refuses."""
     prefix: str = "/_volens/"
     leave: tuple[str, ...] = ()
     """Paths left alone; ``*`` for any characters, ``!`` before those that are not."""

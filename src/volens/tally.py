@@ -131,7 +131,7 @@ class Tally(Generic[K]):
         """Write what is in memory and stop. In a process forked from the one that adds there is nothing to write."""
         if self._pid not in (0, os.getpid()):
             return
-        with self._lock:
+        with _starting, self._lock:  # a thread that is being started is started first
             self._closed = True
             self._lock.notify_all()
         if self._thread is not None:

@@ -86,7 +86,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
 
 MISTAKES = [
     # text after [controller] unless it begins with '^': then at the top; what is said
-    ('^mode = "block"', "'block' is not known. Use one of: enforce."),
+    ('^mode = "block"', "'block' is not known. Use one of: enforce, observe."),
     ("^mode = 3", "mode: 3 stands here. Write a text"),
     ('^prefix = "volens"', "'volens' cannot be a reserved path"),
     ('^prefix = "/"', "cannot be a reserved path"),
@@ -406,6 +406,7 @@ def test_every_setting_stands_in_a_table_of_the_reference() -> None:
         "admin",
         "limits",
         "cache",
+        "report",
         "theirs",
     }
     for known in SETTINGS.values():

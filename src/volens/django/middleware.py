@@ -149,7 +149,7 @@ def _leave(visit: Visit, request: HttpRequest, response: HttpResponseBase) -> Ht
             response.content = body
     else:
         status, pairs = visit.head(status, pairs)
-        if visit.streams:
+        if visit.streams or visit.watches:
             if isinstance(response, HttpResponse):
                 response.content = visit.feed(response.content) + visit.finish()
             elif isinstance(response, StreamingHttpResponse):

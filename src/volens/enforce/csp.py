@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,11 @@ from volens.enforce.html import Seen
 
 MAX_BYTES = 4000
 """Our header stays under 4 KB: clients may refuse larger ones."""
+MAX_HEADER = 4096
+"""With the words that ask for reports, which it goes without where they do not fit."""
+GROUP = "volens"
+"""The name under which browsers are told where reports go."""
+_MEMBER = re.compile(rb"(?:\A|,)\s*volens\s*=")
 _ANY = "data: blob: 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval'"
 _FALLBACK = {
     "script-src-elem": ("script-src-elem", "script-src", "default-src"),
@@ -203,6 +209,23 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
             largest.discard(host)
         text = policy(True)
     return text if len(text) <= MAX_BYTES else f"default-src 'self' {_ANY}"
+
+
+def reporting(policy: str, prefix: str, pairs: Iterable[tuple[bytes, bytes]], *, secure: bool) -> tuple[str, list[tuple[bytes, bytes]]]:
+    """A policy that asks browsers to report to us, and the header that tells where, beside what the site's own (``pairs``) tell.
+
+    ``report-to`` is read over https alone, and then ``report-uri`` is not (CSP3 §6.5): so it is left out over http, and where a
+    header of the site's would change its meaning: the older ``Report-To``, or a name like ours.
+    """
+    if not policy or not prefix.isascii():
+        return policy, []
+    told = {key.lower(): value for key, value in pairs if key.lower() in (b"report-to", b"reporting-endpoints")}
+    named = f'{GROUP}="{prefix}report"'.encode()
+    by_name = secure and b"report-to" not in told and not _MEMBER.search(told.get(b"reporting-endpoints", b"").lower())
+    asking = f"{policy}; report-uri {prefix}report" + (f"; report-to {GROUP}" if by_name else "")
+    if len(asking) > MAX_HEADER:
+        return policy, []
+    return asking, [(b"reporting-endpoints", named)] if by_name else []
 
 
 def _covers(patterns: Iterable[str], host: str) -> bool:

@@ -86,6 +86,8 @@ class State:
     language: str
     """What the visitor's browser prefers: the notice's language where the page has none."""
     destination: str
+    named: str = ""
+    """What the page's forms call the notice: it changes with the week."""
     method: str = "GET"
     xhr: bool = False
     accepts_html: bool = True
@@ -101,6 +103,8 @@ class State:
     posted: bool = False
     foreign: bool = False
     """Whether another site shows this page in a frame of its own."""
+    reports: bool = False
+    """Whether browsers are asked to report what our policy refuses on this page."""
     shared: bool = False
     """Whether a cache in front may give this page to others: they are in the same state, and the site says so (``[cache]``)."""
 
@@ -129,6 +133,7 @@ class State:
             self.answer,
             str((grant.answered, grant.asked, sorted(grant.new), grant.gpc, grant.overrides_gpc, site.unconfigured, self.posted)),
             self.language,
+            self.named,
             str((self.destination in _FRAMED, self.foreign)),
             f"{self.page.scheme}://{self.page.host}:{self.page.port}",
             "\n".join((*site.hosts, "", *site.deny, "", *(f"{gate.path} {gate.purpose} {gate.withdrawn}" for gate in site.gates))),
@@ -357,6 +362,9 @@ class Exchange:
         if page is not None and not get(out, b"content-type"):
             out.append((b"content-type", b"text/html"))
         policy = page.policy if page is not None else csp.ours(state.hosts, Seen(), state.ports, self._learnt.passive(state.page.host))
+        if policy and state.reports:
+            policy, where = csp.reporting(policy, state.hosts.site.prefix, out, secure=state.page.scheme == "https")
+            out += where
         if policy:
             out.append((b"content-security-policy", policy.encode("latin-1")))
         return headers.vary(self._kept(out), *self.state.looked_at)
@@ -694,6 +702,88 @@ class Exchange:
         return status, [*kept, (b"cache-control", b"no-store"), (b"content-length", b"%d" % len(made))], made
 
 
+class TextOnly:
+    """An answer while Volens itself fails: the text of pages with everything third-party withheld, from nothing but its bytes.
+
+    Leans on no state of ours, so that it stands whatever broke. No cookie passes, and of the head what a page needs to arrive.
+    """
+
+    def __init__(self) -> None:
+        self._decoder: Decoder | None = None
+        self._encoder: Encoder | None = None
+        self._carry = ""
+        self._read: charset.Text | None = None
+        self._declared = ""
+        self.streams = False
+        self._nothing = False
+
+    def head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
+        """Status and headers; then ``feed`` and ``finish``."""
+        types = get_all(pairs, b"content-type")
+        content_type = types[-1].decode("latin-1") if types else ""
+        kept = [pair for pair in pairs if pair[0].lower() in _BARE]
+        if status < 200 or status in (204, 205, 304):
+            return status, kept
+        if content_type.strip() and not _HTML.match(content_type) and not _ACTIVE.match(content_type):
+            return status, [*kept, *(pair for pair in pairs if pair[0].lower() in (b"content-length", b"etag", b"last-modified"))]
+        codings = [c.strip().lower() for value in get_all(pairs, b"content-encoding") for c in value.decode("latin-1").split(",")]
+        codings = [c for c in codings if c and c != "identity"]
+        self.streams = True
+        policy = (b"content-security-policy", TEXT_ONLY.encode())
+        if len(codings) > 1 or (codings and codings[0] not in headers.CODINGS):
+            self._nothing = True
+            return 502, [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"), policy]
+        self._declared = content_type
+        self._decoder, self._encoder = Decoder(codings[0] if codings else "identity"), Encoder(codings[0] if codings else "identity")
+        return status, [*without(kept, b"cache-control", b"expires"), policy, (b"cache-control", b"no-store")]
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The next bytes of the body."""
+        if self._nothing:
+            return b""
+        if self._decoder is None or self._encoder is None:
+            return chunk
+        try:
+            made = b"".join(self._encoder.add(self._text(piece, False)) for piece in self._decoder.pieces(chunk))
+        except CodingError:
+            return b""
+        return made + self._encoder.flush()
+
+    def finish(self) -> bytes:
+        """Its end."""
+        if self._nothing:
+            return UNREADABLE
+        if self._decoder is None or self._encoder is None:
+            return b""
+        return self._encoder.add(self._text(b"", True)) + self._encoder.end()
+
+    def _text(self, piece: bytes, last: bool) -> bytes:
+        before = b""
+        if self._read is None:
+            codec, mark, _ = charset.read(piece, self._declared)
+            before, piece = piece[:mark], piece[mark:]
+            self._read = charset.Text(codec)
+        text, self._carry = self._carry + self._read.decode(piece, last), ""
+        cut = text.rfind("<")
+        if not last and cut >= max(0, len(text) - PIECE):
+            text, self._carry = text[:cut], text[cut:]
+        return before + self._read.encode(text_only(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass"))
+
+    def whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
+        """The same for an answer that is all at hand."""
+        status, pairs = self.head(status, pairs)
+        if not self.streams:
+            return status, pairs, body
+        made = self.feed(body) + self.finish()
+        return status, [*pairs, (b"content-length", b"%d" % len(made))], made
+
+
+_BARE = frozenset(
+    [b"content-type", b"content-encoding", b"content-language", b"content-disposition", b"content-security-policy", b"cache-control"]
+    + [b"location", b"allow", b"retry-after", b"vary", b"www-authenticate", b"expires", b"upgrade", b"sec-websocket-accept"]
+    + [b"sec-websocket-protocol", b"sec-websocket-extensions", b"content-range", b"accept-ranges"]
+)
+"""Fields that a page needs to arrive, and that tell nobody anything."""
 UNREADABLE = b"The page could not be read.\n"
 TEXT_ONLY = "default-src 'self' data:; script-src 'none'; style-src 'self' 'unsafe-inline'; object-src 'none'; frame-src 'none'"
 _ACTS = re.compile(rb"<(/?)(script|link|meta|iframe|frame|object|embed|form|base|portal|fencedframe)(?=[\s/>]|\Z)", re.IGNORECASE)

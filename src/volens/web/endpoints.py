@@ -35,6 +35,7 @@ from volens.enforce.hosts import host_matches
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
+from volens.findings import REPORT
 from volens.foreign import Tools, version_of
 from volens.ledger.record import Count, Record, new_id
 from volens.ledger.store import Event
@@ -45,6 +46,7 @@ from volens.web import hooks
 from volens.web.admin import Admin
 from volens.web.embeds import Embeds
 from volens.web.messages import Pairs, Reply, Request, Waiting
+from volens.web.observe import reported
 from volens.web.rights import Rights, shown
 from volens.web.screens import Screens, switched
 
@@ -59,6 +61,8 @@ MAX_HEAD = 2000
 """Characters of the header of one part of a form."""
 CHOICE_BODY = 1 << 16
 """Bytes of a choice; what was typed at a gate may be longer."""
+REPORTS = (20.0, 200.0)
+"""Browsers' reports that a process reads a second, and at once; further ones are answered and dropped."""
 RATE, BURST = 2.0, 40
 """Choices a second and at once from one address: far above a person's, far below a flood's."""
 FOLLOW, FOLLOW_LAST, FOLLOWING = 1.0, 1024.0, 200
@@ -216,6 +220,7 @@ class Endpoints:
         self._gateway = gateway
         self.rate = rate or Rate()
         """How often each address may answer."""
+        self._reports = Rate(*REPORTS)
         self._grants: dict[str, Rate] = {}
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
         self._admin = Admin(gateway, self.rate)
@@ -233,6 +238,7 @@ class Endpoints:
             "embed/frame": self._embeds.frame,
             "embed/script": self._embeds.script,
             "out": self._out,
+            "report": self._report,
             "health": self._health,
         }
 
@@ -242,7 +248,9 @@ class Endpoints:
         name = path[len(asked.site.prefix) :]
         route = self._routes.get(name)
         if route is not None:
-            allowed = ("POST",) if name == "choice" else ("GET", "HEAD", "POST") if name in ("out", "forget") else ("GET", "HEAD")
+            allowed = (
+                ("POST",) if name in ("choice", "report") else ("GET", "HEAD", "POST") if name in ("out", "forget") else ("GET", "HEAD")
+            )
             if asked.request.method not in allowed:
                 return self._trouble(asked, 405, "method", (b"allow", ", ".join(allowed).encode()))
             return route(asked)
@@ -356,6 +364,18 @@ class Endpoints:
             reply = self.page(asked.site, 200, text)
         vary = (b"vary", b"Accept, Cookie, Sec-GPC, DNT, Accept-Language")
         return _alone(replace(reply, pairs=[*(p for p in reply.pairs if p[0] != b"vary"), vary]))
+
+    def _report(self, asked: Asked) -> Reply:
+        """What a browser says our policy refused. Whatever is sent, the answer is the same, and says nothing."""
+        findings, pairs = self._gateway.findings, asked.request.pairs
+        from_here = (get(pairs, b"sec-fetch-site") or b"same-origin").strip().lower() == b"same-origin"
+        if findings is not None and from_here and not self._reports.allows("", time.monotonic()):
+            content_type = (get(pairs, b"content-type") or b"").decode("latin-1")
+            try:
+                findings.add(asked.site.name, REPORT, reported(content_type, asked.request.body, asked.host))
+            except Exception:
+                log.exception("a report could not be read")
+        return Reply(204, [_NO_STORE])
 
     # ---------------------------------------------------------------- a visitor's rights
 
@@ -570,20 +590,8 @@ class Endpoints:
         if fields.get("answer") == "once":
             where = self._embeds.once(asked, back)
             return _see(where) if where else self._wrong(asks_json, 400, "back must be the address of a placeholder.")
-        if fields.get("notice") != notice.short:
-            if asks_json:
-                return _json(409, {"error": "stale", "notice": notice.short})
-            if fields.get("surface") == "embed":
-                return _see(back)  # a frame has no room for the panel: its placeholder again, of the present notice
-            text = screens.panel(
-                asked.grant,
-                language,
-                back,
-                choice_text=asked.choice.text() if asked.choice else "",
-                message="stale",
-                objects="cookie" if "1" in fields.all("object") else objects(asked.request.pairs),
-            )
-            return self._objected(asked, fields, self.page(asked.site, 409, text))
+        if fields.get("notice").partition(".")[0] != notice.short:
+            return self._stale(asked, fields, language, back, asks_json)
         if asked.site.theirs is not None and fields.get("answer") not in ("foreign", "refuse", "withdraw"):
             if asks_json:
                 return self._wrong(True, 400, "Another consent tool asks on this site: change the choice there.")
@@ -593,12 +601,30 @@ class Endpoints:
         choice = self._read(asked, fields)
         if choice is None:
             return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service, once or withdraw, with known services.")
+        if not choice.refuses_all and not self._gateway.is_named(asked.site, fields.get("notice")):
+            return self._stale(asked, fields, language, back, asks_json)
         surface = fields.get("surface") if fields.get("surface") in _SURFACES else "panel"
         answer = fields.get("answer")
         settled = self._settle(
             asked, choice, answer, surface, language, back, asks_json, keeps_body=at_gate and query.get("sends") == "1", fields=fields
         )
         return self._objected(asked, fields, settled)
+
+    def _stale(self, asked: Asked, fields: Fields, language: str, back: str, asks_json: bool) -> Reply | Waiting:
+        """The notice again: another stands now, or nothing proves that a page of ours held the one that is answered."""
+        if asks_json:
+            return _json(409, {"error": "stale", "notice": asked.site.notice.short})
+        if fields.get("surface") == "embed":
+            return _see(back)  # a frame has no room for the panel: its placeholder again, of the present notice
+        text = self._screens(asked).panel(
+            asked.grant,
+            language,
+            back,
+            choice_text=asked.choice.text() if asked.choice else "",
+            message="stale",
+            objects="cookie" if "1" in fields.all("object") else objects(asked.request.pairs),
+        )
+        return self._objected(asked, fields, self.page(asked.site, 409, text))
 
     def _foreign(self, asked: Asked, fields: Fields, language: str, own: bool | None, asks_json: bool) -> Reply | Waiting:
         """What the site's own consent tool keeps, told by ``browser/theirs.ts``; a cookie is read from the request itself. Doubt
@@ -619,6 +645,8 @@ class Endpoints:
             if asked.choice is None or asked.choice.refuses_all:
                 return _json(422, {"error": "Nothing that can be read for certain."})
             choice = Choice.refuse_all(asked.site.notice, self._gateway.now().date())
+        if not choice.refuses_all and not self._gateway.is_named(asked.site, fields.get("notice")):
+            return self._stale(asked, fields, language, "/", True)
         tool = f"{theirs.tool.id} {version_of(fields.get('version'))}".strip()
         return self._settle(asked, choice, "foreign", "foreign", language, "/", True, keeps_body=False, tool=tool)
 

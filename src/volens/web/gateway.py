@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import logging
 import re
 import threading
@@ -18,28 +19,30 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from volens.audience.counts import Counts
 from volens.audience.view import objects, read
 from volens.catalog import Catalog
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals
 from volens.defaults import unconfigured
-from volens.enforce import gates
+from volens.enforce import csp, gates
 from volens.enforce.address import shown, told
-from volens.enforce.exchange import Exchange, Learnt, Memo, State
+from volens.enforce.exchange import WHOLE, Exchange, Learnt, Memo, State, TextOnly
 from volens.enforce.headers import Pairs, cookies, get, get_all, with_consent, without
 from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage, is_own
 from volens.enforce.url import Target
 from volens.errors import ChoiceError
+from volens.findings import Findings
 from volens.foreign import Tools
 from volens.ledger.store import Store
 from volens.policy import Decision, Grant, grant
-from volens.site import FULL, Gate, Site
+from volens.site import FULL, Audience, Gate, Site
 from volens.web.endpoints import Asked, Endpoints, Rate, foreign_choice
 from volens.web.hooks import Sender
 from volens.web.messages import Reply, Request, Waiting
+from volens.web.observe import Observer
 from volens.web.screens import Screens
 
 log = logging.getLogger("volens")
@@ -47,6 +50,10 @@ T = TypeVar("T")
 
 MAX_BODY = 1 << 18
 """Bytes of a request's body that our own end points and gates read."""
+WEEKS = 3
+"""Weeks in which a page can still be answered: what a browser or a cache in front has kept for a fortnight."""
+PROOF = 8
+"""Digits that prove that the notice was served; an address may guess forty at once and two a second."""
 _PAGE = re.compile(rb"\s*(?:text/html|application/xhtml\+xml)\s*(?:;|\Z)", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
@@ -127,14 +134,17 @@ class Gateway:
         admin_token: str = "",
         hook_secrets: Sequence[bytes] = (),
         rate: Rate | None = None,
+        findings: Findings | None = None,
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
         tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies. ``audience``: where page
         views are counted. ``admin_token``: what opens the operator's pages; empty: being on this machine. ``hook_secrets``: what signs
         the site's hook, newest first; without one nothing is sent, and what is to be told waits. ``rate``: how often each address has
-        answered until now."""
+        answered until now. ``findings``: where what pages use is noted."""
         self.catalog, self.store, self.keys, self.now, self._bypassed = catalog, store, tuple(keys), now, bypass
-        self.audience, self.admin_token = audience, admin_token
+        self.audience, self.admin_token, self.findings = audience, admin_token, findings
+        self.observer = Observer(self)
+        self._served = itertools.count()
         self.assets = Assets.packaged()
         self.memo, self.learnt = Memo(), Learnt(names)
         self._token_keys = tuple(hashlib.sha256(b"volens-token/1" + key).digest() for key in self.keys)
@@ -166,9 +176,22 @@ class Gateway:
 
         def make() -> Screens:
             static = {stem: site.prefix + name for stem, name in self.assets.names.items()}
-            return Screens(site, {**static, "embed-text": self.assets.embed, "dialog-text": self.assets.dialog})
+            return Screens(site, {**static, "embed-text": self.assets.embed, "dialog-text": self.assets.dialog}, self.named(site))
 
-        return self._screens.get((site.name, site.notice.digest), make)
+        return self._screens.get((site.name, site.notice.digest, self._week()), make)
+
+    def named(self, site: Site) -> str:
+        """What our pages call the notice in an answer: its short digest, and the proof that a page of ours held it this week."""
+        return f"{site.notice.short}.{self.token(_served(site, self._week()))[:PROOF]}"
+
+    def is_named(self, site: Site, given: str) -> bool:
+        """Whether ``given`` is what a page of the last weeks called the site's present notice; a machine may be ahead of this one."""
+        short, _, proof = given.partition(".")
+        weeks = range(self._week() + 1, self._week() - WEEKS, -1)
+        return short == site.notice.short and self.is_token(proof, (_served(site, week) for week in weeks), PROOF)
+
+    def _week(self) -> int:
+        return int(self.now().timestamp() // 604800)
 
     def hours(self) -> tuple[int, int]:
         """This hour and the one before: how long a token of ours holds."""
@@ -179,9 +202,9 @@ class Gateway:
         """What proves that this site said ``message``."""
         return hmac.new(key or self._token_keys[0], message.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
 
-    def is_token(self, given: str, messages: Iterable[str]) -> bool:
-        """Whether ``given`` proves one of ``messages``, by any of the keys."""
-        made = [self.token(message, key).encode() for message in messages for key in self._token_keys]
+    def is_token(self, given: str, messages: Iterable[str], digits: int = 32) -> bool:
+        """Whether ``given`` proves one of ``messages``, by any of the keys; ``digits`` of the token are written."""
+        made = [self.token(message, key)[:digits].encode() for message in messages for key in self._token_keys]
         return any([hmac.compare_digest(given.encode("utf-8", "replace"), one) for one in made])
 
     def places(self, site: Site) -> frozenset[bytes]:
@@ -189,7 +212,7 @@ class Gateway:
         return self._places if site is self._site else frozenset()
 
     def visit(self, request: Request) -> Visit:
-        """Who asks and what is permitted: decided here, once."""
+        """Who asks and what is permitted: decided here, once. Where that fails, nothing is granted, and pages are text."""
         host = request.host.rpartition(":")[0] if re.search(r":\d*\Z", request.host) else request.host
         if not _HOST.fullmatch(host):
             host = "invalid"
@@ -270,20 +293,26 @@ class Gateway:
 
     def retire(self) -> None:
         """Another has taken its place and shares its store: end what runs for this one alone."""
+        self.observer.stop()
         if self._sender is not None:
             self._sender.stop()
 
     def close(self) -> None:
         """Write what is still in memory: a forked worker runs no exit functions."""
         self.retire()
-        if self.audience is not None:
-            self.audience.close()
+        for tally in (self.audience, self.findings):
+            if tally is not None:
+                tally.close()
         self.store.close()
 
     @property
     def bypassed(self) -> bool:
         """Whether the operator has switched Volens off for now."""
         return self._bypassed()
+
+
+def _served(site: Site, week: int) -> str:
+    return f"{site.name} {site.notice.digest} {week}"
 
 
 def _still_theirs(site: Site, choice: Choice, pairs: Pairs) -> bool:
@@ -308,34 +337,104 @@ class Visit:
     body_limit = MAX_BODY
 
     def __init__(
-        self, gateway: Gateway, site: Site, request: Request, host: str, granted: Grant, choice: Choice | None, record: str | None
+        self,
+        gateway: Gateway,
+        site: Site,
+        request: Request,
+        host: str,
+        granted: Grant,
+        choice: Choice | None,
+        record: str | None,
+        *,
+        failing: bool = False,
     ) -> None:
+        """``failing``: something of ours is broken already, so that pages are served as text."""
         self._gateway, self.site, self._request = gateway, site, request
         self.grant, self._choice, self._record, self._host = granted, choice, record, host
         path = request.target.partition(b"?")[0]
-        self.left = gateway.bypassed or _left_alone(site, request.target)
         self.own = path.startswith(site.prefix.encode()) or path == site.prefix.rstrip("/").encode()
         self._gate: tuple[Gate, Decision] | None = None
         self._refused_path = False
         self._instead: Reply | None = None
+        self._text: TextOnly | None = None
+        self._copy: list[bytes] | None = None  # of a page that is looked at beside
+        self._copied, self._copy_kind = 0, ""
+        self._copy_pairs: Pairs = []
+        self.forward: Pairs = []
+        self.observed = site.mode == "observe" and not gateway.bypassed
+        self.left = gateway.bypassed or self.observed
+        if self.observed:
+            self._observe()
+            return
+        if not failing:
+            try:
+                self._begin(gateway, site, request)
+                return
+            except Exception:
+                log.exception("a request could not be judged; its page is served as text with third parties withheld")
+        self._give_up(path.decode("latin-1"))
+
+    def _begin(self, gateway: Gateway, site: Site, request: Request) -> None:
+        self.left = self.left or _left_alone(site, request.target)
         if not self.own and not gateway.bypassed:
-            self._gate = gates.closed(site.gates, request.method, request.target, granted, request.pairs)
+            self._gate = gates.closed(site.gates, request.method, request.target, self.grant, request.pairs)
             self.own = self._gate is not None
             self._refused_path = not self.own and not self.left and self._collects()
             self.own = self.own or self._refused_path
             if not self.own and not self.left:
                 self._instead = self._tool_file()
                 self.own = self._instead is not None
-        self.forward: Pairs = []
         if not self.own:
             if self.left:
-                self.forward = with_consent(_without_own(request.pairs), granted)
+                self.forward = with_consent(_without_own(request.pairs), self.grant)
             else:
                 self.forward = self.forwarded(self._exchange.ask(request.pairs, request.target))
+
+    def _observe(self) -> None:
+        """The request goes on as it came, but for what is ours alone: our cookies, and the word that only we may say."""
+        self._pass()
+        if not self.own:
+            self._gateway.observer.asked(self.site, self._request, self._host)
+
+    def _pass(self) -> None:
+        try:
+            pairs = _without_own(self._request.pairs)
+        except Exception:
+            log.exception("a request could not be read; it goes on as it came")
+            pairs = self._request.pairs
+        self.forward = [pair for pair in pairs if pair[0].lower().replace(b"_", b"-") != b"volens-consent"]
+
+    def _give_up(self, path: str) -> None:
+        """Something of ours is broken: nothing is granted, no cookie passes, pages are text, and what is gated stays closed."""
+        request, self.left, self._text = self._request, False, TextOnly()
+        self.grant, self._choice, self._record, self._gate, self._refused_path = (
+            grant(self.site.notice, None, Signals(), self._gateway.now().date()),
+            None,
+            None,
+            None,
+            False,
+        )
+        prefix = self.site.prefix
+        self.own = path.startswith(prefix) or path == prefix.rstrip("/")
+        if self.own:
+            return
+        if self._gateway.bypassed:  # the way out of whatever is broken here
+            self.left, self._text = True, None
+            self._pass()
+            return
+        gated = self.site.gates and (request.method not in ("GET", "HEAD") or any(g.pattern.fullmatch(path) for g in self.site.gates))
+        works = (get(request.pairs, b"sec-fetch-dest") or b"").strip().lower() in (b"worker", b"sharedworker", b"serviceworker")
+        if gated or works:
+            self._instead, self.own = _broken(503), True
+            return
+        kept = [p for p in request.pairs if (name := p[0].lower()) in _PLAIN_FIELDS or name.startswith(b"sec-fetch-")]
+        self.forward = with_consent([*kept, (b"accept-encoding", b"identity")], self.grant)
 
     @cached_property
     def _state(self) -> State:
         gateway, request = self._gateway, self._request
+        if not gateway.assets.guard:
+            raise RuntimeError("static/guard.js is missing from the package; install Volens again")
         hosts, storage = gateway.judges(self.site, self.grant, self._host)
         screens = gateway.screens(self.site)
         accept = (get(request.pairs, b"accept-language") or b"").decode("latin-1")
@@ -366,6 +465,7 @@ class Visit:
             area=area if self.site.gates and self.site.theirs is None else None,
             answer=answer_text(self._choice),
             language=fallback,
+            named=gateway.named(self.site),
             destination=destination,
             method=request.method,
             xhr=(get(request.pairs, b"x-requested-with") or b"").strip().lower() == b"xmlhttprequest",
@@ -374,6 +474,7 @@ class Visit:
             posted=request.method not in ("GET", "HEAD"),
             foreign=foreign,
             shared=self._shared and destination in ("", "document") and request.method in ("GET", "HEAD"),
+            reports=gateway.sampled(self.site),
             unreadable=lambda: ((made := self._trouble(502, "unreadable")).pairs, made.body),
         )
 
@@ -420,7 +521,26 @@ class Visit:
     # Our own answers
 
     def answer(self, body: bytes) -> Reply | Waiting:
-        """The reserved path's answer, or a closed gate's."""
+        """The reserved path's answer, or a closed gate's. Where that fails, a plain word."""
+        try:
+            made = self._answer(body)
+        except Exception:
+            log.exception("a page of ours could not be made")
+            return _broken(500)
+        if isinstance(made, Reply):
+            return made
+        waited = made.then
+
+        def then(result: Any) -> Reply:
+            try:
+                return waited(result)
+            except Exception:
+                log.exception("a page of ours could not be made")
+                return _broken(500)
+
+        return replace(made, then=then)
+
+    def _answer(self, body: bytes) -> Reply | Waiting:
         if self._instead is not None:
             return self._instead
         if self._refused_path:
@@ -482,27 +602,85 @@ class Visit:
 
     def early(self, pairs: Pairs) -> Pairs:
         """The fields of a 103 that may be sent."""
-        return pairs if self.left else self._exchange.early(pairs)
+        if self.left:
+            return pairs
+        try:
+            return [] if self._text is not None else self._exchange.early(pairs)
+        except Exception:
+            log.exception("hints could not be judged; none are sent")
+            return []
 
     def whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
         """An answer that is all at hand. An error of ours serves the text with third parties withheld, never the raw page."""
+        if self.observed:
+            status, out = self._noted(status, pairs)
+            if self._copy is not None:
+                self._copy.append(body)
+            self._looked()
+            return status, out, body
         if self.left:
             return status, pairs, body
         try:
-            status, pairs, body = self._exchange.whole(status, pairs, body)
+            if self._text is None:
+                status, pairs, body = self._exchange.whole(status, pairs, body)
+                self._count(status, pairs)
+                return status, pairs, body
         except Exception:
             log.exception("a page could not be rewritten; its text is served with third parties withheld")
-            status, pairs, body = self._exchange.withheld(status, _safe_headers(pairs), body)
-        self._count(status, pairs)
-        return status, pairs, body
+        self._text = TextOnly()
+        if self._request.method == "HEAD":
+            status, pairs = self._text.head(status, pairs)
+            return status, pairs, body
+        return self._text.whole(status, pairs, body)
 
     def head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
         """Status and headers before the body."""
+        if self.observed:
+            return self._noted(status, pairs)
         if self.left:
             return status, pairs
-        status, pairs = self._exchange.head(status, pairs)
-        self._count(status, pairs)
-        return status, pairs
+        try:
+            if self._text is None:
+                status, pairs = self._exchange.head(status, pairs)
+                self._count(status, pairs)
+                return status, pairs
+        except Exception:
+            log.exception("a page could not be rewritten; its text is served with third parties withheld")
+        self._text = TextOnly()
+        return self._text.head(status, pairs)
+
+    def _noted(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
+        """The head as it came; of a page, with the wish that browsers report what a policy of ours would refuse."""
+        try:
+            gateway, site, request = self._gateway, self.site, self._request
+            if gateway.findings is None:
+                return status, pairs
+            self._copy_pairs, self._copy_kind = pairs, gateway.observer.wants(request, status, pairs)
+            if self._copy_kind:
+                self._copy = []
+            types = get_all(pairs, b"content-type")
+            if status < 200 or status in (204, 205, 304) or not types or not _PAGE.match(types[-1]) or not gateway.sampled(site):
+                return status, pairs
+            policy = gateway.observer.policy(site, self._host, self._port)
+            asking, where = csp.reporting(policy, site.prefix, pairs, secure=request.scheme == "https")
+            if asking == policy:
+                return status, pairs
+            return status, [*pairs, *where, (b"content-security-policy-report-only", asking.encode("latin-1"))]
+        except Exception:
+            log.exception("a page could not be noted; it goes out as it came")
+            return status, pairs
+
+    def _looked(self) -> None:
+        if self._gateway.findings is None:
+            return
+        body, self._copy = b"".join(self._copy or ()), None
+        path = self._request.target.decode("latin-1")
+        page = Target(self._request.scheme, self._host.strip("[]"), path if path.startswith("/") else "/", self._port)
+        self._gateway.observer.look(self.site, self._request, page, self._copy_pairs, self._copy_kind, body)
+
+    @property
+    def _port(self) -> str:
+        return self._request.host.rpartition(":")[2] if re.search(r":\d+\Z", self._request.host) else ""
 
     def _count(self, status: int, pairs: Pairs) -> None:
         """Count a page view, where this answer is one: HTML with 200, or 304 for a page the browser has and shows.
@@ -512,27 +690,52 @@ class Visit:
         counts, site = self._gateway.audience, self.site
         if counts is None or site.audience is None or status not in (200, 304):
             return
+        try:
+            self._view(counts, site.audience, status, pairs)
+        except Exception:
+            log.exception("a page view could not be counted")
+
+    def _view(self, counts: Counts, audience: Audience, status: int, pairs: Pairs) -> None:
+        site = self.site
         if status == 200:
             types = get_all(pairs, b"content-type")
             if not types or not _PAGE.match(types[-1]):
                 return
         elif not self._state.document:  # for a document only a page's own validator, marked by us, has reached the application
             return
-        view = read(self._request.method, self._request.target, self._request.pairs, self._host, site.hosts, site.audience)
+        view = read(self._request.method, self._request.target, self._request.pairs, self._host, site.hosts, audience)
         if view is not None:
             counts.add(site.name, view)
 
     @property
     def streams(self) -> bool:
         """Whether ``feed`` changes anything."""
+        if self._text is not None:
+            return self._text.streams
         return not self.left and self._exchange.streams
+
+    @property
+    def watches(self) -> bool:
+        """Whether ``feed`` is to be given the body all the same."""
+        return self._copy is not None
 
     def feed(self, chunk: bytes) -> bytes:
         """The next bytes of a body."""
+        if self._copy is not None:
+            self._copy.append(chunk)
+            self._copied += len(chunk)
+            if self._copied > WHOLE:
+                self._copy = None
+        if self._text is not None:
+            return self._text.feed(chunk)
         return chunk if self.left else self._exchange.feed(chunk)
 
     def finish(self) -> bytes:
         """Its end."""
+        if self.observed:
+            self._looked()
+        if self._text is not None:
+            return self._text.finish()
         return b"" if self.left else self._exchange.finish()
 
 
@@ -561,6 +764,16 @@ def _without_own(pairs: Pairs) -> Pairs:
     return [*out, (b"cookie", "; ".join(kept).encode("latin-1"))] if kept else out
 
 
-def _safe_headers(pairs: Pairs) -> Pairs:
-    keep = (b"content-type", b"content-encoding", b"content-language", b"cache-control", b"content-security-policy")
-    return [(key, value) for key, value in pairs if key.lower() in keep]
+_PLAIN_FIELDS = frozenset(
+    [b"host", b"accept", b"accept-language", b"content-type", b"content-length", b"user-agent", b"authorization", b"origin", b"referer"]
+    + [b"x-requested-with", b"upgrade", b"connection", b"transfer-encoding", b"expect", b"date", b"priority"]
+    + [b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-protocol", b"sec-websocket-extensions"]
+)
+"""Fields of a request that reach the application while we cannot judge: none that names or places the visitor."""
+
+
+def _broken(status: int) -> Reply:
+    return Reply(status, [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")], _APOLOGY)
+
+
+_APOLOGY = "Cette page n’a pas pu être faite. Réessayez.\nThis page could not be made. Try again.\n".encode()

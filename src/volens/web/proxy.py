@@ -929,7 +929,7 @@ class Proxy:
         chunk: bytes | None = b"".join(parts)
         while chunk is not None:
             try:
-                data = visit.feed(chunk) if changes and chunk else chunk
+                data = visit.feed(chunk) if chunk else chunk
             except Exception as error:
                 raise self._ours(arrival, error) from error
             if chunked and data:

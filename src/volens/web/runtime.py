@@ -11,6 +11,7 @@ from volens.audience.counts import Counts
 from volens.catalog import Catalog
 from volens.config import Loaded
 from volens.errors import ConfigError, Mistake
+from volens.findings import Findings
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Site
 from volens.web.gateway import Gateway
@@ -34,6 +35,7 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
         admin_token=read_token(Path(loaded.admin_token)) if loaded.admin_token else "",
         hook_secrets=read_secrets(Path(loaded.hook_secret)) if loaded.site.hook is not None else (),
         rate=before.endpoints.rate if before is not None else None,
+        findings=before.findings if before is not None else Findings(Path(loaded.findings), lambda: datetime.now(UTC).date()),
     )
 
 
