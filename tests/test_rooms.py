@@ -45,6 +45,8 @@ ROOMS = {
     "volens.starlette": (5, "frameworks"),
     "volens.build": (5, "command"),
     "volens.check": (5, "command"),
+    "volens.init": (5, "command"),
+    "volens.survey": (5, "command"),
     "volens.preview": (5, "command"),
     "volens.wordpress": (5, "command"),
     "volens.cli": (5, "command"),

@@ -19,6 +19,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
+    init = commands.add_parser("init", help="visit a site, tell what it loads and keeps, and propose its volens.toml")
+    init.add_argument("url", metavar="URL", help="the site's first page")
+    init.add_argument("--pages", type=int, default=10, metavar="N", help="own pages to visit (default 10)")
+    init.add_argument("--out", type=Path, default=Path(DEFAULT), metavar="FILE", help=f"the file to write (default {DEFAULT})")
+    init.add_argument("--force", action="store_true", help="write over a file that is there")
+    init.add_argument("--controller", default="", metavar="NAME", help="who answers for the site: a person or a company")
+    init.add_argument("--contact", default="", metavar="ADDRESS", help="an e-mail address, or a page, where rights are exercised")
+    looks = init.add_mutually_exclusive_group()
+    looks.add_argument("--browser", dest="browser", action="store_true", default=None, help="visit in Chromium, fail where there is none")
+    looks.add_argument("--no-browser", dest="browser", action="store_false", help="visit by plain requests")
+    init.add_argument(
+        "--resolve", action="append", default=[], metavar="HOST=ADDRESS", help="where a host is that the DNS does not know yet; repeatable"
+    )
+    init.add_argument("--json", action="store_true", help="for machines")
+
     demo = commands.add_parser("demo", help="a French news site behind Volens, with third parties, on this machine")
     demo.add_argument("--port", type=int, default=8000, help="port of the site (default 8000)")
     demo.add_argument("--no-volens", action="store_true", help="the same site without Volens")
@@ -169,6 +184,24 @@ def _before(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _init(arguments: argparse.Namespace) -> int:
+    from volens.init import run
+
+    return run(
+        arguments.url,
+        arguments.out,
+        pages=arguments.pages,
+        browser=arguments.browser,
+        force=arguments.force,
+        json_=arguments.json,
+        controller=arguments.controller,
+        contact=arguments.contact,
+        resolve=arguments.resolve,
+        shown=sys.stdout,
+        told=sys.stderr,
+    )
+
+
 def _wordpress(arguments: argparse.Namespace) -> int:
     from volens.wordpress import install
 
@@ -212,7 +245,9 @@ def _catalog(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from volens.check import run
 
-    return run(arguments.config, json=arguments.json, browser=arguments.browser, folder=arguments.preview, page=arguments.page, out=sys.stdout)
+    return run(
+        arguments.config, json=arguments.json, browser=arguments.browser, folder=arguments.preview, page=arguments.page, out=sys.stdout
+    )
 
 
 def _bypass(arguments: argparse.Namespace) -> int:
@@ -275,6 +310,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(version("volens"))
         return 0
     commands = {
+        "init": _init,
         "proxy": _proxy,
         "serve": _proxy,
         "build": _build,
