@@ -18,6 +18,7 @@ async function cookies({ config }: Inside, method: string, args: Any[], go: () =
   const [first] = args;
   const name = Object(first) === first ? first.name : first;
   if (method === "set" || method === "delete") {
+    if (/^\s*volens/.test(name)) return; // as the guard's
     if (name === undefined || passes(name)) return go();
     const { value, expires = null } = Object(first) === first ? first : { value: args[1] };
     if (/[;=\0-\x1f\x7f]/.test(name) || /[;\0-\x1f\x7f]/.test(value)) throw new TypeError("Cookie name or value contains a character that is not allowed.");

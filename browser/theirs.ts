@@ -37,6 +37,10 @@ const remembered = (): string => {
 let asked = "";
 let version = "";
 let sending = false;
+/** What this page told, and when it may tell that again: what is not taken, later and ever later; what was, never. */
+let last = "";
+let again = 0;
+let pause = 500;
 
 /** Answers of the tools that keep nothing that can be read: words to true and false, sorted, so that equal choices are equal text. */
 const flat = (values: Record<string, unknown>): string => {
@@ -86,8 +90,11 @@ function held(): Record<string, string> {
 async function look(): Promise<void> {
   const now = held();
   const text = Object.keys(now).length ? JSON.stringify(now) : "";
-  if (sending || text === remembered()) return;
+  if (sending || text === remembered() || (text === last && Date.now() < again)) return;
   sending = true;
+  last = text;
+  pause = Math.min(2 * pause, 300_000);
+  again = Date.now() + pause;
   try {
     const reply = await fetch(`${location.origin}${told.p}choice`, {
       method: "POST",
@@ -95,15 +102,19 @@ async function look(): Promise<void> {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ answer: "foreign", notice: told.n, tool: told.t, version, held: text }),
     });
-    if (!reply.ok && reply.status != 422) return; // not taken: once more at the next page
-    localStorage.setItem(KEY, text);
+    if (!reply.ok && reply.status != 422) return; // not taken
+    again = Infinity;
+    pause = 500;
+    try {
+      localStorage.setItem(KEY, text);
+    } catch {} // full, or forbidden: the next page tells it again
     if (!reply.ok) return; // nothing there that can be read for certain
     const { reload } = await reply.json();
     // The guard compares, keeps scroll position and typed text, and makes the page again; this is for where it sees no reason to.
     new BroadcastChannel("volens").postMessage(0);
     if (reload) setTimeout(() => location.reload(), 1000);
   } catch {
-    // Unreachable: once more at the next page.
+    // Unreachable.
   } finally {
     sending = false;
   }

@@ -43,7 +43,9 @@ def test_cookies_from_before_are_not_read(site: Site) -> None:
     lay_down(site)
     page = site.open("", {"C": ["session"], "S": ["theme"]})
     assert page.evaluate("document.cookie") == "session=s1"
-    assert page.evaluate("[localStorage.getItem('_fbp'), localStorage._fbp, localStorage.theme, localStorage.length, sessionStorage.length, name]") == [
+    assert page.evaluate(
+        "[localStorage.getItem('_fbp'), localStorage._fbp, localStorage.theme, localStorage.length, sessionStorage.length, name]"
+    ) == [
         None,
         None,
         "dark",
@@ -59,6 +61,20 @@ def test_our_own_cookies_can_be_read_and_never_written(site: Site) -> None:
     page = site.open("", {"C": ["*"]})
     page.evaluate("document.cookie = 'volens=1.0000000000000000.20261122.publicite; path=/'; document.cookie = 'volens-record=x'")
     assert page.evaluate("document.cookie") == "volens=1.0000000000000000.20261122.-"
+
+
+def test_nor_by_the_store_that_promises_and_an_objection_stays(site: Site) -> None:
+    ours = [
+        {"name": "volens", "value": "1.0000000000000000.20261122.-", "url": EARLIER},
+        {"name": "volens-audience", "value": "0", "url": EARLIER},
+    ]
+    site.page.context.add_cookies(ours)
+    page = site.open("", {"C": ["*"]})
+    page.evaluate(
+        "async () => { await cookieStore.delete('volens-audience'); await cookieStore.delete({name: 'volens'});"
+        "await cookieStore.set('volens', 'x'); await cookieStore.set({name: 'volens-record', value: 'x'}) }"
+    )
+    assert page.evaluate("document.cookie.split('; ').sort()") == ["volens-audience=0", "volens=1.0000000000000000.20261122.-"]
 
 
 def test_the_prototype_s_own_setter_and_a_frame_s_are_the_same_door(site: Site) -> None:
@@ -133,7 +149,9 @@ def test_storage_behaves_as_the_browser_s_own(site: Site, area: str) -> None:
 
 def test_permitted_items_are_real_and_listed_with_the_virtual_ones(site: Site) -> None:
     page = site.open("", {"S": ["theme", "cart*"]})
-    page.evaluate("() => { localStorage.theme = 'dark'; localStorage.setItem('cart-1', 'x'); localStorage.tracker = 'y'; sessionStorage.theme = 1 }")
+    page.evaluate(
+        "() => { localStorage.theme = 'dark'; localStorage.setItem('cart-1', 'x'); localStorage.tracker = 'y'; sessionStorage.theme = 1 }"
+    )
     assert page.evaluate("Object.keys(localStorage).sort()") == ["cart-1", "theme", "tracker"]
     assert site.stored() == {"localStorage": ["cart-1", "theme"], "sessionStorage": ["theme"]}
     page.reload()
@@ -201,7 +219,9 @@ def test_a_refused_database_works_and_is_not_there(site: Site) -> None:
     site.page.goto(f"{EARLIER}/raw")
     raw = site.page.evaluate(DATABASE, "tracker")
     assert site.stored() == {"databases": ["tracker"]}
-    site.page.evaluate("indexedDB.databases().then(all => Promise.all(all.map(d => new Promise(ok => indexedDB.deleteDatabase(d.name).onsuccess = ok))))")
+    site.page.evaluate(
+        "indexedDB.databases().then(all => Promise.all(all.map(d => new Promise(ok => indexedDB.deleteDatabase(d.name).onsuccess = ok))))"
+    )
     site.page.goto("about:blank")
     page = site.open("", {"S": ["app*"]})
     assert page.evaluate(DATABASE, "tracker") == raw
@@ -220,7 +240,9 @@ def test_databases_lists_only_what_may_be_known(site: Site) -> None:
 
 def test_a_database_whose_stand_in_cannot_be_fetched_fails_as_a_request_fails(site: Site) -> None:
     page = site.open("", csp="script-src 'unsafe-inline'")
-    out = page.evaluate("new Promise(ok => { const r = indexedDB.open('x'); r.onsuccess = () => ok('open'); r.onerror = e => ok(e.type + (e.target === r)) })")
+    out = page.evaluate(
+        "new Promise(ok => { const r = indexedDB.open('x'); r.onsuccess = () => ok('open'); r.onerror = e => ok(e.type + (e.target === r)) })"
+    )
     assert out == "errortrue"
 
 
