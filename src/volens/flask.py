@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from volens import testing
 from volens.config import Loaded
 from volens.links import gate_markup, panel_url
-from volens.site import Site
 from volens.web.consent import Consent
+from volens.web.live import Opened
 
 
 def protect(app: Flask, config: str | os.PathLike[str] | Loaded = "volens.toml") -> Consent:
@@ -49,22 +49,22 @@ def set_aside(app: Flask) -> None:
 
 def accept(client: FlaskClient) -> None:
     """*Accept all*, by the visitor of ``app.test_client()``."""
-    _send(client, testing.accepted(_site(client)))
+    _send(client, testing.accepted(_opened(client)))
 
 
 def refuse(client: FlaskClient) -> None:
     """*Refuse all*; after a grant, its withdrawal."""
-    _send(client, testing.refused(_site(client)))
+    _send(client, testing.refused(_opened(client)))
 
 
 def allow(client: FlaskClient, *purposes: str) -> None:
     """These purposes with all their services, and no others; raises ValueError for one the notice doesn't ask for."""
-    _send(client, testing.allowed(_site(client), *purposes))
+    _send(client, testing.allowed(_opened(client), *purposes))
 
 
-def _site(client: FlaskClient) -> Site:
+def _opened(client: FlaskClient) -> Opened:
     around: Consent = client.application.extensions["volens"]
-    return around.gateway.loaded.site
+    return around.gateway
 
 
 def _send(client: FlaskClient, answer: testing.Answer) -> None:

@@ -56,17 +56,17 @@ def set_aside(app: Litestar) -> None:
 
 def accept(client: TestClient[Litestar]) -> None:
     """*Accept all*, by the visitor of ``TestClient(app)``."""
-    _send(client, testing.accepted(client.app.state.volens.loaded.site))
+    _send(client, testing.accepted(client.app.state.volens))
 
 
 def refuse(client: TestClient[Litestar]) -> None:
     """*Refuse all*; after a grant, its withdrawal."""
-    _send(client, testing.refused(client.app.state.volens.loaded.site))
+    _send(client, testing.refused(client.app.state.volens))
 
 
 def allow(client: TestClient[Litestar], *purposes: str) -> None:
     """These purposes with all their services, and no others; raises ValueError for one the notice doesn't ask for."""
-    _send(client, testing.allowed(client.app.state.volens.loaded.site, *purposes))
+    _send(client, testing.allowed(client.app.state.volens, *purposes))
 
 
 def _send(client: TestClient[Litestar], answer: testing.Answer) -> None:

@@ -65,17 +65,17 @@ def set_aside(app: Starlette) -> None:
 
 def accept(client: TestClient) -> None:
     """*Accept all*, by the visitor of ``TestClient(app)``."""
-    _send(client, testing.accepted(client.app.state.volens.loaded.site))  # type: ignore[attr-defined]
+    _send(client, testing.accepted(client.app.state.volens))  # type: ignore[attr-defined]
 
 
 def refuse(client: TestClient) -> None:
     """*Refuse all*; after a grant, its withdrawal."""
-    _send(client, testing.refused(client.app.state.volens.loaded.site))  # type: ignore[attr-defined]
+    _send(client, testing.refused(client.app.state.volens))  # type: ignore[attr-defined]
 
 
 def allow(client: TestClient, *purposes: str) -> None:
     """These purposes with all their services, and no others; raises ValueError for one the notice doesn't ask for."""
-    _send(client, testing.allowed(client.app.state.volens.loaded.site, *purposes))  # type: ignore[attr-defined]
+    _send(client, testing.allowed(client.app.state.volens, *purposes))  # type: ignore[attr-defined]
 
 
 def _send(client: TestClient, answer: testing.Answer) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from volens.config import Loaded
-from volens.site import Site
+from volens.web.live import Opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +25,27 @@ class Answer:
     content_type: str = "application/json"
 
 
-def accepted(site: Site) -> Answer:
+def accepted(opened: Opened) -> Answer:
     """*Accept all*."""
-    return _answer(site, answer="accept")
+    return _answer(opened, answer="accept")
 
 
-def refused(site: Site) -> Answer:
+def refused(opened: Opened) -> Answer:
     """*Refuse all*; after a grant, its withdrawal."""
-    return _answer(site, answer="refuse")
+    return _answer(opened, answer="refuse")
 
 
-def allowed(site: Site, *purposes: str) -> Answer:
+def allowed(opened: Opened, *purposes: str) -> Answer:
     """These purposes with all their services, and no others; raises ValueError for one that the notice doesn't ask for."""
-    asked = site.notice.askable
+    asked = opened.loaded.site.notice.askable
     if unknown := sorted(set(purposes).difference(asked)):
         raise ValueError(f"the notice does not ask for {', '.join(map(repr, unknown))}; it asks for {', '.join(asked) or 'nothing'}.")
-    return _answer(site, answer="switches", purposes=list(purposes))
+    return _answer(opened, answer="switches", purposes=list(purposes))
 
 
-def _answer(site: Site, **fields: object) -> Answer:
-    body = json.dumps({"notice": site.notice.short, "surface": "panel", "back": "/", **fields}).encode()
+def _answer(opened: Opened, **fields: object) -> Answer:
+    site = opened.loaded.site
+    body = json.dumps({"notice": opened().named(site), "surface": "panel", "back": "/", **fields}).encode()
     return Answer(site.prefix + "choice", body, {"Sec-Fetch-Site": "same-origin"})
 
 

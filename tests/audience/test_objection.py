@@ -157,7 +157,7 @@ def test_an_objection_leaves_no_identifier_and_no_row(made: Gateway) -> None:
 def test_the_panel_s_answer_stops_it_in_the_same_breath(made: Gateway, answer: str) -> None:
     visitor = Visitor(made)
     visitor.jar = {"_m1": "x"}
-    value = {"notice": EXEMPT.short, "answer": answer, "surface": "panel", "back": "/a", "object": ["0", "1"]}
+    value = {"notice": made.named(made.site(HOST)), "answer": answer, "surface": "panel", "back": "/a", "object": ["0", "1"]}
     made_ = visitor.choose(json.dumps(value), kind=b"application/json")
     body = json.loads(made_.body)
     assert made_.status == 201 and body["reload"] is True and "!audience" in body["grant"] and "_m1" not in visitor.jar

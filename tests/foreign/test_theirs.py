@@ -102,7 +102,7 @@ def tell(visitor: Visitor, kept: str, *, answer: str = "foreign", pairs: list[tu
         visitor.jar["tarteaucitron"] = kept
     fields = {
         "answer": answer,
-        "notice": visitor.gateway._site.notice.short,
+        "notice": visitor.gateway.named(visitor.gateway._site),
         "tool": "tarteaucitron",
         "version": "1.34.0",
         "held": "",

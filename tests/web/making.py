@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +30,9 @@ KEYS = (b"k" * 32, b"o" * 32)
 ORIGIN = f"https://{HOST}"
 SAME = [(b"sec-fetch-site", b"same-origin")]
 FORM = b"application/x-www-form-urlencoded"
+_SERVED = f"{HOST} {NOTICE.digest} {int(NOW.timestamp() // 604800)}".encode()
+NAMED = f"{NOTICE.short}.{hmac.new(hashlib.sha256(b'volens-token/1' + KEYS[0]).digest(), _SERVED, hashlib.sha256).hexdigest()[:8]}"
+"""What the pages of ``SITE`` call the notice at ``NOW``."""
 
 
 def away(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -181,7 +186,8 @@ class Visitor:
         return reply
 
     def choose(self, fields: str, pairs: Pairs = SAME, *, target: str = "/_volens/choice", kind: bytes = FORM) -> Reply:
-        body = fields if kind != FORM else f"notice={NOTICE.short}&back=%2Fa&{fields}"
+        notice = self.gateway.named(self.gateway.site(self.more.get("host", HOST)))
+        body = fields if kind != FORM else f"notice={notice}&back=%2Fa&{fields}"
         return self.send("POST", target, [(b"content-type", kind), *pairs], body.encode())
 
     def granted(self) -> set[str]:

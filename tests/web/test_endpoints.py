@@ -18,6 +18,7 @@ from tests.enforce.making import HOST, NOTICE, SITE, TODAY
 from tests.web.making import (
     FORM,
     KEYS,
+    NAMED,
     ORIGIN,
     SAME,
     Clock,
@@ -38,7 +39,7 @@ from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Waiting
 
 JSON = b"application/json"
-ACCEPT = json.dumps({"notice": NOTICE.short, "answer": "accept", "surface": "notice", "language": "fr"})
+ACCEPT = json.dumps({"notice": NAMED, "answer": "accept", "surface": "notice", "language": "fr"})
 
 
 def total(made: Gateway) -> dict[str, int]:
@@ -229,7 +230,7 @@ def test_a_foreign_page_s_token_does_not_help_it(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "post"])
 def test_only_post_chooses(visitor: Visitor, method: str) -> None:
-    reply = visitor.send(method, f"/_volens/choice?notice={NOTICE.short}&answer=accept", SAME)
+    reply = visitor.send(method, f"/_volens/choice?notice={NAMED}&answer=accept", SAME)
     assert reply.status == 405 and header(reply, "allow") == ["POST"] and header(reply, "set-cookie") == []
 
 
@@ -243,9 +244,7 @@ def test_json_under_another_name_says_nothing(made: Gateway, visitor: Visitor, k
 
 def test_multipart_forms_are_read_too(visitor: Visitor) -> None:
     body = (
-        "".join(
-            f'--x\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in (("notice", NOTICE.short), ("answer", "accept"))
-        )
+        "".join(f'--x\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in (("notice", NAMED), ("answer", "accept")))
         + "--x--\r\n"
     )
     assert (
@@ -324,7 +323,7 @@ BACKS += [
 
 @pytest.mark.parametrize("back", BACKS)
 def test_back_leads_nowhere_else(visitor: Visitor, back: str) -> None:
-    fields = f"notice={NOTICE.short}&answer=refuse&back={quote(back, safe='')}"
+    fields = f"notice={NAMED}&answer=refuse&back={quote(back, safe='')}"
     reply = visitor.send("POST", "/_volens/choice", [(b"content-type", FORM), *SAME], fields.encode())
     assert header(reply, "location") == ["/"]
     body = json.dumps({"notice": "0" * 16, "answer": "refuse", "back": back})
@@ -343,7 +342,7 @@ def test_whatever_is_local_stays_on_the_site(path: str) -> None:
 
 def test_a_back_with_letters_beyond_ascii_comes_out_encoded(visitor: Visitor) -> None:
     reply = visitor.send(
-        "POST", "/_volens/choice", [(b"content-type", FORM), *SAME], f"notice={NOTICE.short}&answer=refuse&back=/caf%C3%A9?a=%25".encode()
+        "POST", "/_volens/choice", [(b"content-type", FORM), *SAME], f"notice={NAMED}&answer=refuse&back=/caf%C3%A9?a=%25".encode()
     )
     assert header(reply, "location") == ["/caf%C3%A9?a=%"]
 
@@ -404,7 +403,7 @@ def test_a_grant_is_given_only_once_it_is_durable(tmp_path: Path) -> None:
     made = gateway(tmp_path, Held)
     visitor = Visitor(made)
     visit = made.visit(request("POST", "/_volens/choice", [(b"content-type", FORM), *SAME]))
-    answer = visit.answer(f"notice={NOTICE.short}&answer=accept".encode())
+    answer = visit.answer(f"notice={NAMED}&answer=accept".encode())
     assert isinstance(answer, Waiting) and not answer.future.done()
     future, record, _ = made.store.waiting[0]  # type: ignore[attr-defined]
     future.set_result(record)
@@ -696,7 +695,7 @@ def test_what_another_site_wrote_is_not_given_back_to_be_sent(visitor: Visitor) 
 
 
 def test_a_gate_s_choice_is_taken_from_the_site_s_own_pages_only(visitor: Visitor) -> None:
-    target = f"/_volens/choice?notice={NOTICE.short}&answer=accept&surface=gate&back=/comments"
+    target = f"/_volens/choice?notice={NAMED}&answer=accept&surface=gate&back=/comments"
     for pairs in (*FOREIGN.values(), *UNSAID):
         assert header(visitor.send("POST", target, [(b"content-type", FORM), *pairs], b"x=y"), "set-cookie") == []
 

@@ -21,9 +21,9 @@ from wsgiref.validate import validator
 import pytest
 import uvicorn
 
-from tests.enforce.making import HOST, NOTICE, SITE
+from tests.enforce.making import HOST, SITE
 from tests.oracle import would_load
-from tests.web.making import FORM, SAME, Held, away, gateway
+from tests.web.making import FORM, NAMED, SAME, Held, away, gateway
 from volens.web.asgi import AsgiFace
 from volens.web.gateway import MAX_BODY, Gateway
 from volens.web.wsgi import WsgiFace
@@ -176,7 +176,7 @@ TABLE: list[tuple[str, str, dict[str, str], bytes | None]] = [
         "POST",
         "/_volens/choice",
         {"Content-Type": FORM.decode(), "Sec-Fetch-Site": "same-origin"},
-        f"notice={NOTICE.short}&answer=refuse&back=/page".encode(),
+        f"notice={NAMED}&answer=refuse&back=/page".encode(),
     ),
     ("POST", "/_volens/choice", {"Content-Type": FORM.decode(), "Sec-Fetch-Site": "cross-site"}, b"answer=accept"),
     ("POST", "/_volens/choice", {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}, b"{}"),
@@ -223,7 +223,7 @@ def test_a_gate_holds_over_a_real_socket(ports: dict[str, int], face: str, path:
 
 @pytest.mark.parametrize("face", ["asgi", "wsgi"])
 def test_a_choice_waits_for_the_ledger_and_then_goes_on(ports: dict[str, int], face: str) -> None:
-    body = f"notice={NOTICE.short}&answer=accept&back=/page".encode()
+    body = f"notice={NAMED}&answer=accept&back=/page".encode()
     status, pairs, _ = ask(ports[face], "POST", "/_volens/choice", {"Content-Type": FORM.decode(), "Sec-Fetch-Site": "same-origin"}, body)
     assert status == 303 and ("location", "/page") in pairs
     cookie = "; ".join(value.partition(";")[0] for name, value in pairs if name == "set-cookie")
@@ -552,7 +552,7 @@ def test_asgi_waits_without_holding_the_loop(tmp_path: Path) -> None:
     async def main() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         headers = [(b"host", HOST.encode()), (b"content-type", FORM), *SAME]
         choosing = asyncio.create_task(
-            one(scope("/_volens/choice", method="POST", headers=headers), f"notice={NOTICE.short}&answer=accept".encode())
+            one(scope("/_volens/choice", method="POST", headers=headers), f"notice={NAMED}&answer=accept".encode())
         )
         page = await one(scope(), b"")
         await asyncio.sleep(0)

@@ -94,7 +94,7 @@ def test_a_mistake_changes_nothing_and_is_told(file: Path, opened: Opened, caplo
 def test_grants_outlive_what_is_read_again_and_the_ledger_is_the_same(file: Path, opened: Opened) -> None:
     before = opened()
     visitor = Visitor(before, host="site.localhost")
-    notice = before.site("site.localhost").notice.short
+    notice = before.named(before.site("site.localhost"))
     body = f"notice={notice}&answer=accept&back=%2Fa".encode()
     assert visitor.send("POST", "/_volens/choice", [(b"content-type", FORM), *SAME], body).status == 303
     written(file, 'names = ["site.localhost"]', 'names = ["site.localhost"]\nhosts = ["cdn.example"]')
@@ -116,7 +116,7 @@ def test_a_file_half_written_is_not_read(file: Path, opened: Opened, monkeypatch
 def test_a_key_is_replaced_and_no_grant_is_lost(file: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
     before = opened()
     visitor = Visitor(before, host="site.localhost")
-    notice = before.site("site.localhost").notice.short
+    notice = before.named(before.site("site.localhost"))
     body = f"notice={notice}&answer=accept&back=%2Fa".encode()
     visitor.send("POST", "/_volens/choice", [(b"content-type", FORM), *SAME], body)
     allows = lambda: opened().visit(request("GET", "/a", visitor.cookie(), host="site.localhost")).grant.allows("video")

@@ -1250,9 +1250,7 @@ async def test_a_choice_is_recorded_and_obeyed(tmp_path: Path) -> None:
         writer.write(HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
 
     async with behind_volens(page, tmp_path) as w:
-        notice = json.loads(
-            split(await w.ask(get(b"/", b"Accept: text/html")))[2].split(b"data-volens='")[1].split(b"'")[0].replace(b"&quot;", b'"')
-        )["n"]
+        notice = split(await w.ask(get(b"/", b"Accept: text/html")))[2].split(b'name="notice" value="')[1].split(b'"')[0].decode()
         form = f"notice={notice}&answer=accept&surface=notice&language=en&back=/".encode()
         fields = [b"Content-Type: application/x-www-form-urlencoded", b"Origin: http://site.example", b"Sec-Fetch-Site: same-origin"]
         status, lines, _ = split(await w.ask(get(b"/_volens/choice", *fields, b"Content-Length: %d" % len(form), method=b"POST") + form))

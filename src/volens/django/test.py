@@ -51,15 +51,15 @@ class Client(DjangoClient):
 
     def accept(self) -> None:
         """*Accept all*."""
-        _took(self.post(**_arguments(testing.accepted(configuration.opened().loaded.site))))
+        _took(self.post(**_arguments(testing.accepted(configuration.opened()))))
 
     def refuse(self) -> None:
         """*Refuse all*; after a grant, its withdrawal."""
-        _took(self.post(**_arguments(testing.refused(configuration.opened().loaded.site))))
+        _took(self.post(**_arguments(testing.refused(configuration.opened()))))
 
     def allow(self, *purposes: str) -> None:
         """These purposes with all their services, and no others; raises ValueError for one the notice doesn't ask for."""
-        _took(self.post(**_arguments(testing.allowed(configuration.opened().loaded.site, *purposes))))
+        _took(self.post(**_arguments(testing.allowed(configuration.opened(), *purposes))))
 
 
 class AsyncClient(DjangoAsyncClient):
@@ -71,12 +71,12 @@ class AsyncClient(DjangoAsyncClient):
 
     async def accept(self) -> None:
         """*Accept all*."""
-        _took(await self.post(**_arguments(testing.accepted(configuration.opened().loaded.site))))
+        _took(await self.post(**_arguments(testing.accepted(configuration.opened()))))
 
     async def refuse(self) -> None:
         """*Refuse all*; after a grant, its withdrawal."""
-        _took(await self.post(**_arguments(testing.refused(configuration.opened().loaded.site))))
+        _took(await self.post(**_arguments(testing.refused(configuration.opened()))))
 
     async def allow(self, *purposes: str) -> None:
         """These purposes with all their services, and no others."""
-        _took(await self.post(**_arguments(testing.allowed(configuration.opened().loaded.site, *purposes))))
+        _took(await self.post(**_arguments(testing.allowed(configuration.opened(), *purposes))))

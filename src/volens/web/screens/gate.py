@@ -45,7 +45,7 @@ class GateScreen(Page):
         title = self._title(purpose, say.language)
         sends = method not in ("GET", "HEAD")
         services = self._acting(gate, purpose)
-        common = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), ("back", target)]
+        common = [("notice", self.named), ("surface", "gate"), ("language", say.language), ("back", target)]
         common += ([("sends", "1")] if sends else []) + ([("token", token)] if token else [])
         just = [("answer", "switches"), *self._just(purpose, grant)]
         buttons = [
@@ -89,7 +89,7 @@ class GateScreen(Page):
         say = self._say(language)
         purpose = self.notice.purpose.get(decision.purpose) or self.notice.purpose[gate.purpose]
         title = self._title(purpose, say.language)
-        fields = [("notice", self.notice.short), ("surface", "gate"), ("language", say.language), *self._just(purpose, grant)]
+        fields = [("notice", self.named), ("surface", "gate"), ("language", say.language), *self._just(purpose, grant)]
         ways = (("switches", say("gate.allow", purpose=title)), ("accept", say("accept")), ("settings", say("settings")))
         to_panel = html(' formaction="{prefix}panel" formmethod="get"', prefix=self.site.prefix)
         back = Html(BACK + (escape("#" + fragment) if fragment else ""))

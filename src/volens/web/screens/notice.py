@@ -27,9 +27,9 @@ class Dress:
 class NoticeScreen(Page):
     """The first layer and the band."""
 
-    def __init__(self, site: Site, static: Mapping[str, str]) -> None:
-        """``static``: as ``Page`` has it."""
-        super().__init__(site, static)
+    def __init__(self, site: Site, static: Mapping[str, str], named: str = "") -> None:
+        """As ``Page`` has it."""
+        super().__init__(site, static, named)
         self._to_panel = html(' formaction="{prefix}panel" formmethod="get"', prefix=site.prefix)
         self._dresses: dict[tuple[object, ...], Dress] = {}
 
@@ -50,7 +50,7 @@ class NoticeScreen(Page):
         """Nothing to see: what tells us the choice of the tool that asks in our place."""
         told = {
             "p": self.site.prefix,
-            "n": self.notice.short,
+            "n": self.named,
             "f": list(theirs.sources),
             "e": list(theirs.tool.reading.events),
             "t": theirs.tool.id,
@@ -95,7 +95,7 @@ class NoticeScreen(Page):
             label=say.attribute("choices"),
             target=Html(' target="_blank"') if framed else None,
             hidden=[
-                hidden("notice", self.notice.short) if asked else None,
+                hidden("notice", self.named) if asked else None,
                 hidden("back", Html(BACK)),
                 hidden("language", say.language),
                 hidden("surface", "notice" if asked else "band"),

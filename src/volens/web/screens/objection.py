@@ -55,7 +55,7 @@ class Objection(Page):
         if said == "dnt":
             return html('<p class="message">{x}</p>', x=say("object.dnt"))
         here = f"{self.site.prefix}policy?{query_of([('language', say.language), ('back', back)])}#audience"
-        fields = [("notice", self.notice.short), ("language", say.language), ("surface", "panel"), ("back", here), ("object", "0")]
+        fields = [("notice", self.named), ("language", say.language), ("surface", "panel"), ("back", here), ("object", "0")]
         return html(
             '{done}<form method="post" action="{prefix}choice">{hidden}<p><button name="answer" value="object">{text}</button></p></form>',
             done=html('<p class="message" role="status">{x}</p>', x=say("object.done")) if said else None,

@@ -14,10 +14,11 @@ from volens.web.screens.words import Html, Words, html, packaged_texts, preferre
 class Page:
     """One site's languages, style and shared sentences."""
 
-    def __init__(self, site: Site, static: Mapping[str, str]) -> None:
-        """``static``: URL path of each script file by logical name."""
+    def __init__(self, site: Site, static: Mapping[str, str], named: str = "") -> None:
+        """``static``: URL path of each script file by logical name. ``named``: what an answer calls the notice (``Gateway.named``)."""
         self.site = site
         self.notice = site.notice
+        self.named = named or site.notice.short
         self._static = static
         packaged = packaged_texts()
         self._words = {

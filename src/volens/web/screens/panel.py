@@ -80,7 +80,7 @@ class PanelScreen(Lists, MyChoice, Objection):
             if len(notice.services_asked) > MANY
             else None,
             hidden=[
-                hidden("notice", notice.short),
+                hidden("notice", self.named),
                 hidden("back", back),
                 hidden("language", say.language),
                 hidden("surface", "panel"),

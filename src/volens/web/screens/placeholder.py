@@ -68,7 +68,7 @@ class PlaceholderScreen(Page):
             prefix=self.site.prefix,
             top=Html(' target="_top"') if withheld.page_path else None,
             hidden=[
-                hidden("notice", self.notice.short),
+                hidden("notice", self.named),
                 hidden("services", who.id) if isinstance(who, Service) and named else None,
                 hidden("surface", "embed"),
                 hidden("language", say.language),
