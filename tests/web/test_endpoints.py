@@ -721,6 +721,33 @@ def test_the_addresses_of_one_subscriber_share_a_rate(made: Gateway) -> None:
     assert Visitor(made, client="::ffff:192.0.2.9").choose("answer=refuse").status == 303
 
 
+def test_one_grant_withdrawn_again_and_again_is_one_withdrawal(made: Gateway, visitor: Visitor) -> None:
+    """Cookies kept aside are sent from anywhere: else one grant would fill the ledger, and the site's hook, for ever."""
+    visitor.choose("answer=accept")
+    kept = dict(visitor.jar)
+    for n in range(6):
+        again = Visitor(made, client=f"192.0.2.{n}")
+        again.jar = dict(kept)
+        again.jar["volens-audience"] = "0"  # who objects to being counted withdraws like anybody
+        assert again.choose("answer=withdraw").status == 303 and "volens-record" not in again.jar
+    made.store.close()
+    assert total(gateway(Path(made.store.path).parent)) == {"given": 1, "withdrawn": 1}  # type: ignore[attr-defined]
+
+
+def test_who_takes_back_a_part_is_held_up_by_no_flood(tmp_path: Path, clock: Clock) -> None:
+    flooded = gateway(tmp_path, now=clock, site=replace(SITE, grants_a_minute=3))
+    visitor = Visitor(flooded)
+    visitor.choose("answer=accept")
+    for n in range(5):
+        Visitor(flooded, client=f"192.0.2.{n}").choose("answer=accept")
+    kept = dict(visitor.jar)
+    assert visitor.choose("answer=switches&purposes=video").status == 303 and visitor.granted() == {"video"}
+    assert visitor.choose("answer=accept").status == 503 and visitor.granted() == {"video"}, "more is a grant"
+    visitor.jar = kept
+    assert visitor.choose("answer=switches&purposes=video").status == 503, "and the same step again is one too"
+    flooded.store.close()
+
+
 def test_a_flood_of_grants_from_everywhere_fills_no_ledger_and_stops_no_refusal(tmp_path: Path, clock: Clock) -> None:
     flooded = gateway(tmp_path, now=clock, site=replace(SITE, grants_a_minute=5))
     replies = [Visitor(flooded, client=f"192.0.2.{n}").choose("answer=accept") for n in range(12)]

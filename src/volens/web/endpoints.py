@@ -49,6 +49,7 @@ from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.observe import reported
 from volens.web.rights import Rights, shown
 from volens.web.screens import Screens, switched
+from volens.web.watch import Watch
 
 if TYPE_CHECKING:
     from volens.web.gateway import Gateway
@@ -67,6 +68,8 @@ RATE, BURST = 2.0, 40
 """Choices a second and at once from one address: far above a person's, far below a flood's."""
 FOLLOW, FOLLOW_LAST, FOLLOWING = 1.0, 1024.0, 200
 """Seconds to the first and before the last further attempt at the record of a withdrawal, half an hour in all; how many may wait."""
+LESSENED = 50_000
+"""Records of which it is remembered that something was taken back, so that it is recorded once; some 10 MB."""
 _SURFACES = ("notice", "panel", "embed", "gate", "band")
 _NO_STORE = (b"cache-control", b"no-store")
 _SECURITY: Pairs = [
@@ -222,8 +225,11 @@ class Endpoints:
         """How often each address may answer."""
         self._reports = Rate(*REPORTS)
         self._grants: dict[str, Rate] = {}
+        self._lessened: OrderedDict[str, None] = OrderedDict()  # records that a withdrawal, or a part of one, has followed
+        self._lock = threading.Lock()
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
         self._admin = Admin(gateway, self.rate)
+        self._watch = Watch(gateway, self._admin)
         self._rights = Rights(gateway)
         self._embeds = Embeds(gateway, self.page, self._nothing, self._query, self._language, self._same_origin, local)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
@@ -240,6 +246,7 @@ class Endpoints:
             "out": self._out,
             "report": self._report,
             "health": self._health,
+            "ready": self._watch.ready,
         }
 
     def answer(self, asked: Asked) -> Reply | Waiting:
@@ -751,9 +758,12 @@ class Endpoints:
         if site.hook is not None:
             key = hooks.visitor_key(site.hook, site, asked.request.pairs, asked.grant, granted)
             told = hooks.event(site.hook, record, key, expires(choice.day, notice.months))
+        # Cookies that were kept aside can be sent again and again: a grant is withdrawn, or made less, once.
+        opens = granted.purposes - asked.grant.purposes or {id for id, on in record.services.items() if on} - asked.grant.services
+        first = held and not opens and self._first(record.supersedes)
         if choice.refuses_all:
-            return self._withdrawn(record, notice, told, reply)
-        if wait := self._quota(site).allows("", time.monotonic()):
+            return self._withdrawn(record, notice, told, reply) if first else reply(None)
+        if not first and (wait := self._quota(site).allows("", time.monotonic())):
             log.error("more than %d grants a minute: nothing was recorded ([limits] grants_a_minute).", site.grants_a_minute)
             return self._too_often(asked, asks_json, wait, language, back, status=503)
         future = self._append(record, notice, told)
@@ -770,6 +780,16 @@ class Endpoints:
             return reply(tag)
 
         return Waiting(future, then)
+
+    def _first(self, record: str) -> bool:
+        """Whether this is the first answer here that takes from what ``record`` granted."""
+        with self._lock:
+            if record in self._lessened:
+                return False
+            self._lessened[record] = None
+            while len(self._lessened) > LESSENED:
+                self._lessened.popitem(last=False)
+            return True
 
     def _quota(self, site: Site) -> Rate:
         """What bounds the ledger's growth when many addresses flood it: a minute's worth at once."""
