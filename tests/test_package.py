@@ -20,7 +20,7 @@ import volens
 from volens.cli import main
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("init", "demo", "proxy", "serve", "build", "wordpress", "check", "catalog", "bypass", "keys")
+COMMANDS = ("init", "demo", "proxy", "serve", "build", "wordpress", "check", "catalog", "bypass", "hosts", "keys")
 
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:

@@ -46,6 +46,7 @@ ROOMS = {
     "volens.build": (5, "command"),
     "volens.check": (5, "command"),
     "volens.init": (5, "command"),
+    "volens.hosts": (5, "command"),
     "volens.survey": (5, "command"),
     "volens.preview": (5, "command"),
     "volens.wordpress": (5, "command"),

@@ -85,6 +85,21 @@ def _parser() -> argparse.ArgumentParser:
     bypass.add_argument("--config", type=Path, default=Path(DEFAULT))
     bypass.add_argument("--json", action="store_true", help="for machines")
 
+    hosts = commands.add_parser("hosts", help="what pages were found to use, and to write what is decided of a host into the configuration")
+    hosts.add_argument(
+        "action",
+        nargs="?",
+        default="list",
+        choices=("list", "own", "service", "deny"),
+        help="own: it is the site's own; service: visitors are asked about it; deny: never, whatever the choice",
+    )
+    hosts.add_argument("host", nargs="?", metavar="HOST", help="the host that is decided about")
+    hosts.add_argument("--name", default="", help="of a service that the catalog does not know, or that stands in the configuration")
+    hosts.add_argument("--purpose", action="append", default=[], metavar="ID", help="what the service is for; repeatable")
+    hosts.add_argument("--since", type=int, default=30, metavar="DAYS", help="how far back to look (default 30; kept for 90)")
+    hosts.add_argument("--config", type=Path, default=Path(DEFAULT))
+    hosts.add_argument("--json", action="store_true", help="for machines")
+
     keys = commands.add_parser("keys", help="the keys that prove a grant: list, and replace them without voiding any")
     keys.add_argument(
         "action",
@@ -270,6 +285,27 @@ def _bypass(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _hosts(arguments: argparse.Namespace) -> int:
+    from volens import hosts
+
+    if arguments.action == "list":
+        hosts.show(arguments.config, max(1, arguments.since), sys.stdout, as_json=arguments.json)
+        return 0
+    if not arguments.host:
+        print(f"volens hosts {arguments.action}: HOST is missing. Name one, as volens hosts lists it.", file=sys.stderr)
+        return 2
+    done = hosts.decide(arguments.config, arguments.action, arguments.host, name=arguments.name, purposes=tuple(arguments.purpose))
+    if arguments.json:
+        told = {"format": "volens-hosts-written/1", "said": done.said, "backup": str(done.backup) if done.backup else None}
+        print(json.dumps({**told, "warnings": [str(warning) for warning in done.warnings]}, ensure_ascii=False))
+        return 0
+    print(done.said)
+    for warning in done.warnings:
+        if arguments.host in str(warning):
+            print(f"  {warning}")
+    return 0
+
+
 def _keys(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
@@ -320,6 +356,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "wordpress": _wordpress,
         "bypass": _bypass,
         "keys": _keys,
+        "hosts": _hosts,
     }
     if arguments.command is None:
         parser.print_help()
