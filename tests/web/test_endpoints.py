@@ -34,9 +34,11 @@ from tests.web.making import (
 )
 from volens.choice import Choice, RecordTag
 from volens.site import Gate
-from volens.web.endpoints import BURST, CHOICE_BODY, Fields, local
+from volens.web.asked import Fields, local
+from volens.web.endpoints import CHOICE_BODY
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Waiting
+from volens.web.rate import BURST
 
 JSON = b"application/json"
 ACCEPT = json.dumps({"notice": NAMED, "answer": "accept", "surface": "notice", "language": "fr"})

@@ -17,10 +17,10 @@ from volens.enforce.url import Target, resolve, text_of
 from volens.notice import Service
 from volens.policy import Decision, Reason
 from volens.site import Site
+from volens.web.asked import Asked, Fields, local
 from volens.web.messages import Reply
 
 if TYPE_CHECKING:
-    from volens.web.endpoints import Asked, Fields
     from volens.web.gateway import Gateway
 
 _DATA = re.compile(r"data-[a-z0-9-]{1,40}")
@@ -42,19 +42,14 @@ class Embeds:
         gateway: Gateway,
         page: MakesPage,
         nothing: Callable[[Asked], Reply],
-        query: Callable[[Asked], Fields],
-        language: Callable[[Asked, Fields], str],
-        same_origin: Callable[[Asked], bool | None],
-        local: Callable[[str], str],
     ) -> None:
         """What it needs of the end points, by name."""
         self._gateway, self._page, self._nothing = gateway, page, nothing
-        self._query, self._language, self._same_origin, self._local = query, language, same_origin, local
 
     def frame(self, asked: Asked) -> Reply:
         """In place of a withheld frame."""
         address = _own_address(asked)
-        fields = self._query(asked)
+        fields = asked.query
         target, service, decision = self._found(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
             return self._nothing(asked)
@@ -65,13 +60,13 @@ class Embeds:
             # players ask which site shows them, and refuse to play where nobody says
             pairs = [(k, b"strict-origin-when-cross-origin" if k == b"referrer-policy" else v) for k, v in reply.pairs]
             return Reply(200, pairs, reply.body)
-        return self._placeholder(asked, Withheld(target, address, self._language(asked, fields)))
+        return self._placeholder(asked, Withheld(target, address, asked.language_in(fields)))
 
     def script(self, asked: Asked) -> Reply:
         """In place of what a withheld script would show."""
         # The page's path stands last and as it came: it may itself hold a query.
         address, _, page_path = _own_address(asked).partition("&back=")
-        fields = self._query(asked)
+        fields = asked.query
         target, service, decision = self._found(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
             return self._nothing(asked)
@@ -81,9 +76,9 @@ class Embeds:
         if (data or alone) and (decision.allowed or self._pressed(asked, address)):
             return _script_alone(target, service, alone, data)
         # without data it works on the page around it, which must be made again
-        page_path = "" if data or alone else self._local(page_path)
+        page_path = "" if data or alone else local(page_path)
         page = page_of_script(target, data) if alone else ""
-        return self._placeholder(asked, Withheld(target, address, self._language(asked, fields), "", page_path, page))
+        return self._placeholder(asked, Withheld(target, address, asked.language_in(fields), "", page_path, page))
 
     def once(self, asked: Asked, address: str) -> str | None:
         """Where *Just this one* leads: the embed's own address, with the proof that a placeholder's form was sent; None for any other."""
@@ -106,7 +101,7 @@ class Embeds:
     def _pressed(self, asked: Asked, address: str) -> bool:
         _, _, given = asked.request.target.decode("latin-1").partition(_ONCE)
         known = bool(given) and self._gateway.is_token(given, (_proof(asked, address, hour) for hour in self._gateway.hours()))
-        return known and self._same_origin(asked) is not False
+        return known and asked.same_origin() is not False
 
 
 def _proof(asked: Asked, address: str, hour: int) -> str:

@@ -5,7 +5,6 @@ A grant's answer leaves only after its record is durable; a refusal needs nothin
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import math
@@ -15,23 +14,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
-from email.message import Message
-from email.parser import HeaderParser
-from functools import lru_cache, partial
+from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlsplit
-
-import brotli
+from urllib.parse import quote
 
 from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.enforce.csp import hash_source
 from volens.enforce.guard import passing
-from volens.enforce.headers import cookies, expiries, get, get_all
-from volens.enforce.hosts import host_matches
+from volens.enforce.headers import cookies, expiries, get
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
@@ -44,9 +38,12 @@ from volens.policy import Decision, Grant, Reason, grant
 from volens.site import Gate, Site
 from volens.web import hooks
 from volens.web.admin import Admin
+from volens.web.asked import Asked, Fields, local
 from volens.web.embeds import Embeds
-from volens.web.messages import Pairs, Reply, Request, Waiting
+from volens.web.messages import Pairs, Reply, Waiting
 from volens.web.observe import reported
+from volens.web.rate import Rate, household
+from volens.web.replies import NO_STORE, SECURITY, changed, file_reply, json_reply, quoted, see, unread_by_opener, wants_json
 from volens.web.rights import Rights, shown
 from volens.web.screens import Screens, switched
 from volens.web.watch import Watch
@@ -56,29 +53,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("volens")
 
-MAX_FIELDS = 500
-"""Fields of one form that are read."""
-MAX_HEAD = 2000
-"""Characters of the header of one part of a form."""
 CHOICE_BODY = 1 << 16
 """Bytes of a choice; what was typed at a gate may be longer."""
 REPORTS = (20.0, 200.0)
 """Browsers' reports that a process reads a second, and at once; further ones are answered and dropped."""
-RATE, BURST = 2.0, 40
-"""Choices a second and at once from one address: far above a person's, far below a flood's."""
 FOLLOW, FOLLOW_LAST, FOLLOWING = 1.0, 1024.0, 200
 """Seconds to the first and before the last further attempt at the record of a withdrawal, half an hour in all; how many may wait."""
 LESSENED = 50_000
 """Records of which it is remembered that something was taken back, so that it is recorded once; some 10 MB."""
+_NO_SIGNALS = Signals()
 _SURFACES = ("notice", "panel", "embed", "gate", "band")
-_NO_STORE = (b"cache-control", b"no-store")
-_SECURITY: Pairs = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-robots-tag", b"noindex"),
-]
 _DIALOG = re.compile(r"panel-([a-z]{2,3})-[0-9a-f]{8}\.js")
-_BROTLI = re.compile(rb"(?:\A|,)\s*br\s*(?:,|\Z|;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|\Z)))")
 _METHODS = {
     "accept": "accept-all",
     "refuse": "refuse-all",
@@ -87,19 +72,6 @@ _METHODS = {
     "service": "placeholder",
     "foreign": "foreign",
 }
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request for one of our own pages, with what is known of who asks."""
-
-    request: Request
-    site: Site
-    grant: Grant
-    choice: Choice | None
-    record: str | None
-    host: str
-    language: str
 
 
 def foreign_choice(site: Site, held: Mapping[str, str], day: date) -> Choice | None:
@@ -122,96 +94,6 @@ def foreign_choice(site: Site, held: Mapping[str, str], day: date) -> Choice | N
         return None
 
 
-class Fields:
-    """What a form or a JSON body says: names with one or more values, bounded, never raising on odd input."""
-
-    def __init__(self, pairs: list[tuple[str, str]], files: bool = False) -> None:
-        self.pairs = pairs[:MAX_FIELDS]
-        self.files = files
-
-    def get(self, name: str, default: str = "") -> str:
-        """The first value."""
-        return next((value for key, value in self.pairs if key == name), default)
-
-    def all(self, name: str) -> list[str]:
-        """All values."""
-        return [value for key, value in self.pairs if key == name]
-
-    @classmethod
-    def read(cls, content_type: str, body: bytes) -> Fields:
-        """By content type: urlencoded, multipart, JSON; anything else is empty."""
-        kind = content_type.partition(";")[0].strip().lower()
-        try:
-            if kind == "application/json":
-                value = json.loads(body)
-                if not isinstance(value, dict):
-                    return cls([])
-                found: list[tuple[str, str]] = []
-                for name, item in value.items():
-                    found += [(name, str(one)) for one in (item if isinstance(item, list) else [item]) if isinstance(one, (str, int))]
-                return cls(found)
-            if kind == "multipart/form-data":
-                return cls._multipart(content_type, body)
-            if kind in ("application/x-www-form-urlencoded", ""):
-                return cls(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
-        except (ValueError, RecursionError, LookupError):
-            pass  # doubt: nothing was said
-        return cls([])
-
-    @classmethod
-    def _multipart(cls, content_type: str, body: bytes) -> Fields:
-        """As browsers write it (RFC 7578): parts in a row. The mail parser would follow parts in parts, for minutes."""
-        boundary = _head(f"Content-Type: {content_type}").get_boundary() or ""
-        found: list[tuple[str, str]] = []
-        files = False
-        parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("utf-8", "replace"), MAX_FIELDS + 1)[1:]
-        for part in parts[:MAX_FIELDS] if boundary else ():
-            if part.startswith(b"--"):
-                break
-            lines, _, payload = part.partition(b"\r\n")[2].partition(b"\r\n\r\n")
-            head = _head(lines.decode("utf-8", "replace"))
-            name = head.get_param("name", header="content-disposition")
-            if head.get_filename() is not None:
-                files = files or bool(payload)
-            elif isinstance(name, str):
-                found.append((name, payload.decode("utf-8", "replace")))
-        return cls(found, files)
-
-
-def _head(lines: str) -> Message:
-    """The header of a part; one that no browser writes says nothing."""
-    return HeaderParser().parsestr(lines if len(lines) <= MAX_HEAD else "")
-
-
-class Rate:
-    """Token buckets of ``burst`` answers, ``rate`` more a second, for a bounded number of names; in memory only, for minutes."""
-
-    def __init__(self, rate: float = RATE, burst: float = BURST) -> None:
-        self._rate, self._burst = rate, burst
-        self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def allows(self, name: str, now: float) -> float:
-        """0 where one more may pass, else the seconds to wait."""
-        with self._lock:
-            tokens, at = self._held.pop(name, (self._burst, now))
-            tokens = min(self._burst, tokens + (now - at) * self._rate)
-            allowed = tokens >= 1
-            self._held[name] = (tokens - 1 if allowed else tokens, now)
-            while len(self._held) > 20000:
-                self._held.popitem(last=False)
-            return 0.0 if allowed else (1 - tokens) / self._rate
-
-
-def _household(client: str) -> str:
-    """Who a rate is held against: an IPv4 address, of IPv6 the network of 64 bits that one subscriber is given (RFC 6177)."""
-    try:
-        address = ipaddress.IPv6Address(client.partition("%")[0])
-    except ValueError:
-        return client
-    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
-
-
 def _page_token(asked: Asked, hour: int) -> str:
     return f"{asked.request.scheme}://{asked.request.host} {hour}"
 
@@ -231,7 +113,7 @@ class Endpoints:
         self._admin = Admin(gateway, self.rate)
         self._watch = Watch(gateway, self._admin)
         self._rights = Rights(gateway)
-        self._embeds = Embeds(gateway, self.page, self._nothing, self._query, self._language, self._same_origin, local)
+        self._embeds = Embeds(gateway, self.page, self._nothing)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
             "choice": self._choice,
             "choice.json": self._choice_json,
@@ -267,23 +149,23 @@ class Endpoints:
             return self._nothing(asked)
         found = self._gateway.assets.files.get(name)
         if found is not None:
-            return _file(asked.request, *found, kept=name not in [f"{stem}.js" for stem in self._gateway.assets.names])
+            return file_reply(asked.request, *found, kept=name not in [f"{stem}.js" for stem in self._gateway.assets.names])
         tool = Tools.packaged().files.get(name)
         if tool is not None:
-            return _file(asked.request, tool.stand_in.encode(), "text/javascript; charset=utf-8", kept=True)
+            return file_reply(asked.request, tool.stand_in.encode(), "text/javascript; charset=utf-8", kept=True)
         panel = _DIALOG.fullmatch(name)
         if panel and panel[1] in asked.site.notice.languages:
             now, data = self._screens(asked).dialog(panel[1])
-            return _file(asked.request, data, "text/javascript; charset=utf-8", kept=name == now)
+            return file_reply(asked.request, data, "text/javascript; charset=utf-8", kept=name == now)
         return self._nothing(asked)
 
     def trouble(self, site: Site, pairs: Pairs, status: int, kind: str, language: str, back: str = "", *more: tuple[bytes, bytes]) -> Reply:
         """Why there is no page, as ``kind`` of the message screen, or as a problem for a program (RFC 9457)."""
         screens = self._gateway.screens(site)
-        if _asks_json(pairs):
+        if wants_json(pairs):
             title = HTTPStatus(status).phrase
             value = {"type": "about:blank", "title": title, "status": status, "detail": " ".join(screens.problem_words(kind, language))}
-            reply = _json(status, value, "application/problem+json")
+            reply = json_reply(status, value, "application/problem+json")
         else:
             reply = self.page(site, status, screens.problem(kind, language, back=back))
         kept = [p for p in reply.pairs if p[0] != b"vary"]
@@ -292,7 +174,7 @@ class Endpoints:
         )
 
     def _trouble(self, asked: Asked, status: int, kind: str, *more: tuple[bytes, bytes]) -> Reply:
-        return self.trouble(asked.site, asked.request.pairs, status, kind, asked.language, self._came_from(asked), *more)
+        return self.trouble(asked.site, asked.request.pairs, status, kind, asked.language, asked.came_from, *more)
 
     def _nothing(self, asked: Asked) -> Reply:
         return self._trouble(asked, 404, "nothing")
@@ -315,31 +197,20 @@ class Endpoints:
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-security-policy", policy.encode("latin-1")),
             (b"vary", b"Cookie, Sec-GPC, Accept-Language"),
-            _NO_STORE,
-            *(p for p in _SECURITY if p[0] != b"referrer-policy"),
+            NO_STORE,
+            *(p for p in SECURITY if p[0] != b"referrer-policy"),
             (b"referrer-policy", b"same-origin"),  # under no-referrer its forms would come from ``null``
         ]
         return Reply(status, pairs, text.encode())
 
-    def _query(self, asked: Asked) -> Fields:
-        query = asked.request.target.partition(b"?")[2].decode("latin-1")
-        try:
-            return Fields(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS))
-        except ValueError:
-            return Fields([])
-
-    def _language(self, asked: Asked, fields: Fields) -> str:
-        wanted = fields.get("language")
-        return wanted if wanted in asked.site.notice.languages else asked.language
-
     def _panel(self, asked: Asked) -> Reply:
-        fields = self._query(asked)
+        fields = asked.query
         if asked.site.theirs is not None:  # one notice: theirs
             back = quote(local(fields.get("back")), safe="/")
-            return _see(f"{asked.site.prefix}policy?language={self._language(asked, fields)}&back={back}#theirs")
+            return see(f"{asked.site.prefix}policy?language={asked.language_in(fields)}&back={back}#theirs")
         text = self._screens(asked).panel(
             asked.grant,
-            self._language(asked, fields),
+            asked.language_in(fields),
             local(fields.get("back")),
             choice_text=asked.choice.text() if asked.choice else "",
             objects=objects(asked.request.pairs),
@@ -348,17 +219,17 @@ class Endpoints:
 
     def _band(self, asked: Asked) -> Reply:
         """What stands in every page, for one that stays while the choice changes."""
-        fields = self._query(asked)
-        body = self._screens(asked).dress(asked.grant, self._language(asked, fields)).body
-        return self.page(asked.site, 200, "<!DOCTYPE html>" + body.replace(Screens.BACK, _attribute(local(fields.get("back")))))
+        fields = asked.query
+        body = self._screens(asked).dress(asked.grant, asked.language_in(fields)).body
+        return self.page(asked.site, 200, "<!DOCTYPE html>" + body.replace(Screens.BACK, escape(local(fields.get("back")))))
 
     def _policy(self, asked: Asked) -> Reply:
         """The page, or its JSON twin: by its own address or by Accept."""
-        fields = self._query(asked)
-        language, screens = self._language(asked, fields), self._screens(asked)
-        if asked.request.target.partition(b"?")[0].endswith(b".json") or _asks_json(asked.request.pairs):
+        fields = asked.query
+        language, screens = asked.language_in(fields), self._screens(asked)
+        if asked.request.target.partition(b"?")[0].endswith(b".json") or wants_json(asked.request.pairs):
             told = screens.policy_json(asked.grant, language, record_id=shown(asked), objects=bool(objects(asked.request.pairs)))
-            reply = _json(200, told)
+            reply = json_reply(200, told)
         else:
             text = screens.policy(
                 asked.grant,
@@ -370,46 +241,45 @@ class Endpoints:
             )
             reply = self.page(asked.site, 200, text)
         vary = (b"vary", b"Accept, Cookie, Sec-GPC, DNT, Accept-Language")
-        return _alone(replace(reply, pairs=[*(p for p in reply.pairs if p[0] != b"vary"), vary]))
+        return unread_by_opener(replace(reply, pairs=[*(p for p in reply.pairs if p[0] != b"vary"), vary]))
 
     def _report(self, asked: Asked) -> Reply:
         """What a browser says our policy refused. Whatever is sent, the answer is the same, and says nothing."""
         findings, pairs = self._gateway.findings, asked.request.pairs
         from_here = (get(pairs, b"sec-fetch-site") or b"same-origin").strip().lower() == b"same-origin"
         if findings is not None and from_here and not self._reports.allows("", time.monotonic()):
-            content_type = (get(pairs, b"content-type") or b"").decode("latin-1")
             try:
-                findings.add(asked.site.name, REPORT, reported(content_type, asked.request.body, asked.host))
+                findings.add(asked.site.name, REPORT, reported(asked.content_type, asked.request.body, asked.host))
             except Exception:
                 log.exception("a report could not be read")
-        return Reply(204, [_NO_STORE])
+        return Reply(204, [NO_STORE])
 
     # ---------------------------------------------------------------- a visitor's rights
 
     def _shown_rights(self, asked: Asked) -> Reply | Waiting:
         """What is kept of the choice, shown to whom it is about (GDPR 15; R20)."""
-        fields = self._query(asked)
+        fields = asked.query
 
         def make(recorded: Record | None, unavailable: bool) -> Reply:
             text = self._screens(asked).rights(
                 asked.grant,
-                self._language(asked, fields),
+                asked.language_in(fields),
                 local(fields.get("back")),
                 choice_text=asked.choice.text() if asked.choice else "",
                 record_id=shown(asked),
                 recorded=recorded,
                 unavailable=unavailable,
             )
-            return _alone(self.page(asked.site, 200, text))
+            return unread_by_opener(self.page(asked.site, 200, text))
 
         return self._rights.recorded(asked, make)
 
     def _choice_json(self, asked: Asked) -> Reply | Waiting:
         """The same as a file (GDPR 20)."""
-        language = self._language(asked, self._query(asked))
+        language = asked.language_in(asked.query)
 
         def make(recorded: Record | None, unavailable: bool) -> Reply:
-            reply = _alone(_json(200, self._rights.taken(asked, language, recorded, unavailable)))
+            reply = unread_by_opener(json_reply(200, self._rights.taken(asked, language, recorded, unavailable)))
             name = re.sub(r"[^\w.-]", "-", asked.site.name, flags=re.ASCII)
             return replace(reply, pairs=[*reply.pairs, (b"content-disposition", f'attachment; filename="choice-{name}.json"'.encode())])
 
@@ -424,14 +294,13 @@ class Endpoints:
         posted = request.method == "POST"
         if posted and len(request.body) > CHOICE_BODY:
             return self._trouble(asked, 413, "large")
-        content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
-        fields = Fields.read(content_type, request.body) if posted else self._query(asked)
-        language, back = self._language(asked, fields), local(fields.get("back"))
+        fields = Fields.read(asked.content_type, request.body) if posted else asked.query
+        language, back = asked.language_in(fields), local(fields.get("back"))
         if posted:
-            wait = self.rate.allows(_household(request.client), time.monotonic())
+            wait = self.rate.allows(household(request.client), time.monotonic())
             if wait:
                 return self._too_often(asked, False, wait, language, back)
-            own = self._same_origin(asked, fields.get("token"))
+            own = asked.same_origin(self._token_holds(asked, fields.get("token")))
             if own is False:
                 return self._from_elsewhere(asked, False, language)
             if own and fields.get("answer") == "forget":
@@ -455,24 +324,25 @@ class Endpoints:
             settled = self._answered(asked, choice, None, done, False, keeps_body=False)
         secure = "; Secure" if asked.request.scheme == "https" else ""
         gone = (b"set-cookie", f"{COOKIE}=; Path=/; Max-Age=0; SameSite=Lax{secure}".encode())
-        return _then(
+        return changed(
             settled, lambda made: replace(made, pairs=[gone, *(p for p in made.pairs if not p[1].startswith(COOKIE.encode() + b"="))])
         )
 
     def _health(self, asked: Asked) -> Reply:
-        return _json(200, {"ok": True})
+        return json_reply(200, {"ok": True})
 
     def _out(self, asked: Asked) -> Reply:
         """A form of the site's page that leads to a host not allowed: said plainly, and sent only by the visitor's own press."""
-        query = self._query(asked)
+        query = asked.query
         target = resolve(query.get("u")[:8192], Target(asked.request.scheme, asked.host, "/"))
         if target.scheme not in ("http", "https") or not target.host:
             return self._nothing(asked)
         method = asked.request.method
-        content_type = (get(asked.request.pairs, b"content-type") or b"").decode("latin-1")
-        fields = Fields.read(content_type, asked.request.body) if method == "POST" else Fields([p for p in query.pairs if p[0] != "u"])
+        fields = (
+            Fields.read(asked.content_type, asked.request.body) if method == "POST" else Fields([p for p in query.pairs if p[0] != "u"])
+        )
         text = self._screens(asked).leaving(
-            text_of(target), self._language(asked, query), "post" if method == "POST" else "get", fields.pairs, local(query.get("back"))
+            text_of(target), asked.language_in(query), "post" if method == "POST" else "get", fields.pairs, local(query.get("back"))
         )
         reply = self.page(asked.site, 200, text)
         source = f"{target.scheme}://{target.host}" + (f":{target.port}" if target.port else "")
@@ -484,7 +354,7 @@ class Endpoints:
     def gate(self, asked: Asked, gate: Gate, decision: Decision) -> Reply:
         """403: what to allow and why, with what was typed (P4)."""
         request = asked.request
-        if _asks_json(request.pairs):
+        if wants_json(request.pairs):
             value = {
                 "type": "about:blank",
                 "title": "Forbidden",
@@ -494,14 +364,13 @@ class Endpoints:
                 "reason": decision.reason.value,
                 "panel": asked.site.prefix + "panel",
             }
-            return _json(403, value, "application/problem+json")
+            return json_reply(403, value, "application/problem+json")
         if asked.site.theirs is not None:
-            return self.page(asked.site, 403, self._screens(asked).problem("theirs", asked.language, back=self._came_from(asked)))
-        content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
+            return self.page(asked.site, 403, self._screens(asked).problem("theirs", asked.language, back=asked.came_from))
         # What another site's page wrote the visitor did not type: our button must not send it as if they had.
-        method = "GET" if self._written_elsewhere(asked) else request.method
-        fields = Fields.read(content_type, request.body) if method not in ("GET", "HEAD") else Fields([])
-        back = self._came_from(asked)
+        method = "GET" if asked.written_elsewhere else request.method
+        fields = Fields.read(asked.content_type, request.body) if method not in ("GET", "HEAD") else Fields([])
+        back = asked.came_from
         text = self._screens(asked).gate(
             gate,
             decision,
@@ -511,75 +380,34 @@ class Endpoints:
             fields.pairs,
             grant=asked.grant,
             back=back,
-            token=self._token(asked) if not self._has_origin(asked) else "",
+            token=self._token(asked) if not asked.tells_origin else "",
             files_lost=fields.files,
         )
         return self.page(asked.site, 403, text)
 
-    def _came_from(self, asked: Asked) -> str:
-        """The page the visitor came from, for a plain link back only: never for a redirect."""
-        try:
-            referrer = urlsplit((get(asked.request.pairs, b"referer") or b"").decode("latin-1"))
-        except ValueError:
-            return "/"
-        if referrer.netloc.lower() == asked.request.host:
-            return local(referrer.path + (f"?{referrer.query}" if referrer.query else ""))
-        return "/"
-
     # ---------------------------------------------------------------- same origin
-
-    def _has_origin(self, asked: Asked) -> bool:
-        pairs = asked.request.pairs
-        return get(pairs, b"sec-fetch-site") is not None or (get(pairs, b"origin") or b"null") != b"null"
-
-    def _same_origin(self, asked: Asked, token: str = "") -> bool | None:
-        """True for the site's own pages, False for others', None where the browser does not say (DESIGN §8).
-
-        Same origin, not same site: ``user.example.org`` must not answer for ``www``.
-        """
-        pairs = asked.request.pairs
-        sites = get_all(pairs, b"sec-fetch-site")
-        if sites:
-            return all(value.strip().lower() == b"same-origin" for value in sites)
-        origins = get_all(pairs, b"origin")
-        if origins == [b"null"]:
-            # Any page can send it, from a sandboxed frame, with a token that its server asked for. Ours name themselves (``page``).
-            return None
-        if origins:
-            own = f"{asked.request.scheme}://{asked.request.host}".encode("latin-1")
-            return all(value.strip().lower() == own for value in origins)
-        return True if token and self._token_holds(asked, token) else None
-
-    def _written_elsewhere(self, asked: Asked) -> bool:
-        """Whether the browser says that a page of none of the site's hosts made it ask."""
-        pairs = asked.request.pairs
-        if b"cross-site" not in [value.strip().lower() for value in get_all(pairs, b"sec-fetch-site")]:
-            return False
-        host = (get(pairs, b"origin") or b"").decode("latin-1").lower().partition("://")[2].partition(":")[0]
-        return not any(host_matches(own, host) for own in asked.site.hosts)
 
     def _token(self, asked: Asked) -> str:
         return self._gateway.token(_page_token(asked, self._gateway.hours()[0]))
 
     def _token_holds(self, asked: Asked, token: str) -> bool:
-        return self._gateway.is_token(token, (_page_token(asked, hour) for hour in self._gateway.hours()))
+        return bool(token) and self._gateway.is_token(token, (_page_token(asked, hour) for hour in self._gateway.hours()))
 
     # ---------------------------------------------------------------- the choice
 
     def _choice(self, asked: Asked) -> Reply | Waiting:
         request = asked.request
-        content_type = (get(request.pairs, b"content-type") or b"").decode("latin-1")
-        asks_json = content_type.partition(";")[0].strip().lower() == "application/json"
-        query = self._query(asked)
+        asks_json = asked.content_type.partition(";")[0].strip().lower() == "application/json"
+        query = asked.query
         at_gate = query.get("surface") == "gate"
         if len(request.body) > CHOICE_BODY and not at_gate:
             return self._trouble(asked, 413, "large")
-        fields = query if at_gate else Fields.read(content_type, request.body)
-        language = self._language(asked, fields)
-        wait = self.rate.allows(_household(request.client), time.monotonic())
+        fields = query if at_gate else Fields.read(asked.content_type, request.body)
+        language = asked.language_in(fields)
+        wait = self.rate.allows(household(request.client), time.monotonic())
         if wait:
             return self._too_often(asked, asks_json, wait, language, local(fields.get("back")))
-        own = self._same_origin(asked, fields.get("token"))
+        own = asked.same_origin(self._token_holds(asked, fields.get("token")))
         if own is False:
             return self._from_elsewhere(asked, asks_json, language)
         screens = self._screens(asked)
@@ -596,7 +424,7 @@ class Endpoints:
             return self._objected(asked, fields, self._moved(asked, fields, back, asks_json))
         if fields.get("answer") == "once":
             where = self._embeds.once(asked, back)
-            return _see(where) if where else self._wrong(asks_json, 400, "back must be the address of a placeholder.")
+            return see(where) if where else self._wrong(asks_json, 400, "back must be the address of a placeholder.")
         if fields.get("notice").partition(".")[0] != notice.short:
             return self._stale(asked, fields, language, back, asks_json)
         if asked.site.theirs is not None and fields.get("answer") not in ("foreign", "refuse", "withdraw"):
@@ -620,9 +448,9 @@ class Endpoints:
     def _stale(self, asked: Asked, fields: Fields, language: str, back: str, asks_json: bool) -> Reply | Waiting:
         """The notice again: another stands now, or nothing proves that a page of ours held the one that is answered."""
         if asks_json:
-            return _json(409, {"error": "stale", "notice": asked.site.notice.short})
+            return json_reply(409, {"error": "stale", "notice": asked.site.notice.short})
         if fields.get("surface") == "embed":
-            return _see(back)  # a frame has no room for the panel: its placeholder again, of the present notice
+            return see(back)  # a frame has no room for the panel: its placeholder again, of the present notice
         text = self._screens(asked).panel(
             asked.grant,
             language,
@@ -650,7 +478,7 @@ class Endpoints:
         choice = foreign_choice(asked.site, held, self._gateway.now().date())
         if choice is None:
             if asked.choice is None or asked.choice.refuses_all:
-                return _json(422, {"error": "Nothing that can be read for certain."})
+                return json_reply(422, {"error": "Nothing that can be read for certain."})
             choice = Choice.refuse_all(asked.site.notice, self._gateway.now().date())
         if not choice.refuses_all and not self._gateway.is_named(asked.site, fields.get("notice")):
             return self._stale(asked, fields, language, "/", True)
@@ -669,7 +497,7 @@ class Endpoints:
         else:
             return answer
         pair = (b"set-cookie", (value + ("; Secure" if asked.request.scheme == "https" else "")).encode())
-        return _then(answer, lambda made: replace(made, pairs=[*made.pairs, pair]))
+        return changed(answer, lambda made: replace(made, pairs=[*made.pairs, pair]))
 
     def _signals(self, asked: Asked, fields: Fields | None) -> Signals:
         """What holds after an answer besides the choice: an explicit one yields to no GPC, and ``fields`` may object or take it back."""
@@ -683,11 +511,11 @@ class Endpoints:
         after = replace(before, objects=self._signals(asked, fields).objects and bool(asked.site.notice.objectable))
         stopped = {s.id for s in asked.site.notice.measuring}
         after = replace(after, services=before.services - stopped if after.objects else before.services | stopped)
-        pairs = [*self._expired(asked, after, back), (b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
+        pairs = [*self._expired(asked, after, back), (b"clear-site-data", b'"prefetchCache", "prerenderCache"'), NO_STORE, *SECURITY]
         if asks_json:
-            made = _json(200, {"objects": after.objects, "grant": after.key, "reload": after.key != before.key})
+            made = json_reply(200, {"objects": after.objects, "grant": after.key, "reload": after.key != before.key})
             return Reply(200, [*[p for p in made.pairs if p not in pairs], *pairs], made.body)
-        return Reply(303, [(b"location", _quoted(back)), *pairs])
+        return Reply(303, [(b"location", quoted(back)), *pairs])
 
     def _read(self, asked: Asked, fields: Fields) -> Choice | None:
         notice, day, answer = asked.site.notice, self._gateway.now().date(), fields.get("answer")
@@ -775,7 +603,9 @@ class Endpoints:
                     raise result
                 log.error("a grant could not be recorded, so it takes no effect: %s", result)
                 if asks_json:
-                    return _json(503, {"error": "not recorded", "detail": "Your answer could not be recorded, so nothing was allowed."})
+                    return json_reply(
+                        503, {"error": "not recorded", "detail": "Your answer could not be recorded, so nothing was allowed."}
+                    )
                 return self.page(site, 503, self._screens(asked).problem("record", language, back=back))
             return reply(tag)
 
@@ -870,7 +700,7 @@ class Endpoints:
         granted = grant(site.notice, choice, self._signals(asked, fields), gateway.now().date())
         _, storage = gateway.judges(site, granted, asked.host)
         pairs += self._expired(asked, granted, back)
-        pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), _NO_STORE, *_SECURITY]
+        pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), NO_STORE, *SECURITY]
         if asks_json:
             first_refusal = choice.refuses_all and not asked.grant.answered and granted.objects == asked.grant.objects
             value = {
@@ -879,9 +709,9 @@ class Endpoints:
                 "reload": not first_refusal and granted.key != asked.grant.key,
                 "keep": {"C": passing(storage.names("cookie")), "S": passing(storage.names("local", "session", "indexeddb", "cache"))},
             }
-            made = _json(201, value)
-            return Reply(201, [*[p for p in made.pairs if p != _NO_STORE], *pairs], made.body)
-        return Reply(307 if keeps_body else 303, [(b"location", _quoted(back)), *pairs])
+            made = json_reply(201, value)
+            return Reply(201, [*[p for p in made.pairs if p != NO_STORE], *pairs], made.body)
+        return Reply(307 if keeps_body else 303, [(b"location", quoted(back)), *pairs])
 
     def _expired(self, asked: Asked, granted: Grant, back: str) -> Pairs:
         """Of what this request shows, and of what was granted until now, the cookies that ``granted`` does not permit."""
@@ -924,92 +754,5 @@ class Endpoints:
 
     def _wrong(self, asks_json: bool, status: int, text: str) -> Reply:
         if asks_json:
-            return _json(status, {"error": text})
-        return Reply(status, [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE, *_SECURITY], text.encode() + b"\n")
-
-
-_RANGE = re.compile(r"\s*([\w.+*-]+/[\w.+*-]+)\s*(?:;[^,]*?\bq=\s*([01](?:\.\d*)?))?[^,]*")
-
-
-def _asks_json(pairs: Pairs) -> bool:
-    """Whether a problem as JSON (RFC 9457) serves the asker better than a page: by Accept (RFC 9110 12.5.1), which scripts often
-    leave at ``*/*``; then by whether a page is being opened, then by what was sent."""
-    told = ",".join(value.decode("latin-1") for value in get_all(pairs, b"accept")).lower() or "*/*"
-    weight = {found[1]: float(found[2] or 1) for part in told[:2000].split(",") if (found := _RANGE.match(part))}
-
-    def of(*types: str) -> float:
-        named = [weight[kind] for kind in types if kind in weight]
-        return max(named) if named else weight.get(types[0].partition("/")[0] + "/*", weight.get("*/*", 0.0))
-
-    page, problem = of("text/html", "application/xhtml+xml"), of("application/problem+json", "application/json")
-    if page != problem:
-        return problem > page
-    mode = get(pairs, b"sec-fetch-mode")
-    if mode is not None:
-        return mode.strip().lower() not in (b"navigate", b"nested-navigate")
-    return (get(pairs, b"content-type") or b"").strip().lower().startswith(b"application/json")
-
-
-_NO_SIGNALS = Signals()
-
-
-def local(path: str) -> str:
-    """A path of this site and nothing else: no scheme, no host, no control character; ``/`` in doubt."""
-    if (
-        not path.startswith("/")
-        or len(path) > 4096
-        or re.match(r"/[/\\\t\n\r]", path)
-        or re.search(r"[\x00-\x20\x7f\\\ud800-\udfff]", path)
-    ):
-        return "/"
-    return path
-
-
-def _attribute(value: str) -> str:
-    return value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _file(request: Request, data: bytes, kind: str, *, kept: bool) -> Reply:
-    """A file that holds nothing of anybody. ``kept``: its name says which bytes it is."""
-    offered = b",".join(get_all(request.pairs, b"accept-encoding")).lower()
-    pairs: Pairs = [
-        (b"content-type", kind.encode()),
-        (b"cache-control", b"public, max-age=31536000, immutable" if kept else b"no-cache"),
-        (b"vary", b"Accept-Encoding"),
-        *_SECURITY[:1],
-        (b"cross-origin-resource-policy", b"same-origin"),
-    ]
-    if _BROTLI.search(offered):
-        return Reply(200, [*pairs, (b"content-encoding", b"br")], _brotli(data))
-    return Reply(200, pairs, data)
-
-
-_brotli = lru_cache(64)(partial(brotli.compress, quality=9))
-
-
-def _alone(reply: Reply) -> Reply:
-    """Of a page that may show the record's number: a window that a script of the site opened cannot be read by its opener."""
-    return replace(reply, pairs=[*reply.pairs, (b"cross-origin-opener-policy", b"same-origin")])
-
-
-def _quoted(path: str) -> bytes:
-    """A local path for a Location header."""
-    return quote(path, safe="/?=&%:;,+@!$'()*~#[]-._").encode()
-
-
-def _then(answer: Reply | Waiting, change: Callable[[Reply], Reply]) -> Reply | Waiting:
-    """``answer``, changed once it is there."""
-    if isinstance(answer, Reply):
-        return change(answer)
-    then = answer.then
-    return Waiting(answer.future, lambda result: change(then(result)))
-
-
-def _see(path: str) -> Reply:
-    """The answer to a form lies there, and nothing was stored."""
-    return Reply(303, [(b"location", _quoted(path)), _NO_STORE, *_SECURITY])
-
-
-def _json(status: int, value: Mapping[str, Any], kind: str = "application/json") -> Reply:
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return Reply(status, [(b"content-type", kind.encode()), _NO_STORE, *_SECURITY], body)
+            return json_reply(status, {"error": text})
+        return Reply(status, [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, *SECURITY], text.encode() + b"\n")

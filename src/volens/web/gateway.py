@@ -39,10 +39,12 @@ from volens.foreign import Tools
 from volens.ledger.store import Store
 from volens.policy import Decision, Grant, grant
 from volens.site import FULL, Audience, Gate, Site
-from volens.web.endpoints import Asked, Endpoints, Rate, foreign_choice
+from volens.web.asked import Asked
+from volens.web.endpoints import Endpoints, foreign_choice
 from volens.web.hooks import Sender
 from volens.web.messages import Reply, Request, Waiting
 from volens.web.observe import Observer
+from volens.web.rate import Rate
 from volens.web.screens import Screens
 
 log = logging.getLogger("volens")

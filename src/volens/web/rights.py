@@ -15,10 +15,10 @@ from volens.choice import COOKIE, RECORD_COOKIE, expires
 from volens.enforce.headers import get
 from volens.errors import StoreError
 from volens.ledger.record import Record
+from volens.web.asked import Asked
 from volens.web.messages import Reply, Waiting
 
 if TYPE_CHECKING:
-    from volens.web.endpoints import Asked
     from volens.web.gateway import Gateway
 
 log = logging.getLogger("volens")

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from volens.enforce.headers import get_all
 from volens.web.admin.audience import AudiencePage
 from volens.web.admin.frame import PAGES, admin_words, reply, shell
+from volens.web.asked import Asked
 from volens.web.messages import Reply, Request, Waiting
+from volens.web.rate import Rate
 
 if TYPE_CHECKING:
-    from volens.web.endpoints import Asked, Rate
     from volens.web.gateway import Gateway
 
 _FORWARDING = (b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip", b"fastly-client-ip")

@@ -15,11 +15,11 @@ from volens.audience.view import DEVICES, HERE, NONE, OTHER
 from volens.errors import StoreError
 from volens.web.admin.frame import admin_words, number, reply, shell
 from volens.web.admin.plots import Bar, columns, ranking
+from volens.web.asked import Asked
 from volens.web.messages import Reply, Waiting
 from volens.web.screens import Html, Words, html
 
 if TYPE_CHECKING:
-    from volens.web.endpoints import Asked
     from volens.web.gateway import Gateway
 
 PERIODS = (7, 30, 90, 365, 760)

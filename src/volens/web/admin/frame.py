@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from volens.enforce.csp import hash_source
+from volens.web.asked import Asked
 from volens.web.messages import Pairs, Reply
 from volens.web.screens import Html, Words, html, packaged_texts
-
-if TYPE_CHECKING:
-    from volens.web.endpoints import Asked
 
 PAGES = ("audience",)
 """The pages that the head of each leads to, the first one at ``admin/`` itself."""
