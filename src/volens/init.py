@@ -78,14 +78,15 @@ def quoted(text: str) -> str:
 def judge(met: Met, found: Survey, catalog: Catalog) -> Verdict:
     """Whose host this is, as far as can be told; in doubt it is not the site's."""
     host, site = met.host, catalog.site(found.host)
-    entry, tool = catalog.host(host), Tools.packaged().host(host)
+    entry, page, tool = catalog.host(host), catalog.host(found.host), Tools.packaged().host(host)
     cloak = catalog.path(host, "/", found.host)
     if host == found.host or host == found.asked:
         return Verdict(host, "own", "the site itself")
     if tool is not None:
         return Verdict(host, "tool", f"{tool.name} asks for consent; Volens asks in its place")
     if below(host, found.host, catalog):
-        trade = entry if entry is not None and entry.kind == "tracker" else cloak
+        other = entry is not None and entry.kind == "tracker" and (page is None or page.id != entry.id)
+        trade = entry if other else cloak
         if trade is not None:
             return Verdict(
                 host, "own?", f"below your domain, but it looks like {trade.name} ({trade.category}): not your own for the visitor"
@@ -94,7 +95,8 @@ def judge(met: Met, found: Survey, catalog: Catalog) -> Verdict:
     if entry is not None and entry.shared:
         entry = None
     if catalog.same_party(host, found.host):
-        sure = entry is not None and entry.kind != "tracker"
+        tenant = page is not None and (page.shared or page.category in ("cdn", "hosting"))  # then *both* are the landlord's
+        sure = entry is not None and entry.kind != "tracker" and not tenant
         return Verdict(host, "own" if sure else "own?", f"the catalog says that {catalog.entity(host)} runs both")
     if entry is not None and entry.kind == "tracker":
         id = _gtag(met, catalog) if entry.id == "google-tag-manager" else entry.id
@@ -120,8 +122,8 @@ def _carries(host: str, name: str, catalog: Catalog) -> bool:
     landlord = catalog.host("x." + ground)
     rented = ground != host and landlord is not None and (landlord.shared or landlord.category in ("cdn", "hosting"))
     words = re.split(r"[.-]", host.removesuffix("." + ground) if rented else f"{host.removesuffix(ground)}{ground.partition('.')[0]}")
-    rest = {word.rstrip("0123456789") for word in words if word != name}
-    return name in words and rest - {""} <= _FILLERS and (rented or name != ground.partition(".")[0])
+    rest = {part.strip("0123456789") for word in words for part in word.split(name, 1)}
+    return any(name in word for word in words) and rest - {""} <= _FILLERS and (rented or name != ground.partition(".")[0])
 
 
 def _gtag(met: Met, catalog: Catalog) -> str:

@@ -214,6 +214,16 @@ class Survey:
             before.http_only |= kept.http_only
 
 
+def joined(base: str, reference: str) -> str:
+    """A reference as it is asked for; empty for what no browser could ask for."""
+    try:
+        url = urljoin(base, reference.strip())
+        urlsplit(url)
+    except ValueError:
+        return ""
+    return url
+
+
 def below(host: str, site: str, catalog: Catalog) -> bool:
     """Whether a host is of the site's domain: the same registrable one, or a name below the site's where nobody registers."""
     return catalog.site(host) == catalog.site(site) or host.endswith("." + site.removeprefix("www."))
@@ -327,6 +337,10 @@ class _Walk:
                 try:
                     await self.in_browser()
                     why = ""
+                    if not self.found.pages and browser is None:
+                        why = f"no page could be opened in Chromium ({'; '.join(self.found.troubles[:1])})"
+                        self.found.how, self.found.why = "requests", ""
+                        self.waiting.insert(0, self.own(first.url))
                 except NoBrowserError as error:
                     if browser:
                         raise wrong(self.url, f"was not visited: {error}.", "Or visit it by plain requests: --no-browser.") from error
@@ -344,8 +358,11 @@ class _Walk:
 
     def own(self, url: str) -> str:
         """An address of this site without its fragment; empty for any other."""
-        parts, start = urlsplit(url), urlsplit(self.found.start)
-        same = parts.scheme in ("http", "https") and parts.hostname == start.hostname and parts.port == start.port
+        try:
+            parts, start = urlsplit(url), urlsplit(self.found.start)
+            same = parts.scheme in ("http", "https") and parts.hostname == start.hostname and parts.port == start.port
+        except ValueError:
+            return ""
         return urlunsplit((start.scheme, start.netloc, parts.path or "/", parts.query, "")) if same else ""
 
     def queue(self, url: str) -> None:
@@ -403,7 +420,7 @@ class _Walk:
                 cookies += [(host, value) for value in answer.headers.getall("Set-Cookie", [])]
                 where = answer.headers.get("Location")
                 if answer.status in (301, 302, 303, 307, 308) and where:
-                    url = urljoin(url, where)
+                    url = joined(url, where)
                     if urlsplit(url).scheme not in ("http", "https"):
                         raise ValueError(f"redirects to {plain(url)}")
                     continue
@@ -463,7 +480,7 @@ class _Walk:
             raise wrong(url, "is empty.", "Name a page with something on it.")
         nodes = list(parse(text).find_all(True))
         passwords = [n for n in nodes if n.tag == "input" and str(n.attrs.get("type", "")).lower() == "password"]
-        own = {self.own(urljoin(answer.url, str(n.attrs.get("href") or ""))) for n in nodes if n.tag == "a"} - {"", self.own(answer.url)}
+        own = {self.own(joined(answer.url, str(n.attrs.get("href") or ""))) for n in nodes if n.tag == "a"} - {"", self.own(answer.url)}
         if passwords and (len(own) <= 3 or (_LOGIN_PATH.search(parts.path) and answer.url != url)):
             raise wrong(url, "is a log-in page.", "Name a page that everybody sees, or a copy of the site without log-in.")
         return answer
@@ -471,7 +488,7 @@ class _Walk:
     async def ask_robots(self) -> None:
         """RFC 9309: what is not there allows all, what is broken allows nothing but the page that was named."""
         try:
-            answer = await self.fetch(urljoin(self.found.start, "/robots.txt"), 512 << 10)
+            answer = await self.fetch(joined(self.found.start, "/robots.txt"), 512 << 10)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             answer = None
         if answer is not None and answer.status == 200:
@@ -688,25 +705,25 @@ class _Walk:
                 return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
 
             if tag == "base" and said("href"):
-                base = urljoin(page, said("href"))
+                base = joined(page, said("href"))
             elif tag == "html" and said("lang"):
                 found.languages[re.split(r"[-_]", said("lang").strip().lower())[0]] += 100
             elif tag == "title" and not title:
                 title = plain(node.text)
             elif tag == "a" and said("href"):
-                self.link(urljoin(base, said("href")), said("rel").lower(), node.text + " " + said("title"), page, "download" in attrs)
+                self.link(joined(base, said("href")), said("rel").lower(), node.text + " " + said("title"), page, "download" in attrs)
             elif tag == "meta":
                 self.meta(said, base)
             elif tag == "link":
-                self.linked(said, urljoin(base, said("href")), page)
+                self.linked(said, joined(base, said("href")), page)
             elif tag == "script":
-                self.script_element(node, said, urljoin(base, said("src")) if said("src") else "", page)
+                self.script_element(node, said, joined(base, said("src")) if said("src") else "", page)
             elif tag == "style":
                 self.style(node.text, base, page)
             elif tag in ("iframe", "frame", "embed", "object"):
                 source = said("data") if tag == "object" else said("src")
                 if source:
-                    url = urljoin(base, source)
+                    url = joined(base, source)
                     found.met(url, "frame", page)
                     if url.startswith("http") and len(found.frames) < MAX_NOTED:
                         found.frames.setdefault(url.partition("?")[0].partition("#")[0], set()).add(page)
@@ -714,7 +731,7 @@ class _Walk:
                 kind = "image" if tag in ("img", "input") or said("srcset") else "media"
                 for source in (said("src"), said("poster"), *(one.split()[0] for one in said("srcset").split(",") if one.strip())):
                     if source and (tag != "input" or said("type").lower() == "image"):
-                        found.met(urljoin(base, source), "image" if source == said("poster") else kind, page)
+                        found.met(joined(base, source), "image" if source == said("poster") else kind, page)
             elif tag == "form":
                 self.form(node, said, base, page)
             tool = self.tools.element(said("id"), said("class")) if attrs else None
@@ -727,7 +744,7 @@ class _Walk:
         if name in ("og:site_name", "application-name") and content:
             self.found.names.setdefault(name, plain(content))
         elif name == "og:url" and content:
-            self.found.canonical = self.found.canonical or urljoin(base, content)
+            self.found.canonical = self.found.canonical or joined(base, content)
 
     def linked(self, said: Callable[[str], str], url: str, page: str) -> None:
         rels = said("rel").lower().split()
@@ -776,7 +793,7 @@ class _Walk:
 
     def style(self, text: str, base: str, page: str) -> None:
         for found in _CSS.finditer(text):
-            url = urljoin(base, found[2])
+            url = joined(base, found[2])
             if url.startswith("http"):
                 font = re.search(r"\.(?:woff2?|ttf|otf|eot)\b", url)
                 self.found.met(url, "style" if found[1].startswith("@") else "font" if font else "image", page)
@@ -814,7 +831,7 @@ class _Walk:
 
     def form(self, node: Any, said: Callable[[str], str], base: str, page: str) -> None:
         """A form that sends a text to the site under a name that says *comment*."""
-        action = urljoin(base, said("action")) if said("action") else page
+        action = joined(base, said("action")) if said("action") else page
         if _PROVIDER.search(action) or (self.own(action) and _OWN_PROVIDER.search(urlsplit(action).path)):
             self.login(action, urlsplit(action), page)
         fields = [n for n in node.find_all(True) if n.tag == "textarea"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -143,6 +144,8 @@ def test_robots_and_acting_links_are_obeyed_and_the_visit_ends_at_n(init: Init, 
         ("dourelle-static.b-cdn.net", "own"),
         ("dourelle.b-cdn.net", "own"),
         ("img2.dourelle-medias.com", "own"),
+        ("dourellecdn2.net", "own"),
+        ("ladourelle.net", "own?"),
         ("dourelle.net", "own?"),
         ("evil.dourelle.net", "own?"),
         ("dourelle-poisson.b-cdn.net", "own?"),
@@ -242,6 +245,8 @@ def test_a_page_that_never_gives_the_browser_back_is_left(
     monkeypatch.setattr(survey, "PAGE_SECONDS", 3.0)
     status, _, err = init("http://www.example.org/busy", "--browser", "--pages", "1")
     assert status == 2 and "keeps the browser busy" in err and not (tmp_path / "volens.toml").exists()
+    status, found, _ = init("http://www.example.org/busy", "--pages", "1")
+    assert status == 0 and found["how"] == "requests" and "keeps the browser busy" in found["note"]
 
 
 def test_a_file_that_is_there_stays(init: Init, net: Internet, tmp_path: Path) -> None:
@@ -287,6 +292,45 @@ def test_for_people_it_tells_hosts_storage_frames_and_what_is_next(net: Internet
         "Then: volens check volens.toml, and volens proxy",
     ):
         assert words in done.stdout, words
+
+
+def test_the_tutorial_does_what_it_says(net: Internet, tmp_path: Path) -> None:
+    """Its commands from the second step on, for a site on this machine, with the two blanks of the file filled by hand."""
+    text = (ROOT / "docs" / "tutorial" / "your-own-site.md").read_text("utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[1:]
+    assert [block.split()[:2] for block in blocks] == [[".venv/bin/volens", word] for word in ("init", "check", "proxy")]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "volens").write_text(f'#!/bin/sh\nexec {sys.executable} -m volens.cli "$@"\n')
+    (tmp_path / "volens").chmod(0o755)
+
+    def run(block: str) -> subprocess.CompletedProcess[str]:
+        said = block.replace(".venv/bin/volens", "./volens").replace("127.0.0.1:3000/", f"127.0.0.1:{net.port}/mentions")
+        return subprocess.run(["sh", "-c", said], cwd=tmp_path, capture_output=True, text=True, timeout=90, env=environment)
+
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin"}
+    looked = run(blocks[0])
+    file = tmp_path / "volens.toml"
+    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL)
+    assert looked.returncode == 0 and shown is not None, looked.stderr
+    name_line, contact_line = (re.sub(r"line \d+", "line N", line) for line in shown[1].splitlines()[1:3])
+    assert name_line in re.sub(r"line \d+", "line N", looked.stdout)
+    filled = file.read_text("utf-8").replace('name = "…"', 'name = "La Dourelle"', 1)
+    assert contact_line.startswith("  volens.toml line N [controller] contact: ") and "mailto" not in filled
+    assert run(blocks[1]).returncode == 1
+    file.write_text(filled.replace('listen = "127.0.0.1:8080"', f'listen = "127.0.0.1:{port}"'), "utf-8")
+    checked = run(blocks[1])
+    assert checked.returncode == 0 and "It can be used." in checked.stdout, checked.stdout
+    proxy = subprocess.Popen(["./volens", "proxy"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert proxy.stdout is not None and f"127.0.0.1:{port}" in proxy.stdout.readline()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"})
+        page = urllib.request.urlopen(request, timeout=20).read().decode()
+    finally:
+        proxy.terminate()
+        proxy.wait(10)
+    assert "La Dourelle" in page and "<volens-notice" in page and 'data-volens-src="http://static.chartbeat.com' in page
 
 
 @pytest.mark.parametrize("looked", ["--browser", "--no-browser"])
