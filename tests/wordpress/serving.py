@@ -205,8 +205,12 @@ def wordpress(folder: Path) -> Iterator[WordPress]:
     (site / "wp-content/mu-plugins").mkdir()
     shutil.copy(PLUGIN, site / "wp-content/mu-plugins")
     make = [program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"]
-    subprocess.run([*make, "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}"], check=True, capture_output=True)
+    make += ["--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}"]
+    (folder / "tmp").mkdir()  # of its own: two that install at once take each other's temporary tables
+    installed = subprocess.run(make, env={**os.environ, "TMPDIR": str(folder / "tmp")}, capture_output=True, text=True, check=False)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
     sql = [program("mariadbd"), "--no-defaults", f"--datadir={data}", f"--socket={folder}/sql", f"--user={user}", "--skip-networking"]
+    sql += [f"--tmpdir={folder}/tmp"]
     sql += [f"--pid-file={folder}/sql.pid", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]
     with ExitStack() as open_:
         open_.enter_context(_running(sql, _listens(folder / "sql"), folder / "sql.log"))
