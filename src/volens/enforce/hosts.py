@@ -197,6 +197,10 @@ class Hosts:
             return False
         return not self._purposes(entry.purposes, entry.id).allowed
 
+    def named(self, target: str) -> bool:
+        """Whether a path and query of an own host belongs to a service that may act."""
+        return any(pattern.fullmatch(target) for pattern in self._granted_paths)
+
     def objected(self, target: str) -> bool:
         """Whether a path and query of an own host belongs to a tool that the visitor objects to."""
         return any(pattern.fullmatch(target) for pattern in self._objected_paths)

@@ -57,7 +57,8 @@ class Row:
             return ()
         name = "" if self.service else ' --name "…" --purpose …'
         service = ("service", f"volens hosts service {self.name}{name}")
-        return (service, ("own", f"volens hosts own {self.name}"), ("deny", f"volens hosts deny {self.name}"))
+        own = ("own", f"volens hosts own {self.name}")
+        return (service, *([] if self.service else [own]), ("deny", f"volens hosts deny {self.name}"))
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -118,8 +119,7 @@ def _decide(site: Site, hosts: Hosts, storage: Storage, one: Found) -> Decision:
         gate = next((gate for gate in site.gates if gate.path == one.name), None)
         return Decision(False, Reason.UNDECIDED, gate.purpose) if gate else Decision(True, Reason.OWN)
     if one.kind == "collection":
-        refused = not one.name.startswith("/") or hosts.collection(site.name, one.name)
-        return Decision(False, Reason.UNNAMED) if refused else Decision(True, Reason.OWN)
+        return Decision(True, Reason.EXEMPT) if hosts.named(one.name) else Decision(False, Reason.UNNAMED)
     return hosts.decide(one.name, one.kind)
 
 

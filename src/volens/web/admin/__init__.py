@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from volens.enforce.headers import get_all
 from volens.web.admin.audience import AudiencePage
 from volens.web.admin.frame import PAGES, admin_words, reply, shell
+from volens.web.admin.hosts import HostsPage
 from volens.web.asked import Asked
 from volens.web.messages import Reply, Request, Waiting
 from volens.web.rate import Rate
@@ -33,17 +34,19 @@ class Admin:
 
     def __init__(self, gateway: Gateway, rate: Rate) -> None:
         self._gateway, self._rate = gateway, rate
-        audience = AudiencePage(gateway)
+        audience, hosts = AudiencePage(gateway), HostsPage(gateway)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
             "audience": audience.page,
             "audience.json": audience.json,
+            "hosts": hosts.page,
+            "hosts.json": hosts.json,
         }
 
     def answer(self, asked: Asked, name: str) -> Reply | Waiting:
         """The reply for ``name``, the path below the reserved one, from ``admin`` on."""
         if asked.request.method not in ("GET", "HEAD"):
             return reply(405, b"Method not allowed.\n", b"text/plain", (b"allow", b"GET, HEAD"))
-        refused = self._refused(asked, name)
+        refused = self.refused(asked, name)
         if refused is not None:
             return refused
         page = name.removeprefix("admin").removeprefix("/")
@@ -52,7 +55,7 @@ class Admin:
         route = self._routes.get(page)
         return route(asked) if route is not None else reply(404, b"Nothing here.\n", b"text/plain")
 
-    def _refused(self, asked: Asked, name: str) -> Reply | None:
+    def refused(self, asked: Asked, name: str) -> Reply | None:
         """Why not, or None for the operator: who has the token where there is one, else who sits at this machine."""
         token = self._gateway.admin_token
         if not token:

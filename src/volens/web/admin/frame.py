@@ -11,7 +11,7 @@ from volens.web.asked import Asked
 from volens.web.messages import Pairs, Reply
 from volens.web.screens import Html, Words, html, packaged_texts
 
-PAGES = ("audience",)
+PAGES = ("audience", "hosts")
 """The pages that the head of each leads to, the first one at ``admin/`` itself."""
 
 
@@ -85,7 +85,8 @@ header p,nav{margin:0}
 nav a{display:inline-block;padding:.6rem .9rem;color:var(--m);text-decoration:none;border-radius:.5rem}
 nav a:hover{color:var(--t);text-decoration:underline}
 nav a[aria-current]{color:var(--t);font-weight:600}
-header nav a{padding:0 0 0 1.25rem}
+header nav a{padding:.25rem 0;margin-inline-start:1.25rem}
+header nav a:first-child{margin-inline-start:0}
 a{color:var(--k)}
 :focus-visible{outline:3px solid var(--k);outline-offset:2px}
 h1{margin:.5rem 0 0;font-size:1.75rem;line-height:1.2;letter-spacing:-.02em}
@@ -125,10 +126,26 @@ tbody th{padding:.3rem 0;border-top:1px solid var(--l);color:inherit;overflow-wr
 table svg{display:block;width:100%;height:.25rem;margin-top:.2rem}
 details{margin-top:1rem}
 summary{min-height:44px;padding-top:.7rem;color:var(--k);font-size:.875rem;cursor:pointer}
+.found+.found{margin-top:1rem}
+.found{margin:0 0 1rem}
+.found .more{margin:0 0 1rem}
+.found b{display:block;font-size:.9375rem}
+.found small{display:block;color:var(--m);font-size:.8125rem}
+.found details{margin:0}
+.found summary{display:inline-block;list-style:none;text-decoration:underline}
+.found summary span{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.found details p,.found details ul{margin:.25rem 0;color:var(--m);font-size:.8125rem}
+.found details ul{padding-inline-start:1.1rem}
+.found dl{display:block;margin:.25rem 0 1rem;padding:0;border:0;background:none}
+.found dl div{display:block;margin:.5rem 0}
+.found dt{font-size:.8125rem}
+.found dd{font-size:.8125rem;font-weight:400;letter-spacing:0;line-height:1.5}
+.found code{display:block;padding:.4rem .6rem;border:1px solid var(--l);border-radius:.35rem;background:var(--b);
+overflow-wrap:anywhere;user-select:all}
 .more,.note{color:var(--m);font-size:.875rem}
 .more{margin:.75rem 0 0}
 .note{max-width:46rem;padding:.5rem 0 2rem}
-@media(max-width:30rem){header,main{padding-inline:.875rem}.period{gap:0}.period a{padding-inline:.6rem}
+@media(max-width:30rem){.found .n{width:3.6em}header,main{padding-inline:.875rem}.period{gap:0}.period a{padding-inline:.6rem}
 .card,dl{padding:1rem}dl{grid-template-columns:1fr 1fr;gap:1rem}
 dd{font-size:1.5rem}.plot svg{height:10rem}}
 @media(forced-colors:active){.bar{fill:CanvasText}.part{fill:GrayText}.grid{stroke:GrayText}}

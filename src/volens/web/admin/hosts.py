@@ -1,0 +1,180 @@
+"""The hosts page: what pages were found to use, what is decided of it now, and the command that decides otherwise. Read-only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from volens.errors import StoreError
+from volens.web.admin.frame import admin_words, number, reply, shell
+from volens.web.asked import Asked
+from volens.web.found import DECISIONS, Row, rows
+from volens.web.messages import Reply, Waiting
+from volens.web.screens import Html, Words, html
+
+if TYPE_CHECKING:
+    from volens.web.gateway import Gateway
+
+PERIODS = (7, 30, 90)
+"""Days that can be looked at; the longest is what is kept."""
+ROWS = 100
+"""Shown of each decision; the rest is in the JSON."""
+
+
+class HostsPage:
+    """``admin/hosts`` and ``admin/hosts.json``."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._reader = ThreadPoolExecutor(1, "volens-hosts-read")
+
+    def page(self, asked: Asked) -> Reply | Waiting:
+        """For people."""
+        wanted = _query(asked, "language")
+        say = admin_words(wanted if wanted in ("fr", "en") else asked.language)
+        title, days = say("hosts.title"), _days(asked)
+
+        def failed(reason: str) -> Reply:
+            return shell(asked, say, title, say("hosts.broken", reason=reason), page="hosts", status=503)
+
+        if self._gateway.findings is None:
+            return shell(asked, say, title, say("hosts.off"), page="hosts")
+        return self._read(asked, days, lambda found: shell(asked, say, title, picture(asked, say, found, days), page="hosts"), failed)
+
+    def json(self, asked: Asked) -> Reply | Waiting:
+        """For machines, as ``volens hosts --json`` tells it."""
+        days = _days(asked)
+        if self._gateway.findings is None:
+            return _json(404, {"error": "nothing is looked at without a configuration"})
+
+        def made(found: list[Row]) -> Reply:
+            told = {"format": "volens-hosts/1", "site": asked.site.name, "days": days, "found": [row.to_json() for row in found]}
+            return _json(200, told)
+
+        return self._read(asked, days, made, lambda reason: _json(503, {"error": reason}))
+
+    def _read(self, asked: Asked, days: int, made: Callable[[list[Row]], Reply], failed: Callable[[str], Reply]) -> Waiting:
+        today, findings = self._gateway.now().date(), self._gateway.findings
+        assert findings is not None
+
+        def read() -> list[Row]:
+            return rows(asked.site, self._gateway.catalog, findings.read(asked.site.name, today - timedelta(days=days - 1)), today)
+
+        def then(result: Any) -> Reply:
+            if isinstance(result, StoreError):
+                return failed(str(result))
+            if isinstance(result, BaseException):
+                raise result
+            return made(result)
+
+        future: Future[list[Row]] = self._reader.submit(read)
+        return Waiting(future, then)
+
+
+def _query(asked: Asked, name: str) -> str:
+    query = asked.request.target.partition(b"?")[2].decode("latin-1")
+    return parse_qs(query, max_num_fields=20).get(name, [""])[0] if query.count("&") < 20 else ""
+
+
+def _days(asked: Asked) -> int:
+    asks = _query(asked, "days")
+    return int(asks) if asks in map(str, PERIODS) else 30
+
+
+def _json(status: int, value: dict[str, Any]) -> Reply:
+    return reply(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n", b"application/json")
+
+
+def picture(asked: Asked, say: Words, found: list[Row], days: int) -> Html:
+    """The page: the periods, how things stand, a table for each decision."""
+    base = f"{asked.site.prefix}admin/hosts"
+    language = f"&language={say.language}" if _query(asked, "language") else ""
+    periods = [
+        html(
+            '<a href="{to}"{here}>{text}</a>',
+            to=f"{base}?days={period}{language}",
+            here=Html(' aria-current="page"') if period == days else None,
+            text=say(f"audience.days.{period}"),
+        )
+        for period in PERIODS
+    ]
+    sections = [_section(say, word, [row for row in found if row.decision == word]) for word in DECISIONS]
+    return html(
+        '<p class="when">{mode}</p><nav class="period" aria-label="{period}">{periods}</nav>{sections}'
+        '<p class="note">{how} <a href="{json}">{data}</a></p>',
+        mode=say(f"hosts.mode.{asked.site.mode}"),
+        period=say.attribute("audience.period"),
+        periods=periods,
+        sections=[section for section in sections if section is not None] or html('<p class="card">{x}</p>', x=say("hosts.nothing")),
+        how=say("hosts.how"),
+        json=f"{base}.json?days={days}",
+        data=say("hosts.json"),
+    )
+
+
+def _section(say: Words, word: str, found: list[Row]) -> Html | None:
+    if not found:
+        return None
+    return html(
+        '<section class="card found"><h2>{title}</h2><p class="more">{text}</p><table><thead><tr><th scope="col">{name}</th>'
+        '<th scope="col" class="n">{pages}</th><th scope="col" class="n">{count}</th></tr></thead><tbody>{rows}</tbody>'
+        "</table>{more}</section>",
+        title=f"{say(f'hosts.{word}')} ({number(len(found), say.language)})",
+        text=say(f"hosts.{word}.text"),
+        name=say("hosts.name"),
+        pages=say("hosts.pages"),
+        count=say("hosts.count"),
+        rows=[_row(say, row) for row in found[:ROWS]],
+        more=html('<p class="more">{x}</p>', x=say("audience.more", n=number(len(found) - ROWS, say.language)))
+        if len(found) > ROWS
+        else None,
+    )
+
+
+def _row(say: Words, row: Row) -> Html:
+    kinds = ", ".join(say.texts.get(f"hosts.kind.{kind}", kind) for kind in row.kinds)
+    told = [
+        kinds,
+        row.known or (say("hosts.unknown") if row.of == "host" and row.reason != "unknown" else ""),
+        say(f"hosts.reason.{row.reason}"),
+    ]
+    return html(
+        '<tr><th scope="row"><b>{name}</b><small>{told}</small>{forged}{more}</th>'
+        '<td class="n">{pages}</td><td class="n">{count}</td></tr>',
+        name=row.name,
+        told=" · ".join(text for text in told if text),
+        forged=html("<small>{x}</small>", x=say("hosts.forged")) if row.forged else None,
+        more=_more(say, row),
+        pages=number(row.pages, say.language) if row.pages else "–",
+        count=number(row.count, say.language),
+    )
+
+
+def _more(say: Words, row: Row) -> Html:
+    once = row.first == row.last
+    dates = say("hosts.seen.once", day=say.day(row.first)) if once else say("hosts.seen", first=say.day(row.first), last=say.day(row.last))
+    ways = ", ".join(say(f"hosts.way.{way}") for way in row.ways)
+    return html(
+        "<details><summary>{what}<span> {name}</span></summary><p>{dates} {ways}</p>{pages}{commands}</details>",
+        what=say("hosts.more") if not row.commands() else say("hosts.more.decide"),
+        name=row.name,
+        dates=dates,
+        ways=say("hosts.ways", ways=ways),
+        pages=html("<p>{label}</p><ul>{x}</ul>", label=say("hosts.examples"), x=[html("<li>{x}</li>", x=path) for path in row.examples])
+        if row.examples
+        else None,
+        commands=html(
+            "<p>{label}</p><dl>{x}</dl>",
+            label=say("hosts.decide"),
+            x=[
+                html("<div><dt>{what}</dt><dd><code>{command}</code></dd></div>", what=say(f"hosts.do.{action}"), command=command)
+                for action, command in row.commands()
+            ],
+        )
+        if row.commands()
+        else None,
+    )
