@@ -668,6 +668,21 @@ async def test_an_upload_streams_and_waits_for_the_upstream(chunked: bool) -> No
         writer.close()
 
 
+async def test_the_end_of_an_upload_is_not_taken_for_a_header_section() -> None:
+    """A fast visitor's last piece is larger than any header section may be."""
+
+    async def counts(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n%8d" % len(await reader.readexactly(120_000)))
+
+    async with world(counts, limits=Limits()) as w:
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        writer.write(get(b"/", b"Content-Length: 120000", method=b"POST") + b"u" * 20_000)
+        await asyncio.sleep(0.2)
+        writer.write(b"u" * 100_000)
+        assert split(await reader.read(-1))[2] == b"  120000"
+        writer.close()
+
+
 # --- answers without a body, ranges, interim answers ----------------------------------------------------------------------------
 
 

@@ -74,6 +74,8 @@ FLUSH = 1.0
 """Seconds a refusal may wait in memory for company."""
 RETRY = 10.0
 """Longest pause, in seconds, between two attempts to write counts."""
+ROOM = 1 << 20
+"""Bytes of a disk below which it counts as full."""
 KEYS = 20_000
 """Different counters kept in memory while the file cannot be written (some 10 MB); more are dropped, with a log line."""
 CHECKPOINT = 1.0
@@ -373,6 +375,17 @@ class SqliteStore:
             Total(day=day, event=event, notice=notice, surface=surface, language=language, gpc=bool(gpc), count=n)
             for day, event, notice, surface, language, gpc, n in rows
         ]
+
+    def check(self) -> None:
+        """See ``Store.check``."""
+        with self._briefly("write") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE tick SET n = n WHERE one = 0")
+            connection.execute("ROLLBACK")
+            self._in_place()
+            room = os.statvfs(self.path)
+            if room.f_bavail * room.f_frsize < ROOM:
+                raise StoreUnavailable(f"{self.path}: less than {ROOM >> 20} MiB of the disk are free. Make room.")
 
     def close(self) -> None:
         """See ``Store.close``."""

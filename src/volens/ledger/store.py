@@ -160,6 +160,10 @@ class Store(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Return where a grant could be recorded now; raises StoreUnavailable. Does input and output, and may wait for another writer."""
+        ...
+
     def close(self) -> None:
         """Write what waits, then stop. Later appends fail with StoreUnavailable. May be called twice."""
         ...

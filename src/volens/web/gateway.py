@@ -149,6 +149,8 @@ class Gateway:
         self._served = itertools.count()
         self.assets = Assets.packaged()
         self.memo, self.learnt = Memo(), Learnt(names)
+        self.configuration = "in force"
+        """Whether the file says what is served: ``mistaken`` where it has changed since and cannot be used."""
         self._token_keys = tuple(hashlib.sha256(b"volens-token/1" + key).digest() for key in self.keys)
         self._sites: Recent[Site] = Recent(1000)
         self._screens: Recent[Screens] = Recent(1000)

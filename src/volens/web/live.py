@@ -170,8 +170,12 @@ class Opened:
             loaded = load(Path(self.loaded.source), before[1].catalog)
             gateway = open_gateway(loaded, bypass=lambda: self._bypassed, before=before[1])
         except VolensError as error:
+            if before is not None:
+                before[1].configuration = "mistaken"
             log.error("the configuration changed and cannot be used; the one before goes on. %s", error)
         except Exception:
+            if before is not None:
+                before[1].configuration = "mistaken"
             log.exception("the configuration changed and cannot be used; the one before goes on")
         else:
             for name in ("ledger", "audience", "listen", "upstream", "trusted"):

@@ -29,6 +29,8 @@ class Request:
     client: str
     """The visitor's address, for rate limits only; it is never stored."""
     body: bytes = b""
+    front: bool = False
+    """Whether a trusted front asks for itself: it says nothing of any visitor."""
     through: bool = False
     """Whether a front handed it on whose word about the visitor is not believed, or that gave none: ``client`` may be the front."""
 

@@ -233,7 +233,7 @@ class _Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self._manager is None:
             return
-        seen = self._request_count
+        seen, between = self._request_count, self._newest.is_eof()  # the end of a body is none of the next header section
         super().data_received(data)
         if self._request_count != seen:
             message, payload = self._messages[-1] if self._messages else (None, EMPTY_PAYLOAD)
@@ -242,7 +242,7 @@ class _Connection(web.RequestHandler):
                 self._newest.set_exception(web.RequestPayloadError("malformed request body"))
             self._newest = payload
             self.head_bytes, self.head_since = 0, 0.0
-        elif data and not self._upgraded and self._newest.is_eof():
+        elif data and not self._upgraded and between:
             if not self.head_bytes:
                 self.head_since = self._loop.time()
             self.head_bytes += len(data)
@@ -608,7 +608,7 @@ class Proxy:
             if _HOST.fullmatch(named_host := _last(front, b"x-forwarded-host")):
                 host = named_host
         arrival.front = _front_fields(front, peer, scheme_seen, host)
-        return Request(message.method, target, pairs, scheme_seen, host.decode("ascii").lower(), client, through=through)
+        return Request(message.method, target, pairs, scheme_seen, host.decode("ascii").lower(), client, front=trusted and not front, through=through)
 
     # -- our own answer
 
