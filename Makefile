@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RESULTS ?= $(VENV)/results
 JOBS ?= auto
+# Folders at once: some are one long file. The last by name, the longest, begin.
+PARTS ?= 2
 # Each folder runs in processes of its own: a process holds one Playwright, and folders open theirs in their own ways.
 TESTS ?= $(sort $(wildcard tests/*/ tests/test_*.py))
 BROWSER = VOLENS_CHROMIUM="$$(head -n 1 $(VENV)/chromium)" CHROMIUM="$$(head -n 1 $(VENV)/chromium)"
@@ -53,10 +55,9 @@ demo: $(VENV)/demo
 test: $(VENV)/dev $(VENV)/chromium
 	@$(BIN)/python tools/find_chromium.py --say $(VENV)/chromium
 	@mkdir -p $(RESULTS)
-	@status=0; rm -f $(RESULTS)/*.xml; for part in $(TESTS); do \
-		$(BROWSER) $(BIN)/python -m pytest $$part -q -n $(JOBS) --dist loadfile -m 'not soak and not alone' \
-			--junitxml $(RESULTS)/$$(echo $$part | tr / -).xml || [ $$? = 5 ] || status=1; \
-	done; \
+	@status=0; rm -f $(RESULTS)/*.xml; printf '%s\n' $(TESTS) | sort -r | $(BROWSER) xargs -P $(PARTS) -I PART sh -c \
+		'$(BIN)/python -m pytest PART -q -n $(JOBS) --dist loadfile -m "not soak and not alone" \
+			--junitxml "$(RESULTS)/$$(echo PART | tr / -).xml" || [ $$? = 5 ]' || status=1; \
 	$(BROWSER) $(BIN)/python -m pytest $(TESTS) -q -m 'alone and not soak' --junitxml $(RESULTS)/alone.xml || [ $$? = 5 ] || status=1; \
 	exit $$status
 
