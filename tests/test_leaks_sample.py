@@ -12,16 +12,16 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.running import free_port, until_listening
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "third-party-web@0.30.0"
@@ -73,12 +73,6 @@ def entities(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def run(shared: Path, entities: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("leaks")
@@ -88,12 +82,7 @@ def run(shared: Path, entities: Path, tmp_path_factory: pytest.TempPathFactory) 
     command = [sys.executable, "-m", "volens.cli", "proxy", "--upstream", f"http://127.0.0.1:{origin}", "--listen", f"127.0.0.1:{port}"]
     with (folder / "proxy.log").open("wb") as log:
         proxy = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    for _ in range(200):
-        assert proxy.poll() is None, (folder / "proxy.log").read_text("utf-8", "replace")
-        with socket.socket() as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
+    until_listening(proxy, port, folder / "proxy.log")
 
     def measure(name: str, corpus: str, *options: str) -> list[dict[str, Any]]:
         out = folder / f"{name}.json"
@@ -108,7 +97,7 @@ def run(shared: Path, entities: Path, tmp_path_factory: pytest.TempPathFactory) 
 
     yield measure
     proxy.terminate()
-    assert proxy.wait(20) is not None
+    assert proxy.wait(20) == 0
 
 
 def failed(page: dict[str, Any]) -> bool:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tomllib
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import volens
+from tests.running import free_port
 from volens.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -222,9 +222,3 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     assert "localhost asks for" in parts[2]
     assert "The Riverside" in parts[3]
     assert "record" in parts[4]
-
-
-def free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.audience.making import BROWSER, GOOGLEBOT
+from tests.running import free_port
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -141,9 +141,7 @@ def test_an_asgi_server_that_ends_by_the_signal_it_was_sent_loses_no_view(tmp_pa
     """uvicorn sends itself the signal again, so no exit functions run."""
     (tmp_path / "volens.toml").write_text(CONFIG, "utf-8")
     (tmp_path / "site_behind.py").write_text(APPLICATION, "utf-8")
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        port = int(asked.getsockname()[1])
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "site_behind:app", "--port", str(port), "--log-level", "info"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as process:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.running import free_port, until_listening
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
@@ -32,20 +32,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., i
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{folder}", "PYTHONUNBUFFERED": "1"}
         for words in before:
             subprocess.run([sys.executable, *words], cwd=folder, env=environment, check=True, capture_output=True, timeout=120)
-        with socket.socket() as asked:
-            asked.bind(("127.0.0.1", 0))
-            port = int(asked.getsockname()[1])
+        port = free_port()
         words = [sys.executable, *(word.format(port=port) for word in command)]
         with open(folder / "log", "wb") as log:
             started.append(subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log))
-        end = time.monotonic() + 60
-        while time.monotonic() < end and started[-1].poll() is None:
-            with socket.socket() as asked:
-                if asked.connect_ex(("127.0.0.1", port)) == 0:
-                    ran[name, *command] = port
-                    return port
-            time.sleep(0.05)
-        pytest.fail((folder / "log").read_text())
+        until_listening(started[-1], port, folder / "log")
+        ran[name, *command] = port
+        return port
 
     yield start
     for process in started:

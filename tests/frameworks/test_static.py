@@ -6,10 +6,8 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ import pytest
 
 from tests.frameworks.conftest import EXAMPLES, ROOT
 from tests.frameworks.journeys import STATES, TRACKER, VIDEO, Visitor, allowed
+from tests.running import free_port, until_listening
 from volens.web.folder import serving as serving_folder
 
 PAGE = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The bridge</title></head><body><h1>Le pont d’été</h1>
@@ -27,23 +26,7 @@ PAGE = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The
 <script>localStorage.setItem("kept", "x")</script></body></html>"""
 
 
-def free() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
-
-
-def up(process: subprocess.Popen[bytes], port: int) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as asked:
-            if asked.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail(f"{process.args} does not listen")
-
-
-def volens(folder: Path, *words: str) -> list[str]:
+def volens(*words: str) -> list[str]:
     return [sys.executable, "-m", "volens.cli", *words]
 
 
@@ -70,9 +53,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def serving(folder: Path) -> Iterator[int]:
-    port = free()
-    process = subprocess.Popen(volens(folder, "serve", "pages", "--listen", f"127.0.0.1:{port}"), cwd=folder, env=ENVIRONMENT)
-    up(process, port)
+    port = free_port()
+    process = subprocess.Popen(volens("serve", "pages", "--listen", f"127.0.0.1:{port}"), cwd=folder, env=ENVIRONMENT)
+    until_listening(process, port)
     yield port
     process.terminate()
     assert process.wait(15) == 0
@@ -124,8 +107,8 @@ def test_what_proves_and_records_is_not_published(tmp_path: Path) -> None:
     """``volens.toml`` in the folder itself would put keys, ledger and the hook's secret beside it, a click away."""
     shutil.copy(EXAMPLES / "site.toml", tmp_path / "volens.toml")
     (tmp_path / "index.html").write_text(PAGE)
-    for words in (("serve", ".", "--listen", f"127.0.0.1:{free()}"), ("build", ".", str(tmp_path.parent / "made"))):
-        done = subprocess.run(volens(tmp_path, *words), cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=30)
+    for words in (("serve", ".", "--listen", f"127.0.0.1:{free_port()}"), ("build", ".", str(tmp_path.parent / "made"))):
+        done = subprocess.run(volens(*words), cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=30)
         assert done.returncode == 2 and b"volens.toml" in done.stderr, done.stderr
     assert not (tmp_path / "volens.keys").exists() and not (tmp_path.parent / "made").exists()
 
@@ -146,7 +129,7 @@ def test_no_file_of_the_folder_is_run_here(folder: Path, monkeypatch: pytest.Mon
 @pytest.fixture(scope="module")
 def built(folder: Path) -> Path:
     """What ``volens build`` makes: told by its own words."""
-    done = subprocess.run(volens(folder, "build", "pages", "out", "--json"), cwd=folder, env=ENVIRONMENT, capture_output=True, check=True)
+    done = subprocess.run(volens("build", "pages", "out", "--json"), cwd=folder, env=ENVIRONMENT, capture_output=True, check=True)
     told = json.loads(done.stdout)
     assert (told["pages"], told["files"], told["asks"]) == (4, 6, False)
     return folder / "out"
@@ -170,7 +153,7 @@ def test_a_page_s_name_is_no_line_of_a_server_s_configuration(tmp_path: Path) ->
     names = ('a">\nSetHandler x\n<.html', "b\n  X-Set: 1\n.html", 'c" "$host', "*.html")
     for name in (*names, "plain (1).html"):
         (tmp_path / "pages" / name).write_text(PAGE)
-    done = subprocess.run(volens(tmp_path, "build", "pages", "out"), cwd=tmp_path, env=ENVIRONMENT, capture_output=True)
+    done = subprocess.run(volens("build", "pages", "out"), cwd=tmp_path, env=ENVIRONMENT, capture_output=True)
     assert done.returncode == 0, done.stderr
     for file in (tmp_path / "out" / "_headers", tmp_path / "out" / ".htaccess", tmp_path / "out.nginx-http.conf"):
         said = file.read_text()
@@ -182,7 +165,7 @@ def test_a_folder_of_others_is_left_alone(folder: Path) -> None:
     (folder / "mine").mkdir()
     (folder / "mine" / "letter.txt").write_text("dear")
     for out in ("mine", "pages", "pages/out", "."):
-        done = subprocess.run(volens(folder, "build", "pages", out), cwd=folder, env=ENVIRONMENT, capture_output=True)
+        done = subprocess.run(volens("build", "pages", out), cwd=folder, env=ENVIRONMENT, capture_output=True)
         assert done.returncode == 2 and b"OUT" in done.stderr, out
     assert (folder / "mine" / "letter.txt").read_text() == "dear"
 
@@ -199,12 +182,12 @@ def nginx(folder: Path, out: Path, port: int) -> subprocess.Popen[bytes]:
         "location / { try_files $uri $uri/ $uri.html =404; } } }\n"
     )
     process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(configuration), "-e", str(folder / "nginx.log")])
-    up(process, port)
+    until_listening(process, port)
     return process
 
 
 def test_nginx_sends_the_headers_that_the_build_wrote(folder: Path, built: Path) -> None:
-    port = free()
+    port = free_port()
     process = nginx(folder, built, port)
     try:
         for path in ("/", "/far/", "/about"):
@@ -220,8 +203,8 @@ def test_nginx_sends_the_headers_that_the_build_wrote(folder: Path, built: Path)
 def test_in_front_of_volens_serve_nginx_serves_who_has_not_answered(folder: Path, serving: int, state: str) -> None:
     out = folder / f"asking-{state}"
     server = f"http://127.0.0.1:{serving}"
-    subprocess.run(volens(folder, "build", "pages", str(out), "--server", server), cwd=folder, env=ENVIRONMENT, check=True)
-    port = free()
+    subprocess.run(volens("build", "pages", str(out), "--server", server), cwd=folder, env=ENVIRONMENT, check=True)
+    port = free_port()
     process = nginx(folder, out, port)
     try:
         visitor = Visitor(port)

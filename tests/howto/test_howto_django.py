@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
+
+from tests.running import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "how-to" / "django.md").read_text("utf-8")
@@ -40,9 +41,7 @@ def test_a_new_project_stands_behind_volens(tmp_path: Path) -> None:
     (tmp_path / "volens.toml").write_text(block("toml", "[controller]"))
     assert "no issues" in run("manage.py", "check")
     run("manage.py", "migrate", "-v0")
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        port = int(asked.getsockname()[1])
+    port = free_port()
     command = [sys.executable, "manage.py", "runserver", "--noreload", f"localhost:{port}"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.running import free_port, listens
+
 ROOT = Path(__file__).parents[2]
 WORDPRESS = Path("/usr/share/wordpress")
 THEME = WORDPRESS / "wp-content/themes/twentytwentyone"
@@ -31,12 +33,6 @@ PACKAGES = (
     "mariadb-server nginx"
 )
 _SBIN = "/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def _free() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
 
 
 def program(*patterns: str) -> str:
@@ -84,18 +80,10 @@ def _listens(path: Path) -> Callable[[], bool]:
     return asked
 
 
-def _answers(port: int) -> Callable[[], bool]:
-    def asked() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    return asked
-
-
 @contextmanager
 def web(folder: Path, root: Path) -> Iterator[int]:
     """php-fpm and nginx over the files in ``root``; the port."""
-    port, root_user = _free(), os.geteuid() == 0
+    port, root_user = free_port(), os.geteuid() == 0
     (folder / "fpm.conf").write_text(
         f"[global]\nerror_log = {folder}/fpm-error.log\ndaemonize = no\n[www]\nlisten = {folder}/php\n"
         + (f"user = {getpass.getuser()}\n" if root_user else "")
@@ -115,7 +103,7 @@ def web(folder: Path, root: Path) -> Iterator[int]:
     )
     fpm = [program("php-fpm*"), "--nodaemonize", "--fpm-config", str(folder / "fpm.conf"), *(["-R"] if root_user else [])]
     nginx = [program("nginx"), "-p", str(folder), "-e", str(folder / "nginx-error.log"), "-c", str(folder / "nginx.conf")]
-    with _running(fpm, _listens(folder / "php"), folder / "fpm.log"), _running(nginx, _answers(port), folder / "nginx.log"):
+    with _running(fpm, _listens(folder / "php"), folder / "fpm.log"), _running(nginx, lambda: listens(port), folder / "nginx.log"):
         yield port
 
 
