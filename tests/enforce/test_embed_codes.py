@@ -489,6 +489,7 @@ def test_a_placeholder_is_as_high_as_the_code_says_within_reason(code: str, heig
         ('srcdoc="<a href=https://www.youtube.com/embed/x><img src=https://img.youtube.com/vi/x/0.jpg></a>"', ""),
         ('data-volens-poster="https://img.youtube.com/vi/x/0.jpg"', ""),
         ('data-volens-poster="//i.ytimg.com/vi/x/0.jpg"', ""),
+        ('data-volens-poster="https://www.site.example//i.ytimg.com/0.jpg"', "https://www.site.example//i.ytimg.com/0.jpg"),
         ('data-volens-poster="https://inconnu.example/x.jpg"', ""),
         ('data-volens-poster="javascript:alert(1)"', ""),
         ('data-volens-poster="/g/collect?v=2&amp;tid=G-1"', ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -588,3 +589,11 @@ def test_whole_and_streamed_in_any_chunks_are_the_same_body(parts: list[bytes]) 
     body = b"".join(parts)
     if body:
         assert len({exchange().whole(200, list(HTML), body)[2], *(streamed(body, list(HTML), size)[1] for size in (1, 3, 64))}) == 1
+
+
+def test_a_script_in_many_pieces_takes_time_in_proportion() -> None:
+    made = exchange(destination="script")
+    assert made.head(200, [(b"content-type", b"text/javascript")])[0] == 200 and made.streams
+    start = time.process_time()
+    out = b"".join([*(made.feed(b"a=1;") for _ in range(40_000)), made.finish()])
+    assert out == b"a=1;" * 40_000 and time.process_time() - start < 2

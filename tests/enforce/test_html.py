@@ -219,6 +219,23 @@ def test_the_notice_follows_the_language_of_the_page() -> None:
     assert seen.language == "fr-CA"
 
 
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<script" + " " * 60_000 + ">tarteaucitron.init(</script>",
+        "<script src=https://www.google-analytics.com/a.js" + "/" * 60_000 + "></script>",
+        "<script type='" + " " * 60_000 + "x'>a</script>",
+        "<iframe src='https://www.youtube.com/embed/x' srcdoc='www.youtube.com " + "<img " * 12_000 + "'></iframe>",
+        "<iframe src='https://www.youtube.com/embed/x' srcdoc='www.youtube.com " + "<img src " * 8_000 + "'></iframe>",
+    ],
+    ids=["spaces", "slashes", "type", "pictures", "sources"],
+)
+def test_no_tag_takes_more_time_than_its_length(markup: str) -> None:
+    start = time.process_time()
+    rewritten("<body>" + markup)
+    assert time.process_time() - start < 2
+
+
 def test_the_words_of_allow_are_found_in_little_time() -> None:
     start = time.process_time()
     rewritten(f'<body><iframe src="https://video.example/v" allow="{"1 " * 50_000}; autoplay *;; 2x-y"></iframe>')

@@ -269,7 +269,7 @@ class Exchange:
         self._declared = ""
         self._started = False
         self._scripts: list[bytes] | None = None  # of a streamed script, until it can be told whether it is a consent tool
-        self._script_coding, self._script_over = "identity", False
+        self._script_size, self._script_coding, self._script_over = 0, "identity", False
         self.streams = False
 
     # ---------------------------------------------------------------- the request
@@ -607,7 +607,8 @@ class Exchange:
             return b""
         if self._scripts is not None:  # it runs when all of it is there, so it may wait for its end
             self._scripts.append(chunk)
-            if sum(map(len, self._scripts)) <= WHOLE:
+            self._script_size += len(chunk)
+            if self._script_size <= WHOLE:
                 return b""
             held, self._scripts, self._script_over = b"".join(self._scripts), None, True
             return held

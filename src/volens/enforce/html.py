@@ -60,12 +60,12 @@ _NOT_OURS = ("sandbox", "csp", "credentialless", "scrolling")
 """What would keep that document itself from working."""
 _FEATURE = re.compile(r"[a-z][a-z-]*")
 _FILLED = re.compile(r"fb-(?:page|post|video|comments)|captcha|cf-turnstile")
-_PICTURE = re.compile(r"<img\s(?:[^>]*?\s)?src\s*=\s*[\"']?([^\s\"'>]+)", re.IGNORECASE)
+_PICTURE = re.compile(r"<img\s(?:[^<>]*?\s)?src\s*=\s*[\"']?([^\s\"'>]+)", re.IGNORECASE)
 
 _W = r"[ \t\n\f\r]"  # HTML's whitespace, not Python's: bytes of other letters must not divide attributes
-_ATTRIBUTE = re.compile(rf"""(?:{_W}|/)*(?P<name>=?[^ \t\n\f\r/>=]+)(?P<assign>{_W}*={_W}*(?P<value>"[^"]*"|'[^']*'|[^ \t\n\f\r>]*))?""")
+_ATTRIBUTE = re.compile(rf"""(?P<name>=?[^ \t\n\f\r/>=]+)(?P<assign>{_W}*={_W}*(?P<value>"[^"]*"|'[^']*'|[^ \t\n\f\r>]*))?""")
 _NAME = re.compile(r"</?[^ \t\n\f\r/>]+")
-_RUNS = re.compile(r"\s*(?:module|(?:[0-9a-f]{20,32}-)?(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*", re.IGNORECASE)
+_RUNS = re.compile(r"(?:module|(?:[0-9a-f]{20,32}-)?(?:text|application)/(?:x-)?(?:java|ecma)script)?", re.IGNORECASE)
 """Types of script that run, or that a front has marked to run them later (Cloudflare's Rocket Loader)."""
 _NONCE = re.compile(r"\snonce=[\"']?([\w+/=-]+)")
 _HARMLESS = re.compile(r"javascript:\s*(?:void\s*\(?\s*0?\s*\)?|false|true|null|''|\"\")?\s*;?\s*", re.IGNORECASE)
@@ -753,7 +753,7 @@ class Rewriter:
         self._raw = "script"
         if self._markup_too:
             self._nested()
-        elif not self._nest and _RUNS.fullmatch(token.attr("type") or "") and token.attr("src") is None:
+        elif not self._nest and _RUNS.fullmatch((token.attr("type") or "").strip()) and token.attr("src") is None:
             self._tag = self._script_tag(token, source)
             return ""
         return self._script_tag(token, source)
@@ -888,7 +888,7 @@ class Rewriter:
             return ""
         page = self._frame.page
         same = (target.scheme, target.host, target.port) == (page.scheme, page.host, page.port)
-        return f"{self._home}{target.path}" if same else text_of(target)
+        return f"{self._home}{target.path}" if same and not target.path.startswith("//") else text_of(target)
 
     def _place(self, withheld: Withheld) -> str:
         """The attribute that holds the placeholder itself, so that it asks for nothing; ``src`` takes over once it is removed."""
