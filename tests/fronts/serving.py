@@ -407,13 +407,14 @@ class Visitor:
     def __init__(self, port: int, *, tls: bool = True, address: str = "127.0.0.1", language: str = "fr", **more: str) -> None:
         self.port, self.tls, self.address = port, tls, address
         self.more = {"Accept-Language": language, **{name.replace("_", "-"): value for name, value in more.items()}}
+        self.host, self.own = f"{HOST}:{port}", ""
         self.jar: dict[str, str] = {}
         self.set: list[str] = []
         self._connection: http.client.HTTPConnection | None = None
 
     @property
     def origin(self) -> str:
-        return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
+        return self.own or f"{'https' if self.tls else 'http'}://{self.host}"
 
     def connect(self) -> http.client.HTTPConnection:
         if self._connection is None:
@@ -427,7 +428,7 @@ class Visitor:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         sent = {
-            "Host": f"{HOST}:{self.port}",
+            "Host": self.host,
             "Accept": "text/html,*/*;q=0.8",
             "Sec-Fetch-Dest": "document",
             "Sec-Fetch-Site": "none",
@@ -466,7 +467,12 @@ class Visitor:
         page = self.get("/choose")
         found = re.search(r"name=.?notice.? value=.?([0-9a-f.]+)", page.text)
         assert found, page.text[:2000]
-        form = urlencode({"notice": found[1], "answer": answer, "back": "/", "surface": "notice", **fields})
+        self.notice = found[1]
+        return self.choose_again(answer, **fields)
+
+    def choose_again(self, answer: str, **fields: str) -> Answer:
+        """The same from the panel, which is always there."""
+        form = urlencode({"notice": self.notice, "answer": answer, "back": "/", "surface": "panel", **fields})
         kind = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
         return self.ask("POST", "/_volens/choice", form, **kind)
 
