@@ -185,6 +185,8 @@ class _Writing:
         self.named, self.contact = controller, contact
         self.room = MAX_TEXT - 80 - sum(len(name) + 1 for name in PURPOSES)
         self.declared: dict[str, Entry] = {}
+        self.asked: set[str] = set()
+        """Purposes that the file makes visitors decide on."""
 
     def head(self, blanks: int) -> str:
         try:
@@ -194,7 +196,9 @@ class _Writing:
         how = "in Chromium" if self.found.how == "chromium" else "by plain requests, so without what scripts load"
         count = f"{_pages(len(self.found.pages))} of {plain(self.found.start)}"
         when = f"{ours} on {datetime.now(UTC).date()}".strip()
-        to_do = f'{blanks} blank{"s" if blanks != 1 else ""} to fill, marked "{BLANK}"; then' if blanks else "Nothing is left blank;"
+        to_do = (
+            f'{blanks} blank{"s" if blanks != 1 else ""} to fill, marked "{BLANK}"; then' if blanks else "Nothing is left blank. Look with"
+        )
         return (
             f"# Proposed by volens init {when}: {count} {how}, before any choice.\n"
             f"# {to_do} volens check. A proposal in doubt is a comment with its reason: remove its '#', or the line.\n"
@@ -202,8 +206,8 @@ class _Writing:
         )
 
     def file(self) -> str:
-        services = self.services()  # first: what storage belongs to depends on them
-        parts = [self.top(), self.controller(), *services, *self.paths(), *self.unnamed(), *self.storage(), *self.gates(), self.proxy()]
+        named = [*self.services(), *self.paths(), *self.unnamed(), *self.storage()]  # before the top, which says what of it is asked
+        parts = [self.top(), self.controller(), *named, *self.gates(), self.proxy()]
         return self.head(0) + "\n".join(part for part in parts if part)
 
     # The top of the file.
@@ -262,15 +266,15 @@ class _Writing:
 
     def tools(self) -> list[str]:
         known = Tools.packaged().all
+        there = self.asked.union(self.declared, *(entry.purposes for entry in self.declared.values()))
         lines = []
         for id, where in sorted(self.found.tools.items()):
+            words = {word: said for word, ids in known[id].map.items() if (said := [one for one in ids if one in there])}
+            table = ", ".join(f"{quoted(word)} = {json.dumps(ids)}" for word, ids in list(words.items())[:12])
             lines.append(f"# {known[id].name} asks here already ({plain(where)}). Volens withholds it and asks in its place;")
             lines.append("# to let it ask instead, and obey its answer (docs/how-to/another-notice.md):")
             lines.append('# notice = "theirs"')
-            if self.found.tools:
-                words = {word: list(ids) for word, ids in known[id].map.items()}
-                table = ", ".join(f"{quoted(word)} = {json.dumps(ids)}" for word, ids in list(words.items())[:12])
-                lines.append(f"# theirs = {{ tool = {quoted(id)}, map = {{ {table} }} }}")
+            lines.append(f"# theirs = {{ tool = {quoted(id)}, map = {{ {table} }} }}")
         return lines
 
     def controller(self) -> str:
@@ -486,6 +490,7 @@ class _Writing:
         if kept.medium != "cookie":
             lines.append(f"medium = {quoted(kept.medium)}")
         if purpose:
+            self.asked.add(purpose)
             lines.append(f"purpose = {quoted(purpose)}")
         days = kept.days if kept.days is not None else known_days
         if days is not None and kept.medium == "cookie":

@@ -338,7 +338,7 @@ class _Walk:
                     await self.in_browser()
                     why = ""
                     if not self.found.pages and browser is None:
-                        why = f"no page could be opened in Chromium ({'; '.join(self.found.troubles[:1])})"
+                        why = f"no page could be opened in Chromium ({'; '.join(self.found.troubles[-1:])})"
                         self.found.how, self.found.why = "requests", ""
                         self.waiting.insert(0, self.own(first.url))
                 except NoBrowserError as error:

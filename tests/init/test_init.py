@@ -103,6 +103,25 @@ def test_what_is_certain_is_written_and_what_is_doubtful_is_a_comment(browser: s
     assert check(tmp_path / "volens.toml", browser=False, out=io.StringIO()) == 0
 
 
+def test_a_proposal_holds_once_its_sign_is_removed(init: Init, tmp_path: Path) -> None:
+    """As an operator would: another consent tool may ask, hosts are ours, keys are technical."""
+    assert init("http://www.example.org/", "--pages", "3", "--no-browser")[0] == 0
+    text = (tmp_path / "volens.toml").read_text("utf-8")
+    kept = text[text.index("# Kept too") : text.index("# Gates:")]
+    text = text.replace(
+        kept,
+        kept.partition("\n")[2].replace("# [[", "[[").replace("# name", "name").replace("# medium", "medium").replace("# days", "days"),
+    )
+    for sign in ('# notice = "theirs"', "# theirs = {", '  # "', '# mode = "observe"', "# passive"):
+        assert sign in text
+        text = text.replace(sign, sign.replace("# ", "", 1))
+    (tmp_path / "volens.toml").write_text(text, "utf-8")
+    site = load(tmp_path / "volens.toml", Catalog.packaged()).site
+    assert site.theirs is not None and site.theirs.tool.id == "onetrust" and site.mode == "observe" and not site.passive
+    assert {"widgets.nobody-knows.net", "pics.elsewhere.net", "stats.example.org"} <= set(site.hosts)
+    assert {("reading", "cookie"), ("draft", "session")} <= {(key.name, key.medium) for key in site.storage}
+
+
 def test_blanks_are_named_by_file_line_and_what_to_write_and_check_says_the_same(init: Init, net: Internet, tmp_path: Path) -> None:
     status, found, _ = init(f"http://127.0.0.1:{net.port}/article/9", "--pages", "1", "--no-browser")
     assert status == 0
