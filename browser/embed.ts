@@ -26,6 +26,8 @@ if (document.documentElement.className) {
   channel.postMessage(0);
   const player = document.querySelector("iframe")!;
   const { origin } = new URL(player.src);
+  const box = new URLSearchParams(location.search).get("sandbox");
+  if (box != null) around?.setAttribute("sandbox", box); // for what the page shows there next
   addEventListener("message", (event) => {
     if (event.source !== player.contentWindow || event.origin !== origin || !around) return;
     const height = told(event.data);
@@ -36,10 +38,10 @@ if (document.documentElement.className) {
   player.addEventListener("load", () => player.contentWindow!.postMessage({ type: "setHeight", id: 0 }, origin));
 } else {
   channel.onmessage = () => location.reload();
-  // A script's own sandbox would stop our form: it goes to the player, whom it is meant for.
+  // A script's own sandbox would stop our form and link. It goes to the player, whom it is meant for, and is whole again once that plays.
   const box = around?.getAttribute("sandbox");
   if (box != null && !/allow-forms/i.test(box)) {
-    around!.removeAttribute("sandbox");
+    around!.setAttribute("sandbox", `${box} allow-forms allow-popups allow-popups-to-escape-sandbox`);
     location.replace(`${location.pathname + location.search}&sandbox=${encodeURIComponent(box)}`);
   }
   // A frame that a script inserts says only here how it may behave.

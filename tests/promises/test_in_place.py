@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -182,5 +183,18 @@ def test_a_frame_grows_with_what_plays_in_it_and_no_further(visitor: Visitor) ->
 @pytest.mark.parametrize("box", ["allow-scripts allow-same-origin", "allow-scripts allow-same-origin allow-popups"])
 def test_a_sandbox_that_a_script_set_is_the_player_s(visitor: Visitor, box: str) -> None:
     element, player = played_late(visitor, box)
-    assert element.get_attribute("sandbox") is None
     assert player.frame_element().get_attribute("sandbox") == box
+    assert until(lambda: element.get_attribute("sandbox") == box), "what the page shows there next is in it too"
+
+
+def test_a_sandbox_is_opened_no_further_than_our_form_and_link_need(visitor: Visitor) -> None:
+    page = visitor.open("/article/pont-vieux").page
+    page.evaluate(
+        "() => { const make = document.createElement; document.createElement = function (n) { const e = make.call(document, n);"
+        " if (n == 'iframe') e.setAttribute('sandbox', 'allow-scripts allow-same-origin'); return e; } }"
+    )
+    page.evaluate(LATE, [page.locator(".video iframe").get_attribute("data-volens-src"), ""])
+    page.frame_locator("iframe.late").get_by_role("button", name="Juste cette fois").wait_for()
+    late = page.locator("iframe.late")
+    assert until(lambda: "forms" in (late.get_attribute("sandbox") or ""))
+    assert not re.search("top-navigation|modals|downloads", late.get_attribute("sandbox"))
