@@ -21,6 +21,7 @@ from volens.config import Loaded, outside
 from volens.enforce.exchange import WHOLE, Exchange, Learnt, Memo
 from volens.enforce.headers import Pairs
 from volens.errors import ConfigError, Mistake
+from volens.foreign import Tools
 from volens.ledger.sqlite import SqliteStore
 from volens.web.gateway import Gateway
 from volens.web.keys import new_key
@@ -36,6 +37,9 @@ _GUARD = re.compile(rb"<script data-volens=")
 _ODD = re.compile(r'[\x00-\x1f\x7f"\\$*?\[\]{}]')
 """What in a page's name would end a line or a string of a web server's configuration, or stand for other pages."""
 
+_Headers = Mapping[str, Mapping[str, str]]
+"""Header fields by page."""
+
 
 @dataclass(frozen=True)
 class Built:
@@ -43,8 +47,7 @@ class Built:
 
     pages: int
     files: int
-    headers: Mapping[str, Mapping[str, str]]
-    """Header fields by page."""
+    headers: _Headers
 
 
 def build(loaded: Loaded, source: Path, out: Path, *, server: str = "") -> Built:
@@ -101,9 +104,11 @@ def _written(gateway: Gateway, loaded: Loaded, source: Path, made: Path, *, asks
             body = _GUARD.sub((_first(pairs, found) + b"<script data-volens=").replace(b"\\", b"\\\\"), body, count=1)
         (made / name).write_bytes(body)
     own = made / loaded.site.prefix.strip("/")
-    for name_, (data, _) in gateway.assets.files.items():
-        own.mkdir(parents=True, exist_ok=True)
-        (own / name_).write_bytes(data)
+    own.mkdir(parents=True, exist_ok=True)
+    for served, (data, _) in gateway.assets.files.items():
+        (own / served).write_bytes(data)
+    for served, tool in Tools.packaged().files.items():  # what stands in for a consent tool
+        (own / served).write_text(tool.stand_in, "utf-8")
     return Built(len(headers), count, headers)
 
 
@@ -152,15 +157,23 @@ def _in_page(policy: str) -> str:
 
 def _headers(made: Path, out: Path, built: Built, server: str, prefix: str) -> None:
     """The same header fields as three web servers read them; a page with an odd name has them in itself only."""
-    built = replace(built, headers={page: fields for page, fields in built.headers.items() if not _ODD.search(page)})
-    netlify = ["# For Netlify, Cloudflare Pages and others that read this file. Made by volens build."]
-    for page, fields in built.headers.items():
-        for path in dict.fromkeys((page, page.removesuffix("index.html") if page.endswith("/index.html") else page)):
-            netlify += [path, *(f"  {name.title()}: {value}" for name, value in fields.items())]
-    (made / "_headers").write_text("\n".join(netlify) + "\n")
+    headers = {page: fields for page, fields in built.headers.items() if not _ODD.search(page)}
+    _for_hosts(made, headers)
+    _for_apache(made, headers)
+    _for_nginx(out, headers, server, prefix)
 
+
+def _for_hosts(made: Path, headers: _Headers) -> None:
+    lines = ["# For Netlify, Cloudflare Pages and others that read this file. Made by volens build."]
+    for page, fields in headers.items():
+        for path in dict.fromkeys((page, page.removesuffix("index.html") if page.endswith("/index.html") else page)):
+            lines += [path, *(f"  {name.title()}: {value}" for name, value in fields.items())]
+    (made / "_headers").write_text("\n".join(lines) + "\n")
+
+
+def _for_apache(made: Path, headers: _Headers) -> None:
     folders: dict[str, list[str]] = {}
-    for page, fields in built.headers.items():
+    for page, fields in headers.items():
         folder, _, name = page.rpartition("/")
         lines = [f'    Header always set {field.title()} "{value}"' for field, value in fields.items()]
         folders.setdefault(folder, []).append("\n".join([f'<Files "{name}">', *lines, "</Files>"]))
@@ -168,39 +181,37 @@ def _headers(made: Path, out: Path, built: Built, server: str, prefix: str) -> N
         text = "# For Apache, with mod_headers and AllowOverride FileInfo. Made by volens build.\n" + "\n".join(parts) + "\n"
         (made / folder.strip("/") / ".htaccess").write_text(text)
 
-    names = sorted({name for fields in built.headers.values() for name in fields})
-    lines = ["# For nginx, in http { }: include this file; in server { }: include the other. Made by volens build."]
-    inner = [f"add_header {name.title()} $volens_{name.replace('-', '_')} always;" for name in names]
-    for name in names:
-        lines += [f"map $uri $volens_{name.replace('-', '_')} {{", '    default "";']
-        lines += [f'    "{page}" "{_escaped(fields[name])}";' for page, fields in built.headers.items() if name in fields]
-        lines.append("}")
+
+def _for_nginx(out: Path, headers: _Headers, server: str, prefix: str) -> None:
+    """Where there is a ``server``, it answers below the reserved path, and who has answered."""
+    names = {name: f"$volens_{name.replace('-', '_')}" for name in sorted({name for fields in headers.values() for name in fields})}
+    outer = ["# For nginx, in http { }: include this file; in server { }: include the other. Made by volens build."]
+    for name, variable in names.items():
+        outer += [f"map $uri {variable} {{", '    default "";']
+        outer += [f'    "{page}" "{_escaped(fields[name])}";' for page, fields in headers.items() if name in fields]
+        outer.append("}")
+    inner = [f"add_header {name.title()} {variable} always;" for name, variable in names.items()]
     if server:
-        lines += [
+        outer += [
             'map "$http_cookie;$http_sec_gpc" $volens_answered {',
             "    default 0;",
             '    "~*(^|[; ])volens=" 1;',
             '    "~;1$" 1;',
             "}",
         ]
-        passing = [
-            f"proxy_pass {server};",
-            "proxy_http_version 1.1;",
-            "proxy_set_header Host $http_host;",
-            "proxy_set_header X-Forwarded-For $remote_addr;",
-            "proxy_set_header X-Forwarded-Proto $scheme;",
-        ]
-        inner = [
-            *inner,
+        passing = (
+            f"proxy_pass {server}; proxy_http_version 1.1; proxy_set_header Host $http_host; "
+            "proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;"
+        )
+        inner += [
             'add_header Vary "Cookie, Sec-GPC" always;',
             "error_page 418 = @volens;",
             "if ($volens_answered) { return 418; }",
-            f"location {prefix} {{ {' '.join(passing)} }}",
-            f"location @volens {{ {' '.join(passing)} }}",
+            f"location {prefix} {{ {passing} }}",
+            f"location @volens {{ {passing} }}",
         ]
-    http, inside = nginx_files(out)
-    http.write_text("\n".join(lines) + "\n")
-    inside.write_text("\n".join(inner) + "\n")
+    for file, lines in zip(nginx_files(out), (outer, inner), strict=True):
+        file.write_text("\n".join(lines) + "\n")
 
 
 def nginx_files(out: Path) -> tuple[Path, Path]:
