@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -91,28 +90,18 @@ async def _volens(
     """Volens in front: configuration, ledger, gateway, proxy; just what ``volens proxy`` does."""
     from volens.catalog import Catalog
     from volens.config import parse
-    from volens.ledger.sqlite import SqliteStore
     from volens.web import proxy
-    from volens.web.gateway import Gateway
     from volens.web.hooks import read_secrets
-    from volens.web.runtime import open_audience
+    from volens.web.runtime import open_gateway
 
-    catalog = Catalog.packaged()
     written = CONFIG.read_text("utf-8").replace(".localhost:8001/", f".localhost:{parties_port}/")  # where their policies are read
-    loaded = parse(written.replace("127.0.0.1:8600/", f"127.0.0.1:{behind}/"), str(CONFIG), catalog, base=home)
-    hook_secrets = newspaper.profiles.keys = read_secrets(Path(loaded.hook_secret))
-    ledger = home / "ledger.db"
-    store = SqliteStore(ledger)
-    keys = home / "record.key"
-    if not keys.exists():
-        keys.write_bytes(secrets.token_bytes(32))
-        keys.chmod(0o600)
-    audience = open_audience(loaded.site, Path(loaded.audience))
-    gateway = Gateway(loaded.site, catalog, store, [keys.read_bytes()], audience=audience, hook_secrets=hook_secrets)
+    loaded = parse(written.replace("127.0.0.1:8600/", f"127.0.0.1:{behind}/"), str(CONFIG), Catalog.packaged(), base=home)
+    newspaper.profiles.keys = read_secrets(Path(loaded.hook_secret))
+    gateway = open_gateway(loaded)
     closing.callback(gateway.close)
     runner, port = await proxy.start(gateway, f"http://127.0.0.1:{behind}", host, port)
     closing.push_async_callback(runner.cleanup)
-    return store, ledger, port
+    return gateway.store, Path(loaded.ledger), port
 
 
 def run(port: int = 8000, volens: bool = True, tour: bool = False, host: str = "127.0.0.1") -> None:
