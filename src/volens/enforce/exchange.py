@@ -118,7 +118,10 @@ class State:
     @property
     def looked_at(self) -> tuple[str, ...]:
         """Request headers that the answer depends on."""
-        return (*LOOKED_AT, "DNT") if self.hosts.grant.notice.objectable else LOOKED_AT
+        site = self.hosts.site
+        own = [site.age_header, *([site.regions.header, site.regions.subdivision] if site.regions else [])]
+        more = ("DNT",) if site.notice.objectable else ()
+        return (*LOOKED_AT, *more, *(name.decode() for name in own if name))
 
     @cached_property
     def key(self) -> str:
@@ -134,6 +137,7 @@ class State:
             str((grant.answered, grant.asked, sorted(grant.new), grant.gpc, grant.overrides_gpc, site.unconfigured, self.posted)),
             self.language,
             self.named,
+            str((sorted(grant.locked), grant.regime, sorted(grant.presumed))),
             str((self.destination in _FRAMED, self.foreign)),
             f"{self.page.scheme}://{self.page.host}:{self.page.port}",
             "\n".join((*site.hosts, "", *site.deny, "", *(f"{gate.path} {gate.purpose} {gate.withdrawn}" for gate in site.gates))),
@@ -631,7 +635,7 @@ class Exchange:
         if self._passes:
             return piece
         before = b""
-        if self._text is None:
+        if self._text is None and not self._failed:
             piece, self._first = self._first + piece, b""
             untyped = not self._declared.strip()
             if not last and (len(piece) < 3 or (untyped and len(piece.lstrip()) < 20)):
@@ -640,13 +644,17 @@ class Exchange:
             if untyped and not _SNIFFED.match(piece):
                 self._passes = True  # a browser takes it for no page either
                 return piece
-            codec, mark, named = charset.read(piece, self._declared)
-            before, piece = piece[:mark], piece[mark:]
-            self._text = charset.Text(codec)
-            self._wide = codec in (charset.WIDE_LITTLE, charset.WIDE_BIG)
-            self._rewriter = Rewriter(self._frame(self._nonced, named))
+            try:
+                codec, mark, named = charset.read(piece, self._declared)
+                before, piece = piece[:mark], piece[mark:]
+                self._wide = codec in (charset.WIDE_LITTLE, charset.WIDE_BIG)
+                self._rewriter = Rewriter(self._frame(self._nonced, named))
+                self._text = charset.Text(codec)
+            except Exception:
+                log.exception("a page could not be rewritten; its text is served with third parties withheld")
+                self._failed, self._wide = True, self._wide or b"\0" in piece[:1024]
         if not self._failed:
-            assert self._rewriter is not None
+            assert self._rewriter is not None and self._text is not None
             try:
                 made = self._rewriter.feed(self._text.decode(piece, last))
                 if last:
@@ -761,7 +769,12 @@ class TextOnly:
     def _text(self, piece: bytes, last: bool) -> bytes:
         before = b""
         if self._read is None:
-            codec, mark, _ = charset.read(piece, self._declared)
+            try:
+                codec, mark, _ = charset.read(piece, self._declared)
+            except Exception:
+                if b"\0" in piece:  # of two bytes a letter, or none
+                    return b""
+                codec, mark = charset.LATIN, 0
             before, piece = piece[:mark], piece[mark:]
             self._read = charset.Text(codec)
         text, self._carry = self._carry + self._read.decode(piece, last), ""
