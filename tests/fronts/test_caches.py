@@ -17,9 +17,7 @@ STATES = ("undecided", "undecided", "undecided", "gpc", "refuse", "accept", "som
 
 @pytest.fixture(scope="module", params=["varnish", "nginx-cache"])
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
-    with standing(
-        request.param, tmp_path_factory.mktemp(request.param), config=CONFIG + SHARED
-    ) as made:
+    with standing(request.param, tmp_path_factory.mktemp(request.param), config=CONFIG + SHARED) as made:
         yield made
 
 

@@ -21,6 +21,7 @@ import socket
 import ssl
 import struct
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +44,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from volens.errors import ConfigError, Mistake, StoreUnavailable
 from volens.web.messages import Pairs, Reply, Request, Waiting
-from volens.web.workers import address, listening, supervise
+from volens.web.workers import Handed, address, become, listening, on_trial, supervise, tried
 
 log = logging.getLogger("volens.proxy")
 access = logging.getLogger("volens.access")
@@ -473,6 +474,8 @@ class Proxy:
         self._gateway = gateway
         self._fronts = _Fronts(trusted)
         self._access = access_log
+        self.draining = False
+        """Whether each connection ends with the answer it waits for: another process takes the next."""
         self._tunnels: set[asyncio.Task[Any]] = set()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="volens proxy sweep")
 
@@ -608,7 +611,9 @@ class Proxy:
             if _HOST.fullmatch(named_host := _last(front, b"x-forwarded-host")):
                 host = named_host
         arrival.front = _front_fields(front, peer, scheme_seen, host)
-        return Request(message.method, target, pairs, scheme_seen, host.decode("ascii").lower(), client, front=trusted and not front, through=through)
+        seen_as = host.decode("ascii").lower()
+        alone = trusted and not front
+        return Request(message.method, target, pairs, scheme_seen, seen_as, client, front=alone, through=through)
 
     # -- our own answer
 
@@ -681,6 +686,7 @@ class Proxy:
         """
         if (
             not keep
+            or self.draining
             or not arrival.payload.is_eof()
             or arrival.message.should_close
             or arrival.message.chunked
@@ -1170,8 +1176,13 @@ def serve(
     limits = limits or Limits()
     host, port = address(listen)
     _Upstream(upstream, limits)  # its mistakes are told before anything is bound
+    if on_trial():
+        _close(gateway_factory())
+        return
     fronts = _default_fronts(host) if trusted is None else trusted
-    sockets = listening(host, port, workers)
+    before = Handed.taken()
+    sockets = listening(host, port, workers, before.sockets)
+    restarts = threading.current_thread() is threading.main_thread() and not (sys.stdin and sys.stdin.isatty())
     bound = sockets[0].getsockname()[1]
     if access_log and not access.handlers:
         access.addHandler(logging.StreamHandler(sys.stdout))
@@ -1180,24 +1191,33 @@ def serve(
     if ready is not None:
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}")
 
-    def work(sock: socket.socket, parent: int | None) -> None:
+    again = False
+
+    def work(sock: socket.socket, parent: int | None, started: Callable[[], None]) -> None:
+        nonlocal again
         gateway = gateway_factory()
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(_worker(gateway, upstream, sock, limits, fronts, access_log, parent))
+                again = runner.run(_worker(gateway, upstream, sock, limits, fronts, access_log, parent, started, restarts))
         finally:
-            close = getattr(gateway, "close", None)
-            if close is not None:
-                close()  # counts still in memory are written: a forked worker runs no exit functions
+            _close(gateway)
 
     try:
-        if workers <= 1:
-            work(sockets[0], None)
+        if workers > 1 or before.workers:
+            supervise(work, sockets, workers, limits.grace, before, restarts=restarts)
         else:
-            supervise(work, sockets, workers, limits.grace)
+            work(sockets[0], None, lambda: None)
+            if again:
+                become(sockets)
     finally:
         for sock in sockets:
             sock.close()
+
+
+def _close(gateway: Gateway) -> None:
+    close = getattr(gateway, "close", None)
+    if close is not None:
+        close()  # counts still in memory are written: a forked worker runs no exit functions
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -1208,17 +1228,58 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)
 
 
+LINGER = 1.0
+"""Seconds in which a process that is alone, and is about to become the new program, waits for kept connections to be used once more."""
+
+
 async def _worker(
-    gateway: Gateway, upstream: str, sock: socket.socket, limits: Limits, trusted: Sequence[str], access_log: bool, parent: int | None
-) -> None:
+    gateway: Gateway,
+    upstream: str,
+    sock: socket.socket,
+    limits: Limits,
+    trusted: Sequence[str],
+    access_log: bool,
+    parent: int | None,
+    started: Callable[[], None],
+    restarts: bool,
+) -> bool:
+    """Serves until it is told to stop; whether the new program is to take over."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    drains = again = False
+
+    def drain() -> None:  # others take the next connections
+        nonlocal drains
+        drains = True
+        stop.set()
+
+    async def restart() -> None:
+        nonlocal again
+        if await asyncio.to_thread(tried):
+            again = True
+            drain()
+
+    restarting: list[asyncio.Task[None]] = []
+    if parent is not None:
+        loop.add_signal_handler(signal.SIGUSR1, drain)
+    elif restarts:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        loop.add_signal_handler(signal.SIGHUP, lambda: restarting.append(loop.create_task(restart())))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if parent is not None:
         loop.add_reader(parent, stop.set)  # the parent's end of the pipe closes with the parent, however it dies
     runner, _ = await start(gateway, upstream, sock=sock.dup(), limits=limits, trusted=trusted, access_log=access_log)
+    started()
     await stop.wait()
     if parent is not None:
         loop.remove_reader(parent)
+    if drains:
+        runner.proxy.draining = True
+        for site in list(runner.sites):
+            await site.stop()
+        end = loop.time() + (LINGER if again else limits.grace)
+        while runner.proxy.server.connections and loop.time() < end:
+            await asyncio.sleep(0.02)
     await runner.cleanup()
+    return again
