@@ -42,6 +42,7 @@ def test_the_switch_in_the_dialog_objects_and_takes_it_back(visitor: Visitor) ->
     objection(visitor).click()
     dialog.get_by_role("button", name="OK", exact=True).click()
     assert until(lambda: "volens-audience" in visitor.cookies())
+    visitor.page.wait_for_timeout(1000)  # the page is read anew
     before = read(visitor, "/article/rex")
     visitor.open("/article/rex")
     assert read(visitor, "/article/rex") == before

@@ -77,7 +77,7 @@ class Visitor:
         try:
             self.page.goto(self.demo.url + path, wait_until="load")
         except Error as error:
-            if "ERR_ABORTED" not in str(error):
+            if not any(said in str(error) for said in ("ERR_ABORTED", "interrupted by another navigation")):
                 raise
             self.page.goto(self.demo.url + path, wait_until="load")  # a reload of ours was on its way
         return self
