@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -33,7 +34,10 @@ def install(folder: Path, config: Path, name: str, controller: str, contact: str
     try:
         plugin = folder / PLUGIN
         plugin.parent.mkdir(exist_ok=True)
-        plugin.write_text(packaged("volens.php"), "utf-8")
+        with tempfile.NamedTemporaryFile("w", dir=plugin.parent, encoding="utf-8", delete=False) as draft:
+            draft.write(packaged("volens.php"))
+        Path(draft.name).chmod(0o644)
+        Path(draft.name).replace(plugin)  # whoever may write there must not lead this, run as another, to a file elsewhere
         written.append(plugin)
         if not config.exists():
             config.write_text(configuration(name, controller, contact), "utf-8")

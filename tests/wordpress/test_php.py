@@ -16,7 +16,7 @@ from serving import PACKAGES, ROOT, WordPress, fetched, missing, program, proxie
 from volens.catalog import Catalog
 from volens.cli import main
 from volens.config import load
-from volens.wordpress import PLUGIN, configuration, packaged
+from volens.wordpress import PLUGIN, configuration, install, packaged
 
 VECTORS = json.loads((ROOT / "tests/vectors/consent-header.json").read_text("utf-8"))
 HOSTILE = {
@@ -183,3 +183,14 @@ def test_the_how_to_shows_what_the_command_writes() -> None:
 
 def test_what_the_tests_need_is_what_ci_installs() -> None:
     assert f'"{PACKAGES}"' in (ROOT / ".ci/run").read_text("utf-8")
+
+
+def test_a_link_in_the_plugin_s_place_leads_nowhere(tmp_path: Path) -> None:
+    """WordPress may write there, and ``volens wordpress`` is run by somebody who may write elsewhere."""
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "wp" / "wp-content" / "mu-plugins").mkdir(parents=True)
+    plugin = tmp_path / "wp" / "wp-content" / "mu-plugins" / "volens.php"
+    plugin.symlink_to(tmp_path / "elsewhere")
+    install(tmp_path / "wp", tmp_path / "volens.toml", "site.example", "Le Site", "a@site.example")
+    assert (tmp_path / "elsewhere").read_text() == "mine" and plugin.read_text("utf-8").startswith("<?php") and not plugin.is_symlink()
+    assert [plugin] == list(plugin.parent.iterdir()) and plugin.stat().st_mode & 0o777 == 0o644
