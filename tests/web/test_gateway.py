@@ -16,8 +16,9 @@ from tests.web.making import Visitor, forged, gateway, request, send
 from volens.choice import Choice
 from volens.enforce import exchange
 from volens.enforce.headers import get_all
+from volens.notice import StorageKey
 from volens.web.gateway import Gateway, Recent
-from volens.web.messages import Pairs
+from volens.web.messages import Pairs, Reply
 
 GA = "https://www.google-analytics.com"
 PAGE = f"<html><head><link rel=preconnect href={GA}></head><body><p>Bonjour</p><script src={GA}/x></script></body></html>".encode()
@@ -248,3 +249,17 @@ def test_an_answer_that_expires_somebodys_cookies_is_nobody_elses(tmp_path: Path
         pairs = made.visit(request("GET", "/logo.png", [(name, held + more), (b"sec-fetch-dest", b"image")])).whole(200, said, b"x")[1]
         assert get_all(pairs, b"cache-control") == [kept] and bool(get_all(pairs, b"set-cookie")) is bool(more)
     made.store.close()
+
+
+def test_where_no_service_worker_may_be_a_browser_that_looks_for_a_newer_one_finds_its_end(made: Gateway, tmp_path: Path) -> None:
+    """Only where none is declared, and never for what else is asked under that address."""
+    asks: Pairs = [(b"sec-fetch-dest", b"serviceworker"), (b"service-worker", b"script")]
+    visit = made.visit(request("GET", "/sw.js", asks))
+    assert visit.own
+    reply = visit.answer(b"")
+    assert isinstance(reply, Reply) and b"registration.unregister()" in reply.body and (b"cache-control", b"no-store") in reply.pairs
+    assert not made.visit(request("GET", "/sw.js", [(b"sec-fetch-dest", b"script")])).own
+    declared = replace(SITE, storage=(*SITE.storage, StorageKey("/sw.js", medium="serviceworker")))
+    other = gateway(tmp_path, site=declared)
+    assert not other.visit(request("GET", "/sw.js", asks)).own
+    other.close()

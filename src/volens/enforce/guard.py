@@ -82,9 +82,25 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
     place = hosts.site.address.place
     if grant.allows(place) or place not in grant.notice.purpose:
         told["g"] = 1
-    if any(key.medium == "serviceworker" and grant.decide(key).allowed for key in site.storage):
+    if service_workers(hosts):
         told["w"] = 1
     return told
+
+
+def service_workers(hosts: Hosts) -> bool:
+    """Whether the site's service workers are declared, and granted: one answers for every page, before we are asked."""
+    return any(key.medium == "serviceworker" and hosts.grant.decide(key).allowed for key in hosts.site.storage)
+
+
+def farewell(storage: Storage) -> str:
+    """What a browser gets that looks for a newer service worker where none may be: one that empties the caches, takes itself away and
+    has the pages that the old one answered made anew (Service Workers, *Update* and *Activate*)."""
+    kept = json.dumps(f"^({passing(storage.names('cache'))})$")
+    return (
+        'self.addEventListener("install",()=>self.skipWaiting());self.addEventListener("activate",e=>e.waitUntil((async()=>{'
+        f"for(const k of await caches.keys())RegExp({kept}).test(k)||await caches.delete(k);"
+        'await registration.unregister();for(const c of await clients.matchAll({type:"window"}))c.navigate(c.url).catch(()=>0)})()));\n'
+    )
 
 
 def markup(code: str, told: dict[str, Any], *, nonce: str = "", xml: bool = False) -> str:
