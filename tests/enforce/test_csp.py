@@ -231,3 +231,19 @@ def test_any_policy_is_read_and_written_without_an_error_and_lets_our_script_run
     before = csp._effective(parse(policy), "script-src-elem")
     if before is not None and found is not None:
         assert set(found[1]) <= set(before[1]) | {H}, "no more than our bytes need"
+
+
+def test_a_socket_of_a_host_that_is_allowed_opens() -> None:
+    """A host without a scheme is not one of a socket's (CSP3 §6.7.2.9); ws: covers wss: by §6.7.2.8."""
+    assert "ws://video.example" in directives(ours(hosts(granted("video")), Seen()))["default-src"]
+    assert "video.example" not in ours(hosts(REFUSED), Seen())
+    assert f"ws://*.{HOST.removeprefix('www.')}:*" in directives(ours(hosts(), Seen(), "8000"))["default-src"]
+    assert "ws:" not in directives(ours(hosts(), Seen()))["default-src"]
+
+
+def test_what_stood_in_the_pages_of_one_visitor_is_not_allowed_to_another() -> None:
+    """Hosts of images are learnt for pages that cannot be searched; an agreement is not learnt."""
+    learnt = {"img.example", "video.example", "video.example:8443"}
+    assert "video.example" not in ours(hosts(REFUSED), Seen(), learnt=learnt)
+    assert "img.example" in directives(ours(hosts(REFUSED), Seen(), learnt=learnt))["img-src"]
+    assert "video.example:8443" in directives(ours(hosts(granted("video")), Seen(), learnt=learnt))["img-src"]

@@ -22,6 +22,7 @@ MAX_HEADER = 4096
 """With the words that ask for reports, which it goes without where they do not fit."""
 GROUP = "volens"
 """The name under which browsers are told where reports go."""
+_PORT = re.compile(r":\d+\Z")
 _MEMBER = re.compile(rb"(?:\A|,)\s*volens\s*=")
 _ANY = "data: blob: 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval'"
 _FALLBACK = {
@@ -172,6 +173,8 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
         (p for s in hosts.grant.notice.services if s.hosts and hosts.grant.decide(s).allowed for p in s.hosts if not p.startswith("/")),
         port,
     )
+    # Learnt from the pages of all: some of it may be refused to this one.
+    learnt = (name for name in learnt if hosts.decide(_PORT.sub("", name), "image").allowed)
     active: set[str] = set()
     for kind in ("script", "frame", "connect", "hint", "manifest"):
         active |= seen.used.get(kind, set())
@@ -186,6 +189,9 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
     base = list(dict.fromkeys([*own, *granted]))
     covered = base[1:]
 
+    # A host without a scheme is no socket's (CSP3 §6.7.2.9), but for 'self'.
+    sockets = [f"ws://{host}" for host in covered]
+
     def policy(shorten: bool) -> str:
         def sources(extra: set[str]) -> str:
             names = sorted(extra)
@@ -193,7 +199,7 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
                 names = sorted({"*." + hosts.catalog.site(n.partition(":")[0]) for n in names})
             return " ".join(dict.fromkeys([*base, *sorted(active), *(n for n in names if not _covers(covered, n))]))
 
-        default = " ".join(dict.fromkeys([*base, *sorted(active)])) + " " + _ANY
+        default = " ".join(dict.fromkeys([*base, *sorted(active), *sockets])) + " " + _ANY
         parts = [f"default-src {default}"]
         if len(framed) < len(own) or active - frames:
             parts.append(f"frame-src {' '.join(dict.fromkeys([*framed, *granted, *sorted(frames)]))} data: blob:")
@@ -201,6 +207,9 @@ def ours(hosts: Hosts, seen: Seen, port: str = "", learnt: Iterable[str] = ()) -
         return "; ".join(parts)
 
     text = policy(False)
+    if len(text) > MAX_BYTES:
+        sockets = []
+        text = policy(False)
     if len(text) > MAX_BYTES:
         text = policy(True)
     while len(text) > MAX_BYTES and any(extra for _, extra in lists):
