@@ -89,6 +89,7 @@ _CLOSE_ALL = "\"'>--></title></textarea></style></script></xmp></iframe></noembe
 
 BACK, DEEP = "__volens_back__", "__volens_deep__"
 """Stand where the page's own path goes, so that one rewritten body serves every address: ``DEEP`` in a document inside an attribute."""
+AMP = "https://cdn.ampproject.org/v0.js"
 MAX_PLACES = 12
 """Placeholders that stand in the page itself; those after them are asked for when they come into view."""
 
@@ -464,6 +465,8 @@ class Rewriter:
         self._raw = tag
         if tag == "style":
             self._kept, self._kept_size = [], 0
+            if token.attr("amp-boilerplate") is not None and not self._allowed(AMP, "script"):
+                source = self._edit(source, {"media": WITHHELD + "media"}, 'media="not all"')  # hides the page until AMP's script has come
         if tag == "noscript" or self._select or self._markup_too:
             self._nested()
             if tag == "noscript":
