@@ -140,7 +140,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
         if (/^volens/.test(name)) return;
         if (cookies(name)) return go();
         jar.delete(name);
-        if (!/;\s*max-age=\s*[-0]/i.test(text) && !(Date.parse(/;\s*expires=([^;]*)/i.exec(text)?.[1]!) < Date.now()) && text.length < 4e3 && jar.size < 180)
+        if (!/;\s*max-age=\s*[-0]/i.test(text) && !(Date.parse(/;\s*expires=([^;]*)/i.exec(text)?.[1]!) < Date.now()) && jar.size < 180 && text.length < 4e3)
           jar.set(name, text);
       }, "set");
       wrap("CookieChangeEvent", "changed deleted", (_me, _args, go) => go().filter((c: Any) => cookies(c.name)), "get");
@@ -167,7 +167,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
           const old = map.get(name);
           if (method == "getItem") return old ?? null;
           if (method == "setItem") {
-            if (("" + [...map] + args[1]).length > 5e6) throw new realm.DOMException("Full", "QuotaExceededError");
+            if (([...map] + args[1]).length > 5e6) throw new realm.DOMException("Full", "QuotaExceededError");
             map.set(name, args[1] + "");
           } else map.delete(name);
         });
@@ -180,7 +180,7 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
             const base = Object.create(storage);
             const face: Any = new Proxy(base, {
               get: (t, name) => (name in t ? t[name] : item(name)),
-              has: (t, name) => name in t || item(name) != null,
+              has: (t, name) => name in t || item(name) + 1,
               defineProperty: (_t, name, d) => !apply(setItem, face, [name, d.value]),
               deleteProperty: (_t, name) => !apply(removeItem, face, [name]),
               ownKeys: () => keys(face),
@@ -347,6 +347,8 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
   const heed = (host: Any): void => {
     const root = host.shadowRoot || host;
     let passing: boolean;
+    // The form for browsers without shadow roots: scripts count on document.forms[0] and the first button being the page's own.
+    root.host?.querySelector("form").remove();
     // The answer's code is on its way before accept or refuse is pressed.
     when(root, "pointerover", ({ target }: Any) => target.value < "s" && late(attempt));
     when(root, "submit", (event: Any) => {

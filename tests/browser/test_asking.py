@@ -54,6 +54,13 @@ def test_the_notice_leaves_body_before_scripts_run(site: Site) -> None:
     assert page.evaluate("document.querySelector('volens-notice').shadowRoot.querySelector('form') !== null")
 
 
+def test_the_first_form_and_the_first_button_are_the_page_s_own(site: Site) -> None:
+    """What stands behind the notice for browsers without shadow roots goes where there is one, before a script of the page counts."""
+    page = site.open(f"{NOTICE}<form id=own><button id=go>Go</button></form><script>window.first = [document.forms[0].id, document.querySelector('button').id]</script>")
+    assert page.evaluate("first") == ["own", "go"]
+    assert page.evaluate("document.querySelector('volens-notice').shadowRoot.querySelectorAll('button').length") == 3
+
+
 @pytest.mark.parametrize("config", [{}, {"a": 1}])
 def test_a_refusal_hides_the_first_layer_at_once_and_reloads_nothing(site: Site, config: dict[str, Any]) -> None:
     got = answers(site)
