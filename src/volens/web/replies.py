@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import brotli
 
 from volens.enforce.headers import get, get_all
+from volens.errors import StoreError
 from volens.web.messages import Pairs, Reply, Request, Waiting
+
+T = TypeVar("T")
 
 NO_STORE = (b"cache-control", b"no-store")
 SECURITY: Pairs = [
@@ -78,6 +82,19 @@ def changed(answer: Reply | Waiting, change: Callable[[Reply], Reply]) -> Reply 
         return change(answer)
     then = answer.then
     return Waiting(answer.future, lambda result: change(then(result)))
+
+
+def read_apart(reader: Executor, read: Callable[[], T], made: Callable[[T], Reply], failed: Callable[[StoreError], Reply]) -> Waiting:
+    """What a store is asked off the event loop, and the answer made of it, or of why it could not be read."""
+
+    def then(result: Any) -> Reply:
+        if isinstance(result, StoreError):
+            return failed(result)
+        if isinstance(result, BaseException):
+            raise result
+        return made(result)
+
+    return Waiting(reader.submit(read), then)
 
 
 def see(path: str) -> Reply:

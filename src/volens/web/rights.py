@@ -17,6 +17,7 @@ from volens.errors import StoreError
 from volens.ledger.record import Record
 from volens.web.asked import Asked
 from volens.web.messages import Reply, Waiting
+from volens.web.replies import read_apart
 
 if TYPE_CHECKING:
     from volens.web.gateway import Gateway
@@ -46,15 +47,11 @@ class Rights:
         if not id:
             return make(None, False)
 
-        def then(result: Any) -> Reply:
-            if isinstance(result, StoreError):
-                log.error("a visitor could not be shown the own record: %s", result)
-                return make(None, True)
-            if isinstance(result, BaseException):
-                raise result
-            return make(result, False)
+        def failed(error: StoreError) -> Reply:
+            log.error("a visitor could not be shown the own record: %s", error)
+            return make(None, True)
 
-        return Waiting(self._reader.submit(self._gateway.store.record, id), then)
+        return read_apart(self._reader, lambda: self._gateway.store.record(id), lambda recorded: make(recorded, False), failed)
 
     def taken(self, asked: Asked, language: str, recorded: Record | None, unavailable: bool) -> dict[str, Any]:
         """Everything that is kept of the choice: what the cookies hold, what it means now, and the record with what its fields mean."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 from volens.audience.counts import Counts, Figures
 from volens.audience.view import DEVICES, HERE, NONE, OTHER
-from volens.errors import StoreError
 from volens.web.admin.frame import admin_words, number, reply, shell
 from volens.web.admin.plots import Bar, columns, ranking
 from volens.web.asked import Asked
 from volens.web.messages import Reply, Waiting
+from volens.web.replies import read_apart
 from volens.web.screens import Html, Words, html
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class AudiencePage:
 
     def page(self, asked: Asked) -> Reply | Waiting:
         """The plots."""
-        wanted = _query(asked, "language")
+        wanted = asked.query.get("language")
         say = admin_words(wanted if wanted in ("fr", "en") else asked.language)
         measure = asked.site.audience
         if measure is None or self._gateway.audience is None:
@@ -74,7 +73,7 @@ class AudiencePage:
         )
 
     def _read(self, asked: Asked, counts: Counts, made: Callable[[Reading], Reply], failed: Callable[[str], Reply]) -> Waiting:
-        asks = _query(asked, "days")
+        asks = asked.query.get("days")
         days = int(asks) if asks in map(str, PERIODS) else 30
         today = self._gateway.now().date()
 
@@ -84,20 +83,7 @@ class AudiencePage:
             earlier = counts.read(asked.site.name, since - timedelta(days=days - 1), since - timedelta(days=1)) if days < 365 else None
             return Reading(days, today, found, earlier.total if earlier is not None and earlier.views else None)
 
-        def then(result: Any) -> Reply:
-            if isinstance(result, StoreError):
-                return failed(str(result))
-            if isinstance(result, BaseException):
-                raise result
-            return made(result)
-
-        future: Future[Reading] = self._reader.submit(read)
-        return Waiting(future, then)
-
-
-def _query(asked: Asked, name: str) -> str:
-    query = asked.request.target.partition(b"?")[2].decode("latin-1")
-    return parse_qs(query, max_num_fields=20).get(name, [""])[0] if query.count("&") < 20 else ""
+        return read_apart(self._reader, read, made, lambda error: failed(str(error)))
 
 
 def _json(status: int, value: dict[str, Any]) -> Reply:

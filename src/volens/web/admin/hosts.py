@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
-from volens.errors import StoreError
 from volens.web.admin.frame import admin_words, number, reply, shell
 from volens.web.asked import Asked
 from volens.web.found import DECISIONS, Row, rows
 from volens.web.messages import Reply, Waiting
+from volens.web.replies import read_apart
 from volens.web.screens import Html, Words, html
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class HostsPage:
 
     def page(self, asked: Asked) -> Reply | Waiting:
         """For people."""
-        wanted = _query(asked, "language")
+        wanted = asked.query.get("language")
         say = admin_words(wanted if wanted in ("fr", "en") else asked.language)
         title, days = say("hosts.title"), _days(asked)
 
@@ -64,24 +63,11 @@ class HostsPage:
         def read() -> list[Row]:
             return rows(asked.site, self._gateway.catalog, findings.read(asked.site.name, today - timedelta(days=days - 1)), today)
 
-        def then(result: Any) -> Reply:
-            if isinstance(result, StoreError):
-                return failed(str(result))
-            if isinstance(result, BaseException):
-                raise result
-            return made(result)
-
-        future: Future[list[Row]] = self._reader.submit(read)
-        return Waiting(future, then)
-
-
-def _query(asked: Asked, name: str) -> str:
-    query = asked.request.target.partition(b"?")[2].decode("latin-1")
-    return parse_qs(query, max_num_fields=20).get(name, [""])[0] if query.count("&") < 20 else ""
+        return read_apart(self._reader, read, made, lambda error: failed(str(error)))
 
 
 def _days(asked: Asked) -> int:
-    asks = _query(asked, "days")
+    asks = asked.query.get("days")
     return int(asks) if asks in map(str, PERIODS) else 30
 
 
@@ -92,7 +78,7 @@ def _json(status: int, value: dict[str, Any]) -> Reply:
 def picture(asked: Asked, say: Words, found: list[Row], days: int) -> Html:
     """The page: the periods, how things stand, a table for each decision."""
     base = f"{asked.site.prefix}admin/hosts"
-    language = f"&language={say.language}" if _query(asked, "language") else ""
+    language = f"&language={say.language}" if asked.query.get("language") else ""
     periods = [
         html(
             '<a href="{to}"{here}>{text}</a>',
