@@ -44,6 +44,7 @@ ROOMS = {
     "volens.litestar": (5, "frameworks"),
     "volens.starlette": (5, "frameworks"),
     "volens.build": (5, "command"),
+    "volens.cdn": (5, "command"),
     "volens.check": (5, "command"),
     "volens.init": (5, "command"),
     "volens.hosts": (5, "command"),

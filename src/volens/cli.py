@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="for machines")
     check.add_argument("--preview", type=Path, metavar="DIR", help="draw every screen in every state, as pictures with an index.html")
     check.add_argument("--page", metavar="FILE|URL", help="a page as the site sends it: which consent tools it carries")
+    check.add_argument("--cdn", metavar="URL", help="ask for a page as visitors in six states: whether a cache in front mixes them up")
     browser = check.add_mutually_exclusive_group()
     browser.add_argument(
         "--browser", dest="browser", action="store_true", default=None, help="measure the notice in Chromium, fail where there is none"
@@ -258,6 +259,10 @@ def _catalog(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    if arguments.cdn:
+        from volens import cdn
+
+        return cdn.run(arguments.cdn, json=arguments.json, out=sys.stdout)
     from volens.check import run
 
     return run(

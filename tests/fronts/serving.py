@@ -227,7 +227,7 @@ def certificate(folder: Path) -> Path:
     pem, key = folder / "site.pem", folder / "site.key"
     if not pem.exists():
         words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        subprocess.run([*words, "-keyout", key, "-out", pem, "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"],
+        subprocess.run([*words, "-keyout", key, "-out", pem, "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1"],
                        check=True, capture_output=True)  # fmt: skip
         (folder / "whole.pem").write_bytes(pem.read_bytes() + key.read_bytes())
     return pem
@@ -271,7 +271,8 @@ def _nginx(folder: Path, behind: int, port: int, plain: int, name: str) -> tuple
     (folder / "recipe.conf").write_text(text)
     temporary = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (folder / "nginx.conf").write_text(
-        f"{'user root; ' if os.getuid() == 0 else ''}daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;\n"
+        f"{'user root; ' if os.getuid() == 0 else ''}daemon off; worker_processes 2;\n"
+        f"pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;\n"
         f"events {{ worker_connections 2048; }}\nhttp {{ access_log off; {temporary}\ninclude {folder}/recipe.conf; }}\n"
     )
     return program("nginx"), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx-error.log")
@@ -287,7 +288,8 @@ def _apache(folder: Path, behind: int, port: int, plain: int) -> tuple[str, ...]
         pytest.skip("apache2 is not installed")
     loads = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n" for name in names)
     (folder / "apache-main.conf").write_text(
-        f"ServerRoot {folder}\nServerName {HOST}\nPidFile {folder}/apache.pid\nDefaultRuntimeDir {folder}\nErrorLog {folder}/apache-error.log\n{loads}"
+        f"ServerRoot {folder}\nServerName {HOST}\nPidFile {folder}/apache.pid\nDefaultRuntimeDir {folder}\n"
+        f"ErrorLog {folder}/apache-error.log\n{loads}"
         f"{'User www-data' if os.getuid() == 0 else ''}\nListen 127.0.0.1:{port}\nListen 127.0.0.1:{plain}\n{text}"
     )
     return program("apache2", "httpd"), "-D", "FOREGROUND", "-f", str(folder / "apache-main.conf")

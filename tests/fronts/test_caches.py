@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from tests.fronts.serving import CONFIG, HOST, SHARED, TRACKER, Visitor, Whole, standing
+from tests.fronts.serving import CONFIG, HOST, ROOT, SHARED, TRACKER, Visitor, Whole, free, process, program, site, standing, until, volens
 
 VISITORS, PAGES, EACH = 1000, 8, 4
 STATES = ("undecided", "undecided", "undecided", "gpc", "refuse", "accept", "some")
@@ -109,3 +114,55 @@ def test_what_the_site_calls_private_is_kept_for_nobody(whole: Whole) -> None:
     one = Visitor(whole.port, tls=whole.tls)
     for _ in range(2):
         assert one.get("/echo").headers["X-Cache"].lower() != "hit"
+
+
+def check(address: str, *options: str, **environment: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "volens.cli", "check", "--cdn", address, *options]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_check_cdn_finds_nothing_behind_the_recipes(whole: Whole) -> None:
+    address, trust = f"http://127.0.0.1:{whole.port}/cdn", {}
+    if whole.tls:
+        address, trust = f"https://127.0.0.1:{whole.port}/cdn", {"SSL_CERT_FILE": str(whole.folder / whole.kind / "site.pem")}
+    status, told = check(address, "--json", **trust)
+    found = json.loads(told)
+    assert status == 0 and found["wrong"] == [] and found["asked"] == 24, told
+    assert found["shared"] == ["undecided", "undecided, another language"]
+    assert len({one["mark"] for one in found["visitors"]}) == 6
+    assert check(f"http://127.0.0.1:{whole.volens}/cdn")[1].endswith("Nobody was given another's page.\n")
+
+
+CARELESS = """vcl 4.1;
+backend default { .host = "127.0.0.1"; .port = "%d"; }
+sub vcl_recv { if (req.method == "GET") { set req.http.kept = req.http.Cookie; unset req.http.Cookie; return (hash); } }
+sub vcl_backend_fetch { set bereq.http.Cookie = bereq.http.kept; }
+sub vcl_backend_response { unset beresp.http.Vary; set beresp.ttl = 60s; return (deliver); }
+"""
+
+
+def test_check_cdn_sees_a_cache_that_mixes_visitors_up(tmp_path: Path) -> None:
+    port = free()
+    with site() as behind, volens(tmp_path, behind.port) as (ours, _):
+        (tmp_path / "careless.vcl").write_text(CARELESS % ours)
+        words = [
+            program("varnishd"),
+            "-F",
+            "-a",
+            f"127.0.0.1:{port}",
+            "-n",
+            str(tmp_path / "varnish"),
+            "-j",
+            "none",
+            "-f",
+            str(tmp_path / "careless.vcl"),
+        ]
+        with process(tmp_path, "varnish", *words, port=port):
+            until(lambda: Visitor(port, tls=False).get("/echo").status == 200)
+            status, told = check(f"http://127.0.0.1:{port}/cdn")
+            assert status == 1 and "who asked as 'refused' was given" in told and "Somebody gets another's page" in told, told
+        assert check(f"http://127.0.0.1:{behind.port}/")[0] == 2, "no Volens there"
+        assert check("http://127.0.0.1:9/")[0] == 2 and check("www.example.org")[0] == 2

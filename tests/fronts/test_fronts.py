@@ -1,4 +1,4 @@
-"""Each front of ``docs/how-to/behind-a-front.md`` with its file of the docs: what it says of the visitor is believed, and nothing is lost."""
+"""Each front of ``docs/how-to/behind-a-front.md`` with its file of the docs: its word of the visitor is believed, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_pages_obey_and_a_choice_works_with_tls_at_the_edge(whole: Whole) -> Non
 
 
 def test_who_the_visitor_is_comes_from_the_front_alone(whole: Whole) -> None:
-    forged = {"X_Forwarded_For": "203.0.113.7", "X_Forwarded_Proto": "http", "X_Forwarded_Host": "evil.example", "Forwarded": "for=203.0.113.7",
-              "X_Real_IP": "203.0.113.7"}  # fmt: skip
+    forged = {"X_Forwarded_For": "203.0.113.7", "X_Forwarded_Proto": "http", "X_Forwarded_Host": "evil.example"}
+    forged |= {"Forwarded": "for=203.0.113.7", "X_Real_IP": "203.0.113.7"}
     visitor = Visitor(whole.port, address="127.0.5.9", **forged)
     seen = visitor.seen()
     assert "203.0.113" not in json.dumps(seen) and "evil.example" not in json.dumps(seen)

@@ -1,0 +1,2 @@
+<?xml version="1.0"?><xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:output method="html"/>
+<xsl:template match="/"><html><head><title><xsl:value-of select="rss/channel/title"/></title><script src="/parts/odd.js"></script></head><body><main><h1><xsl:value-of select="rss/channel/title"/></h1><p><xsl:value-of select="rss/channel/item/title"/></p></main><img src="@gauge@/t.gif"/><script src="@gauge@/t.js"></script><script>works("style")</script></body></html></xsl:template></xsl:stylesheet>

@@ -1,0 +1,2 @@
+export const named = (view) => view;
+import("@bidder@/m.js").catch(() => 0);

@@ -1,0 +1,1 @@
+document.write("<p>Three</p>"); works("third");

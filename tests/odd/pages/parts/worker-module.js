@@ -1,0 +1,2 @@
+import("@bidder@/m.js").catch(() => 0);
+postMessage(1);

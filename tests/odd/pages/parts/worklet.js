@@ -1,0 +1,1 @@
+registerProcessor("odd", class extends AudioWorkletProcessor { process() { return false; } });

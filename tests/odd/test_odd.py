@@ -1,0 +1,219 @@
+"""Every odd page in every state: its text and its own functions are as without Volens, and only who is allowed hears of it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from odd_site import TABLE, Odd
+
+PURPOSE = {"gauge": "personnalisation", "badge": "reseaux-sociaux", "finder": "personnalisation", "bidder": "publicite", "film": "video"}
+"""Who needs an agreement to what; the others of the site need none."""
+PURPOSES = ("personnalisation", "publicite", "video", "reseaux-sociaux")
+STATES = ("none", "refused", *PURPOSES, "accepted")
+ANSWER = """async ([answer, purposes]) => {
+  const form = document.querySelector("volens-notice").shadowRoot.querySelector("form"), fields = new FormData(form);
+  const body = JSON.stringify({...Object.fromEntries([...fields.keys()].map(name => [name, fields.getAll(name)])), answer, purposes});
+  const reply = await fetch("/_volens/choice", {method: "POST", headers: {"Content-Type": "application/json"}, body});
+  return reply.status; }"""
+SEEN = """() => ({works: (document.documentElement.getAttribute("data-works") || "").split(" ").filter(Boolean).sort(),
+  notices: document.querySelectorAll("volens-notice").length,
+  text: [...document.querySelectorAll("main")].map(main => main.innerText).join("\\n").replace(/\\s+/g, " ").trim()})"""
+_number = itertools.count(1)
+
+
+def until(what: Callable[[], Any], seconds: float = 5.0) -> Any:
+    """Waits until ``what`` is true; its last value."""
+    end = time.monotonic() + seconds
+    while not (found := what()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
+
+
+class Visitor:
+    """A browser profile in one state; ``state`` raw: of the site without Volens."""
+
+    def __init__(self, browser: Any, odd: Odd, state: str) -> None:
+        self.odd, self.state = odd, state
+        self.agent = (
+            f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Odd/{next(_number)}"
+        )
+        self.context = browser.new_context(user_agent=self.agent, locale="en-GB", viewport={"width": 1280, "height": 900})
+        self.context.set_default_timeout(5000)
+        self.url = odd.raw if state == "raw" else odd.url
+        if state == "raw":  # the only ones that would leave this machine
+            self.context.route(re.compile(r"https://www\.googletagmanager\.com/"), lambda route: route.abort())
+            shows = "document.querySelector('style[amp-boilerplate]')?.remove()"  # all that a reader sees AMP's own script do here
+            self.context.route(
+                re.compile(r"https://cdn\.ampproject\.org/"), lambda route: route.fulfill(body=shows, content_type="text/javascript")
+            )
+        if state not in ("raw", "none"):
+            page = self.context.new_page()
+            page.goto(f"{self.url}/p/print")
+            self.answer(page, state)
+            page.close()
+
+    @staticmethod
+    def answer(page: Any, state: str) -> None:
+        word = {"refused": "refuse", "accepted": "accept"}.get(state, "switches")
+        assert page.evaluate(ANSWER, [word, [state] if state in PURPOSES else []]) in (200, 201)
+
+    def allowed(self, party: str) -> bool:
+        """Whether this party may hear of this visitor."""
+        return self.state in ("raw", "accepted") or PURPOSE.get(party) in (None, self.state)
+
+    def heard(self, since: int = 0) -> set[tuple[str, str]]:
+        """Third parties and the paths they were asked for."""
+        return set(self.odd.received(self.agent, since))
+
+
+class Look:
+    """One page in one state, as it was seen."""
+
+    def __init__(self, visitor: Visitor, name: str, raw: Look | None = None) -> None:
+        row = TABLE[name]
+        self.said: list[str] = []
+        since = len(visitor.odd.received(visitor.agent))
+        page = visitor.context.new_page()
+        page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        page.on("console", lambda message: self.said.append(message.text) if message.type == "error" else None)
+        page.goto(f"{visitor.url}/p/{name}", wait_until="load")
+        for button in row.get("press", ()):
+            page.get_by_role("button", name=button, exact=True).first.click()
+        wanted = {*row["works"], *(work for work, party in row.get("with", {}).items() if visitor.allowed(party))}
+        never = row.get("never", ())
+        heard = raw.heard if raw else ()
+        self.expected = {(party, path) for party, path in heard if visitor.allowed(party) and not {party, party + path} & {*never}}
+
+        def told() -> bool:
+            heard = visitor.heard(since)
+            parties = heard >= self.expected if raw else {party for party, _ in heard} >= set(row["parties"])
+            return parties and wanted <= set(page.evaluate(SEEN)["works"])
+
+        until(told, 3)
+        page.wait_for_timeout(100 if raw else 250)  # what comes late, and should not
+        seen = page.evaluate(SEEN)
+        self.wanted, self.works, self.text, self.notices = wanted, set(seen["works"]), seen["text"], seen["notices"]
+        self.places = page.locator("iframe[src*='/_volens/embed/']").count()
+        self.frames = [f.evaluate("document.body.innerText") for f in page.frames[1:] if f.url.startswith(visitor.url + "/parts/")]
+        self.heard = visitor.heard(since)
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Odd]:
+    running = Odd(tmp_path_factory.mktemp("odd"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def visitors(chromium: Any, odd: Odd) -> Iterator[dict[str, Visitor]]:
+    made = {state: Visitor(chromium, odd, state) for state in ("raw", *STATES)}
+    yield made
+    for visitor in made.values():
+        visitor.context.close()
+
+
+def states(row: dict[str, Any]) -> list[str]:
+    """Those that make a difference to this page."""
+    used = {PURPOSE.get(party) for party in row["parties"]}
+    return [state for state in STATES if state not in PURPOSES or state in used]
+
+
+#: Pages that no notice can stand in.
+WITHOUT = {"frameset": 0, "feed": 0}
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name != "installed"])
+def test_a_page_is_as_it_was_but_for_who_hears_of_it(name: str, visitors: dict[str, Visitor]) -> None:
+    raw = Look(visitors["raw"], name)
+    assert raw.wanted == raw.works, f"without Volens: {raw.said}"
+    assert {party for party, _ in raw.heard} == {*TABLE[name]["parties"], *(who.partition("/")[0] for who in TABLE[name].get("never", ()))}
+    wrong: list[str] = []
+    for state in states(TABLE[name]):
+        look = Look(visitors[state], name, raw)
+        for what, found, wanted in (
+            ("works", look.works, look.wanted),
+            ("hear", look.heard, look.expected),
+            ("text", look.text, raw.text),
+            ("frames", look.frames, raw.frames),
+            ("notices", look.notices, WITHOUT.get(name, 1)),
+        ):
+            if found != wanted:
+                wrong.append(f"{state}: {what}: {found!r}, wanted {wanted!r}")
+        if TABLE[name].get("placeholder") and (look.places > 0) is not (state in ("none", "refused")):
+            wrong.append(f"{state}: {look.places} placeholders")
+        allowed = [*TABLE[name].get("says", ())]
+        if state != "accepted":
+            allowed.append("Content Security Policy")  # of what is refused a browser says so
+        said = [text for text in look.said if text not in raw.said and not any(re.search(pattern, text) for pattern in allowed)]
+        if said:
+            wrong.append(f"{state}: says {said}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_service_worker_of_before_takes_itself_away(chromium: Any, odd: Odd) -> None:
+    """It answers with an old page that tells Gauge, before anybody asks us; a browser looks for a newer one at each visit."""
+    visitor = Visitor(chromium, odd, "none")
+    page = visitor.context.new_page()
+    odd.bypassed = True
+    try:
+        page.goto(f"{odd.url}/p/installed")
+        page.evaluate("navigator.serviceWorker.ready.then(() => caches.has('app-1'))")
+        page.reload()
+        assert until(lambda: ("gauge", "/hit") in visitor.heard() and page.evaluate("!!navigator.serviceWorker.controller"))
+    finally:
+        odd.bypassed = False
+    page.goto(f"{odd.url}/p/installed")
+    page.wait_for_selector("volens-notice", state="attached", timeout=15000)  # made anew, by us, with nothing pressed
+    assert until(lambda: page.evaluate("navigator.serviceWorker.getRegistrations().then(all => all.length)") == 0)
+    cdp = visitor.context.new_cdp_session(page)
+    assert cdp.send("CacheStorage.requestCacheNames", {"securityOrigin": odd.url})["caches"] == []
+    until(lambda: False, 0.3)
+    for state in ("refused", "accepted"):
+        since = len(odd.received(visitor.agent))
+        visitor.context.clear_cookies()
+        page.goto(f"{odd.url}/p/print")
+        Visitor.answer(page, state)
+        page.goto(f"{odd.url}/p/installed")
+        until(lambda: page.evaluate(SEEN)["works"] == ["refused"])
+        assert page.evaluate(SEEN)["text"] == "An app"
+        assert until(lambda since=since: bool(visitor.heard(since)), 1) is (state == "accepted")
+    visitor.context.close()
+
+
+def test_a_page_that_routes_without_loading_follows_a_refusal(chromium: Any, odd: Odd) -> None:
+    """Nothing is heard before, after, or on any later view; the notice is answered once and its band stays."""
+    visitor = Visitor(chromium, odd, "none")
+    page = visitor.context.new_page()
+    page.goto(f"{odd.url}/p/single-page")
+    until(lambda: "back" in page.evaluate(SEEN)["works"])
+    page.locator("volens-notice").get_by_role("button", name="Refuse all", exact=True).click()
+    assert until(lambda: any(cookie["name"] == "volens" for cookie in visitor.context.cookies()))
+    for view in ("third", "fourth"):
+        page.evaluate("view => go(view)", view)
+    assert until(lambda: "fourth" in page.evaluate(SEEN)["works"])
+    page.wait_for_timeout(200)
+    assert {party for party, _ in visitor.heard()} == {"libs"}
+    assert page.evaluate("[location.pathname, document.querySelectorAll('volens-notice').length]") == ["/spa/fourth", 1]
+    assert page.evaluate("document.querySelector('volens-notice').shadowRoot.querySelector('#volens-band').checkVisibility()")
+    page.goto(f"{odd.url}/spa/fourth")
+    assert (
+        page.evaluate("document.querySelector('volens-notice').shadowRoot.querySelector('#volens-ask')?.checkVisibility() ?? false")
+        is False
+    )
+    visitor.context.close()
+
+
+def test_every_page_has_its_row_and_every_row_its_line() -> None:
+    folder = Path(__file__).parent / "pages"
+    assert {file.stem for file in folder.iterdir() if file.stem not in ("table", "parts")} == set(TABLE)
+    told = (Path(__file__).parent.parent.parent / "docs" / "explanation" / "odd-pages.md").read_text("utf-8")
+    missing = [name for name, row in TABLE.items() if row["shape"] not in told]
+    assert not missing, missing
