@@ -26,7 +26,7 @@ from volens.audience.view import objects, read
 from volens.catalog import Catalog
 from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals
 from volens.defaults import unconfigured
-from volens.enforce import csp, gates
+from volens.enforce import csp, gates, guard
 from volens.enforce.address import shown, told
 from volens.enforce.exchange import WHOLE, Exchange, Learnt, Memo, State, TextOnly
 from volens.enforce.headers import Pairs, cookies, get, get_all, with_consent, without
@@ -386,7 +386,7 @@ class Visit:
             self._refused_path = not self.own and not self.left and self._collects()
             self.own = self.own or self._refused_path
             if not self.own and not self.left:
-                self._instead = self._tool_file()
+                self._instead = self._tool_file() or self._farewell()
                 self.own = self._instead is not None
         if not self.own:
             if self.left:
@@ -509,6 +509,16 @@ class Visit:
         kind = b"text/css" if styled else b"text/javascript; charset=utf-8"
         pairs = [(b"content-type", kind), (b"cache-control", b"no-cache"), (b"vary", b"Cookie, Sec-GPC, Sec-Fetch-Dest")]
         return Reply(200, pairs, text.encode())
+
+    def _farewell(self) -> Reply | None:
+        """What replaces a service worker that was there before us, where none may be."""
+        if (get(self._request.pairs, b"sec-fetch-dest") or b"").strip().lower() != b"serviceworker" or self._request.method != "GET":
+            return None
+        hosts, storage = self._gateway.judges(self.site, self.grant, self._host)
+        if hosts.open or guard.service_workers(hosts):
+            return None
+        pairs = [(b"content-type", b"text/javascript; charset=utf-8"), (b"cache-control", b"no-store")]
+        return Reply(200, pairs, guard.farewell(storage).encode())
 
     def _collects(self) -> bool:
         """Whether the request itself is for a first-party collection end point that is not granted."""
