@@ -47,7 +47,6 @@ from volens.web.replies import NO_STORE, SECURITY, changed, file_reply, json_rep
 from volens.web.rights import Rights, shown
 from volens.web.screens import Screens, switched
 from volens.web.watch import Watch
-from volens.web.watch import Watch
 
 if TYPE_CHECKING:
     from volens.web.gateway import Gateway
@@ -113,7 +112,6 @@ class Endpoints:
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
         self._admin = Admin(gateway, self.rate)
         self._watch = Watch(gateway, self._admin)
-        self._watch = Watch(gateway, self._admin)
         self._rights = Rights(gateway)
         self._embeds = Embeds(gateway, self.page, self._nothing)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
@@ -130,7 +128,6 @@ class Endpoints:
             "out": self._out,
             "report": self._report,
             "health": self._health,
-            "ready": self._watch.ready,
             "ready": self._watch.ready,
         }
 
