@@ -127,7 +127,8 @@ function reveal(config: Config, allowed: string[]): void {
 export async function follow(inside: Inside, answer?: Answer): Promise<void> {
   const { config, host } = inside;
   inside.choice = /(?:^|; )volens=([^;]*)/.exec(document.cookie)?.[1] ?? "";
-  const other = meaning(inside.choice) !== meaning(config.c);
+  // A grant without a choice is the law's of the place (regimes): any answer is another.
+  const other = meaning(inside.choice) !== meaning(config.c) || !!(config.k && !config.c && inside.choice);
   for (const f of inside.on) {
     try {
       f(inside.choice);

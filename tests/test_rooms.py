@@ -26,6 +26,7 @@ ROOMS = {
     "volens.foreign": (2, "core"),
     "volens.catalog": (2, "catalog"),
     "volens.countries": (2, "countries"),
+    "volens.regimes": (2, "regimes"),
     "volens.tally": (2, "tally"),
     "volens.findings": (3, "audience"),
     "volens.ledger.record": (2, "ledger"),

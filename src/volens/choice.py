@@ -30,6 +30,8 @@ from volens.notice import IDENTIFIER, Notice
 
 COOKIE = "volens"
 RECORD_COOKIE = "volens-record"
+AGE = "volens-age"
+"""Says for one session that the application calls the visitor a minor. It can only lock, so nothing signs it."""
 MAX_TEXT = 2048
 """Longest choice text that is read, in characters."""
 
@@ -46,6 +48,14 @@ class Signals:
     """``Sec-GPC: 1``, and the site honours it."""
     objects: bool = False
     """An objection to audience measurement that needs no choice (R28; GDPR 21)."""
+    locked: frozenset[str] = frozenset()
+    """Purposes and services that this visitor, a minor, cannot be granted (R41)."""
+    regime: str = ""
+    """The law of the visitor's place, where it lets the site do more than the strictest (``regimes``)."""
+    presumed: frozenset[str] = frozenset()
+    """Purposes that need no yes under it, until the visitor says no."""
+    unasked: bool = False
+    """Whether the first layer is not shown under it."""
 
 
 @dataclass(frozen=True, slots=True)

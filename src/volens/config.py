@@ -25,7 +25,7 @@ from volens.errors import ConfigError, Mistake, NoticeError
 from volens.foreign import HELD, Theirs, Tools
 from volens.languages import BUTTONS, shipped
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
-from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Site
+from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Regions, Site
 from volens.theme import COLOUR, COLOURS, FONT, POSITIONS, RADIUS, SCHEMES, Theme
 from volens.wording import judge, judge_pair
 
@@ -146,6 +146,8 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "admin": table,
         "limits": table,
         "cache": table,
+        "regions": table,
+        "minors": table,
         "report": table,
     },
     "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text, "country": text},
@@ -184,6 +186,8 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "admin": {"token_file": text},
     "limits": {"grants_a_minute": number},
     "cache": {"shared": text},
+    "regions": {"follow": flag, "header": text, "subdivision": text, "uk_exempt": names},
+    "minors": {"header": text, "lock": names},
     "report": {"sample": share, "file": text},
     "theirs": {"tool": text, "map": table, "from": names},
 }
@@ -397,6 +401,11 @@ class _Reading:
         storage = self.storage(("storage",), top.get("storage", []), declared)
         gates = self.gates(top.get("gates", []), declared, services)
         address = self.address(self.section(("address",), top.get("address", {}), SETTINGS["address"]), declared)
+        young = self.section(("minors",), top.get("minors", {}), SETTINGS["minors"])
+        advertising = self.replaced.get("publicite", "publicite")
+        minors = tuple(self.known_purpose(("minors", "lock"), name, declared) for name in young.get("lock", ())) or (advertising,)
+        age_header = self.header(("minors", "header"), young.get("header", ""))
+        regions = self.regions(self.section(("regions",), top.get("regions", {}), SETTINGS["regions"]), declared)
         purposes = self.asked(declared)
         self.exemptions(purposes, services, storage)
         self.justified(top.get("purposes", {}), declared)
@@ -468,6 +477,10 @@ class _Reading:
             policy_after=around.get("after", {}),
             audience=counted,
             theirs=theirs,
+            regions=regions,
+            minors=minors,
+            told_age="minors" in top,
+            age_header=age_header,
         )
 
         def beside(name: str) -> str:
@@ -1122,6 +1135,26 @@ class _Reading:
                 ipaddress.ip_network(network)
             except ValueError as error:
                 self.wrong(("proxy", "trusted"), f"{network!r} is not a network ({error}).", "Write addresses, as in '10.0.0.0/8'.")
+
+    def header(self, path: Path_, name: str) -> bytes:
+        """A request header's name, lower-case; empty where there is none."""
+        folded = name.lower()
+        if folded and not re.fullmatch(r"[a-z0-9!#$%&'*+.^`|~-]+", folded):
+            self.wrong(path, f"{name!r} is no header name.", "Write the name alone: 'CF-IPCountry'.")
+            return b""
+        return folded.encode()
+
+    def regions(self, here: Mapping[str, Any], declared: Mapping[str, Purpose]) -> Regions | None:
+        """Whether the law of the visitor's place is followed, and who says where that is."""
+        header, part = (self.header(("regions", name), here.get(name, "")) for name in ("header", "subdivision"))
+        exempt = tuple(self.known_purpose(("regions", "uk_exempt"), name, declared) for name in here.get("uk_exempt", ()))
+        if not here.get("follow", False):
+            return None
+        if not header:
+            found = "nobody says where a visitor is, so everybody would be under the strictest law."
+            self.wrong(("regions", "follow"), found, 'Name the header in which your own front writes the country: header = "CF-IPCountry".')
+            return None
+        return Regions(header, part, exempt)
 
     def address(self, here: Mapping[str, Any], declared: Mapping[str, Purpose]) -> Address:
         """What the application is told of the visitor's address: no more after a refusal than after a grant."""

@@ -27,6 +27,10 @@ class Reason(StrEnum):
     """The visitor said no."""
     OBJECTED = "objected"
     """The purpose needs no choice, and the visitor objects to it (R28; GDPR 21)."""
+    PRESUMED = "presumed"
+    """The law of the visitor's place asks for no yes, and the visitor has not said no (R44, R45)."""
+    LOCKED = "locked"
+    """The visitor is known to be a minor, who cannot be asked for it (R41)."""
     UNDECIDED = "undecided"
     """The visitor has not answered: doing nothing is refusing."""
     UNNAMED = "unnamed"
@@ -76,6 +80,12 @@ class Grant:
     """The day of the answer."""
     objects: bool = False
     """The visitor objects to audience measurement, and the notice holds some that needs no choice."""
+    locked: frozenset[str] = frozenset()
+    """Ids of purposes and services that cannot be granted: the visitor is known to be a minor (R41)."""
+    regime: str = ""
+    """The law of the visitor's place, where it is not the strictest; empty otherwise."""
+    presumed: frozenset[str] = frozenset()
+    """Of ``purposes``, those that stand by that law alone: nobody was asked, and it is no consent."""
 
     def _reason(self) -> Reason:
         return Reason.REFUSED if self.answered else Reason.UNDECIDED
@@ -111,8 +121,8 @@ class Grant:
             if first is None:
                 return Decision(True, Reason.EXEMPT, service.purposes[0], x.id)
             if x.id in self.services:
-                return Decision(True, Reason.GRANTED, first, x.id)
-            return Decision(False, self._reason(), first, x.id)
+                return Decision(True, Reason.PRESUMED if self.presumed else Reason.GRANTED, first, x.id)
+            return Decision(False, Reason.LOCKED if x.id in self.locked else self._reason(), first, x.id)
         purpose = self.notice.purpose.get(x)
         if purpose is None:
             service = self.notice.service.get(x)
@@ -122,8 +132,8 @@ class Grant:
         if purpose.exempt:
             return Decision(True, Reason.EXEMPT, x)
         if x in self.purposes:
-            return Decision(True, Reason.GRANTED, x)
-        return Decision(False, self._reason(), x)
+            return Decision(True, Reason.PRESUMED if self.presumed else Reason.GRANTED, x)
+        return Decision(False, Reason.LOCKED if x in self.locked else self._reason(), x)
 
     @cached_property
     def everything(self) -> bool:
@@ -189,7 +199,26 @@ def grant(
     objects = signals.objects and bool(notice.objectable)
     stopped = {s.id for s in notice.measuring} if objects else set()
     exempt = frozenset(s.id for s in notice.services if not set(s.purposes).intersection(notice.askable)) - stopped
-    nothing = Grant(notice, frozenset(), exempt, answered=False, asked=bool(notice.askable), gpc=signals.gpc, objects=objects)
+    presumed = signals.presumed.intersection(notice.askable) - signals.locked
+    left = set(notice.askable) - presumed - signals.locked
+    nothing = Grant(
+        notice,
+        presumed,
+        exempt.union(
+            s.id
+            for s in notice.services_asked
+            if presumed.issuperset(set(s.purposes).intersection(notice.askable))
+            and s.id not in signals.locked
+            and not (signals.gpc and s.profiles)
+        ),
+        answered=False,
+        asked=bool(left) and not (signals.unasked and presumed),
+        gpc=signals.gpc,
+        objects=objects,
+        locked=signals.locked,
+        regime=signals.regime,
+        presumed=presumed,
+    )
     if choice is None:
         return nothing
     answered = notice if choice.notice == notice.short else earlier
@@ -207,10 +236,12 @@ def grant(
     same_controller = answered.controller.name == notice.controller.name
     if not same_controller:
         return nothing
-    purposes = frozenset(p for p in choice.purposes if p in notice.askable and p not in new_purposes)
+    new_purposes -= signals.locked
+    new_services -= signals.locked
+    purposes = frozenset(p for p in choice.purposes if p in notice.askable and p not in new_purposes) - signals.locked
     services = set(exempt)
     for service in notice.services_asked:
-        if service.id in new_services or service.id in choice.without:
+        if service.id in new_services or service.id in choice.without or service.id in signals.locked:
             continue
         needed = set(service.purposes).intersection(notice.askable)
         if needed <= purposes or (service.id in choice.services and not needed & new_purposes):
@@ -228,4 +259,6 @@ def grant(
         overrides_gpc=signals.gpc and gives,
         day=choice.day,
         objects=objects,
+        locked=signals.locked,
+        regime=signals.regime,
     )

@@ -104,6 +104,18 @@ class Audience:
         object.__setattr__(self, "patterns", tuple(re.compile(".*".join(map(re.escape, m.split("*"))), re.DOTALL) for m in self.merge))
 
 
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Where a site follows the law of the visitor's place (R44–R47)."""
+
+    header: bytes = b""
+    """Request header, lower-case, in which the site's own front writes the country: ``FR``, or ``US-CA``."""
+    subdivision: bytes = b""
+    """And the one in which it writes the part of the country, where it is apart: ``CA``."""
+    uk_exempt: tuple[str, ...] = ()
+    """Purposes that, by the operator's word, meet the conditions of the United Kingdom's exemptions."""
+
+
 @dataclass(frozen=True)
 class Site:
     """What Volens needs to know of a site."""
@@ -145,6 +157,14 @@ class Site:
     """And after it."""
     theirs: Theirs | None = None
     """The consent tool that asks in our place (``notice = "theirs"``); None: Volens asks, and every such tool is withheld."""
+    regions: Regions | None = None
+    """None: the strictest everywhere."""
+    minors: tuple[str, ...] = ()
+    """Purposes that a minor cannot be granted, beside those that create profiles (R41)."""
+    told_age: bool = False
+    """Whether the site's application or front may say that a visitor is a minor, so that the cookie of it is listed."""
+    age_header: bytes = b""
+    """Request header, lower-case, in which the site's own front says that the visitor is a minor."""
     unconfigured: bool = False
     earlier: Mapping[str, Notice] = field(default_factory=dict)
     """Earlier notices of this site by short digest, as kept by the store."""
@@ -157,6 +177,12 @@ class Site:
     def storage_declared(self) -> tuple[StorageKey, ...]:
         """Every declared key, the services' too."""
         return self.storage + tuple(key for service in self.notice.services for key in service.storage)
+
+    @cached_property
+    def locked(self) -> frozenset[str]:
+        """Purposes and services that a minor cannot be granted: what creates profiles, advertising, and what serves it (R41)."""
+        purposes = {p for p in self.notice.askable if self.notice.purpose[p].profiles or p in self.minors}
+        return frozenset(purposes).union(s.id for s in self.notice.services_asked if s.profiles or purposes.intersection(s.purposes))
 
     def earlier_notice(self, short: str) -> Notice | None:
         """The earlier notice a choice answered, where it is still known."""

@@ -402,6 +402,8 @@ def test_every_setting_stands_in_a_table_of_the_reference() -> None:
         "proxy",
         "address",
         "hooks",
+        "regions",
+        "minors",
         "audience",
         "admin",
         "limits",

@@ -118,7 +118,10 @@ class State:
     @property
     def looked_at(self) -> tuple[str, ...]:
         """Request headers that the answer depends on."""
-        return (*LOOKED_AT, "DNT") if self.hosts.grant.notice.objectable else LOOKED_AT
+        site = self.hosts.site
+        own = [site.age_header, *([site.regions.header, site.regions.subdivision] if site.regions else [])]
+        more = ("DNT",) if site.notice.objectable else ()
+        return (*LOOKED_AT, *more, *(name.decode() for name in own if name))
 
     @cached_property
     def key(self) -> str:
@@ -134,6 +137,7 @@ class State:
             str((grant.answered, grant.asked, sorted(grant.new), grant.gpc, grant.overrides_gpc, site.unconfigured, self.posted)),
             self.language,
             self.named,
+            str((sorted(grant.locked), grant.regime, sorted(grant.presumed))),
             str((self.destination in _FRAMED, self.foreign)),
             f"{self.page.scheme}://{self.page.host}:{self.page.port}",
             "\n".join((*site.hosts, "", *site.deny, "", *(f"{gate.path} {gate.purpose} {gate.withdrawn}" for gate in site.gates))),

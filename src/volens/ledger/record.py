@@ -68,6 +68,10 @@ def _flag(name: str, value: object) -> None:
         raise RecordError(f"{name} {value!r} is neither true nor false.")
 
 
+_WHERE_THERE = frozenset({"tool", "regime"})
+"""Fields that are written only where there is something to say: rows of before they were known stay as they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One grant, change or withdrawal. ``time`` is the server's, in UTC and whole seconds (finer is cut off)."""
@@ -94,6 +98,9 @@ class Record:
     tool: str = ""
     """The consent tool that asked in Volens' place, and the version it told; written only where there was one."""
 
+    regime: str = ""
+    """The law of the visitor's place that the site followed, where it was not the strictest; written only then."""
+
     def __post_init__(self) -> None:
         _form("id", self.id, _ID, "26 characters of 0-9a-v, as new_id() makes them")
         _form("site", self.site, _SITE, "the site's name, at most 253 characters and without spaces")
@@ -118,6 +125,8 @@ class Record:
         if self.tool != "":
             _form("tool", self.tool, _TOOL, "the tool's id and, after a space, the version it told")
             _one_of("method", self.method, ("foreign",))
+        if self.regime != "":
+            _form("regime", self.regime, IDENTIFIER, "the id of a regime")
         grants = any(self.purposes.values()) or any(self.services.values())
         if grants == (self.event == "withdrawn"):
             remedy = "a refusal is counted, not recorded" if self.event == "given" else "it is 'withdrawn' exactly when nothing is granted"
@@ -129,7 +138,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values; ``time`` as ``2026-11-22T10:23:05Z``."""
-        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "tool" or self.tool}
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _WHERE_THERE or getattr(self, item.name)}
         return values | {
             "format": FORMAT,
             "time": self.time.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0"),
@@ -143,7 +152,7 @@ class Record:
         names = {"format", *(item.name for item in fields(cls))}
         if not isinstance(value, Mapping) or value.get("format") != FORMAT:
             raise RecordError(f"not a {FORMAT} document.")
-        if value.keys() | {"tool"} != names or value.get("tool") == "":
+        if value.keys() | _WHERE_THERE != names or any(value.get(name) == "" for name in _WHERE_THERE):
             missing, extra = sorted(names - value.keys()), sorted(map(str, value.keys() - names))
             raise RecordError(f"a {FORMAT} document has other fields: missing {missing}, not known {extra}.")
         _form("time", value["time"], _TIME, "UTC as 2026-11-22T10:23:05Z")

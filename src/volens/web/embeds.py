@@ -53,7 +53,7 @@ class Embeds:
         target, service, decision = self._found(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
             return self._nothing(asked)
-        if decision.allowed or self._pressed(asked, address):
+        if decision.allowed or (decision.reason is not Reason.LOCKED and self._pressed(asked, address)):
             text = self._gateway.screens(asked.site).playing(text_of(target), fields.pairs)
             sources = " ".join(_sources(target, service))
             reply = self._page(asked.site, 200, text, style=self._gateway.screens(asked.site).play_style, frame=sources)
@@ -73,7 +73,7 @@ class Embeds:
         alone = stands_alone(target)
         kept = _LINK_TOO if alone else _DATA
         data = [(name, value) for name, value in fields.pairs if len(value) < 2000 and kept.fullmatch(name)]
-        if (data or alone) and (decision.allowed or self._pressed(asked, address)):
+        if (data or alone) and (decision.allowed or (decision.reason is not Reason.LOCKED and self._pressed(asked, address))):
             return _script_alone(target, service, alone, data)
         # without data it works on the page around it, which must be made again
         page_path = "" if data or alone else local(page_path)
@@ -89,7 +89,7 @@ class Embeds:
     def _placeholder(self, asked: Asked, withheld: Withheld) -> Reply:
         screens = self._gateway.screens(asked.site)
         hosts, _ = self._gateway.judges(asked.site, asked.grant, asked.host)
-        text = screens.place(hosts.shown(withheld.target), withheld, whole=True)
+        text = screens.place(hosts.shown(withheld.target), withheld, whole=True, locked=asked.grant.locked)
         return self._page(asked.site, 200, text, style=screens.place_style)
 
     def _found(self, asked: Asked, fields: Fields) -> tuple[Target, Service | None, Decision]:

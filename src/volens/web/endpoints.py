@@ -35,6 +35,7 @@ from volens.ledger.record import Count, Record, new_id
 from volens.ledger.store import Event
 from volens.notice import Notice
 from volens.policy import Decision, Grant, Reason, grant
+from volens.regimes import opts_out
 from volens.site import Gate, Site
 from volens.web import hooks
 from volens.web.admin import Admin
@@ -61,7 +62,6 @@ FOLLOW, FOLLOW_LAST, FOLLOWING = 1.0, 1024.0, 200
 """Seconds to the first and before the last further attempt at the record of a withdrawal, half an hour in all; how many may wait."""
 LESSENED = 50_000
 """Records of which it is remembered that something was taken back, so that it is recorded once; some 10 MB."""
-_NO_SIGNALS = Signals()
 _SURFACES = ("notice", "panel", "embed", "gate", "band")
 _DIALOG = re.compile(r"panel-([a-z]{2,3})-[0-9a-f]{8}\.js")
 _METHODS = {
@@ -96,6 +96,19 @@ def foreign_choice(site: Site, held: Mapping[str, str], day: date) -> Choice | N
 
 def _page_token(asked: Asked, hour: int) -> str:
     return f"{asked.request.scheme}://{asked.request.host} {hour}"
+
+
+def _unlocked(choice: Choice, granted: Grant) -> Choice:
+    """``choice`` without what a minor cannot be granted, whatever was sent (R41)."""
+    if not granted.locked:
+        return choice
+    purposes = choice.purposes - granted.locked
+    without = {
+        s.id
+        for s in granted.notice.services_asked
+        if s.id in granted.locked and purposes.issuperset(set(s.purposes).intersection(granted.notice.askable))
+    }
+    return replace(choice, purposes=purposes, services=choice.services - granted.locked, without=choice.without | without)
 
 
 class Endpoints:
@@ -434,6 +447,8 @@ class Endpoints:
         if fields.get("answer") == "foreign":
             return self._foreign(asked, fields, language, own, asks_json)
         choice = self._read(asked, fields)
+        if choice is not None:
+            choice = _unlocked(choice, asked.grant)
         if choice is None:
             return self._wrong(asks_json, 400, "answer must be accept, refuse, switches, service, once or withdraw, with known services.")
         if not choice.refuses_all and not self._gateway.is_named(asked.site, fields.get("notice")):
@@ -476,6 +491,7 @@ class Endpoints:
         allowed |= {"asked"} if theirs.tool.reading.form == "asked" else set()
         held |= {n: v for n, v in told.items() if n in allowed and isinstance(v, str)} if isinstance(told, dict) else {}
         choice = foreign_choice(asked.site, held, self._gateway.now().date())
+        choice = choice and _unlocked(choice, asked.grant)
         if choice is None:
             if asked.choice is None or asked.choice.refuses_all:
                 return json_reply(422, {"error": "Nothing that can be read for certain."})
@@ -503,7 +519,8 @@ class Endpoints:
         """What holds after an answer besides the choice: an explicit one yields to no GPC, and ``fields`` may object or take it back."""
         said = fields.all("object") if fields is not None else []
         dnt = (get(asked.request.pairs, b"dnt") or b"").strip() == b"1"
-        return Signals(objects="1" in said or dnt if "0" in said else bool(objects(asked.request.pairs)))
+        objecting = "1" in said or dnt if "0" in said else bool(objects(asked.request.pairs))
+        return Signals(objects=objecting, locked=asked.grant.locked)
 
     def _moved(self, asked: Asked, fields: Fields, back: str, asks_json: bool) -> Reply:
         """The objection alone, from the policy page: it needs no choice, makes none, and nothing of it is recorded or counted."""
@@ -565,7 +582,7 @@ class Endpoints:
             except StoreError as error:  # a refusal takes effect whatever becomes of its count
                 log.error("a refusal took effect but could not be counted: %s", error)
             return reply(None)
-        granted = grant(notice, choice, _NO_SIGNALS, now.date())
+        granted = grant(notice, choice, Signals(locked=asked.grant.locked), now.date())
         record = Record(
             id=new_id(),
             site=site.name,
@@ -581,6 +598,7 @@ class Endpoints:
             unconfigured=site.unconfigured,
             gpc=asked.grant.gpc or asked.grant.overrides_gpc,
             tool=tool,
+            regime=asked.grant.regime,
         )
         told: Event | None = None
         if site.hook is not None:
@@ -689,7 +707,10 @@ class Endpoints:
         """The cookies, what is expired, and the way on."""
         gateway, site, request = self._gateway, asked.site, asked.request
         secure = "; Secure" if request.scheme == "https" else ""
-        life = (expires(choice.day, site.notice.months) - choice.day).days * 86400 + 86400
+        # Where a site need not ask, an answer of no is what stands between: kept as long as browsers keep a cookie (RFC 6265bis 5.5).
+        life = (
+            400 if opts_out(asked.grant.regime) and choice.refuses_all else (expires(choice.day, site.notice.months) - choice.day).days + 1
+        ) * 86400
         pairs: Pairs = [
             (b"set-cookie", f"{COOKIE}={choice.text()}; Path=/; Max-Age={life}; SameSite=Lax{secure}".encode()),
         ]
@@ -702,7 +723,9 @@ class Endpoints:
         pairs += self._expired(asked, granted, back)
         pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), NO_STORE, *SECURITY]
         if asks_json:
-            first_refusal = choice.refuses_all and not asked.grant.answered and granted.objects == asked.grant.objects
+            first_refusal = (
+                choice.refuses_all and not asked.grant.answered and not asked.grant.presumed and granted.objects == asked.grant.objects
+            )
             value = {
                 "choice": choice.text(),
                 "grant": granted.key,

@@ -15,7 +15,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 from volens.audience.counts import Counts
 from volens.audience.view import objects, read
 from volens.catalog import Catalog
-from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals
+from volens.choice import AGE, COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.defaults import unconfigured
 from volens.enforce import csp, gates, guard
 from volens.enforce.address import shown, told
@@ -38,6 +38,7 @@ from volens.findings import Findings
 from volens.foreign import Tools
 from volens.ledger.store import Store
 from volens.policy import Decision, Grant, grant
+from volens.regimes import regime_of
 from volens.site import FULL, Audience, Gate, Site
 from volens.web.asked import Asked
 from volens.web.endpoints import Endpoints, foreign_choice
@@ -165,6 +166,8 @@ class Gateway:
             except OSError as error:
                 log.error("the ledger cannot be read: %s; earlier notices are not known, grants cannot be recorded", error)
         self._places = frozenset(name.encode() for name in site.address.places) if site is not None else frozenset()
+        if site is not None and site.regions is not None:  # what tells the law tells the place: nobody else is told
+            self._places |= {name.replace(b"_", b"-") for name in (site.regions.header, site.regions.subdivision) if name}
         self.endpoints = Endpoints(self, rate)
         self._sender: Sender | None = None
         if site is not None and site.hook is not None and hook_secrets:
@@ -243,16 +246,18 @@ class Gateway:
         signals = Signals(
             gpc=site.honour_gpc and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1",
             objects=bool(site.notice.objectable and objects(request.pairs)),
+            locked=site.locked if _minor(site, request) else frozenset(),
         )
         today = self.now().date()
-        key = (site.name, site.notice.digest, choice and choice.text(), record is not None, signals, today)
+        signals, until = self._placed(site, request, signals, choice, today)
+        key = (site.name, site.notice.digest, choice and choice.text(), record is not None, signals, until)
         granted = self._grants.get(
             key,
             lambda: grant(
                 site.notice,
                 choice,
                 signals,
-                today,
+                until,
                 proven=record is not None,
                 earlier=site.earlier_notice(choice.notice) if choice is not None else None,
             ),
@@ -260,6 +265,33 @@ class Gateway:
         if not granted.answered:
             record = None
         return Visit(self, site, request, host, granted, choice if granted.answered else None, record)
+
+    def locked(self, site: Site, choice: Choice | None, record: str | None, request: Request) -> Grant:
+        """What a minor is granted: no law of a place and no earlier answer opens what is locked."""
+        signals = Signals(objects=bool(site.notice.objectable and objects(request.pairs)), locked=site.locked)
+        earlier = site.earlier_notice(choice.notice) if choice is not None else None
+        return grant(site.notice, choice, signals, self.now().date(), proven=record is not None, earlier=earlier)
+
+    def _placed(self, site: Site, request: Request, signals: Signals, choice: Choice | None, today: date) -> tuple[Signals, date]:
+        """What the law of the visitor's place adds, and the day by which a choice is judged. Doubt adds nothing: a place nobody
+        names for certain, an answer that is there and does not hold."""
+        if site.regions is None or not request.vouched or signals.locked:  # a minor is asked everywhere
+            return signals, today
+        country, part = (
+            [v.decode("latin-1") for v in get_all(request.pairs, name)] for name in (site.regions.header, site.regions.subdivision)
+        )
+        regime = regime_of(country[0], part[0] if part else "") if len(country) == 1 and len(part) < 2 else None
+        if regime is None or not (regime.opt_out or (regime.exempts and site.regions.uk_exempt)):
+            return signals, today
+        gpc = signals.gpc or (regime.opt_out and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1")
+        presumed: frozenset[str] = frozenset()
+        if not any(name == COOKIE for name, _ in cookies(request.pairs)):
+            wide = frozenset(site.notice.askable) - {site.address.place} - (site.locked if gpc else frozenset())
+            presumed = wide if regime.opt_out else wide.intersection(site.regions.uk_exempt)
+        if regime.opt_out and choice is not None and choice.refuses_all:
+            # Who has said no is not asked again, and nothing is presumed, when the six months are over (Cal. Civ. Code 1798.135(c)).
+            today = min(today, expires(choice.day, site.notice.months))
+        return replace(signals, gpc=gpc, regime=regime.id, presumed=presumed, unasked=regime.opt_out), today
 
     def _choice(self, site: Site, pairs: Pairs) -> tuple[Choice | None, str | None]:
         """The visitor's choice and the id of the record that proves it. Anything doubtful is no choice."""
@@ -291,6 +323,9 @@ class Gateway:
             granted.gpc,
             granted.overrides_gpc,
             granted.objects,
+            granted.locked,
+            granted.regime,
+            granted.presumed,
         )  # what the page is told goes by this grant too
         key = (site.name, site.notice.digest, granted.key, granted.answered, *shown, host)
         return self._judges.get(key, lambda: (Hosts(site, granted, self.catalog, host), Storage(site, granted, self.catalog)))
@@ -313,6 +348,14 @@ class Gateway:
     def bypassed(self) -> bool:
         """Whether the operator has switched Volens off for now."""
         return self._bypassed()
+
+
+def _minor(site: Site, request: Request) -> bool:
+    """Whether the application, remembered by a cookie of this session, or the site's own front says so."""
+    if any(name == AGE and value == "minor" for name, value in cookies(request.pairs)):
+        return True
+    said = get_all(request.pairs, site.age_header) if site.age_header and request.vouched else []
+    return any(value.strip().lower() == b"minor" for value in said)
 
 
 def _served(site: Site, week: int) -> str:
@@ -463,7 +506,9 @@ class Visit:
             style=screens.style,
             dress=lambda language: screens.dress(self.grant, screens.language(language, accept), framed=foreign).body,
             place=lambda withheld: screens.place(
-                hosts.shown(withheld.target), replace(withheld, language=screens.language(withheld.language, accept))
+                hosts.shown(withheld.target),
+                replace(withheld, language=screens.language(withheld.language, accept)),
+                locked=self.grant.locked,
             ),
             place_style=screens.place_style,
             area=area if self.site.gates and self.site.theirs is None else None,
@@ -486,7 +531,7 @@ class Visit:
     def _shared(self) -> bool:
         """Whether this visitor is in the state of everybody who has said nothing, and the site lets caches in front keep that page."""
         grant = self.grant
-        said = grant.answered or grant.gpc or grant.overrides_gpc or grant.objects
+        said = grant.answered or grant.gpc or grant.overrides_gpc or grant.objects or grant.locked or grant.regime
         return self.site.shared and not said and not any(is_own(name) for name, _ in cookies(self._request.pairs))
 
     @cached_property
@@ -631,8 +676,36 @@ class Visit:
             log.exception("hints could not be judged; none are sent")
             return []
 
+    def _aged(self, pairs: Pairs) -> tuple[Pairs, Pairs]:
+        """The head without what the application says of the visitor's age, which is for us alone, and the cookie that remembers it for
+        this session. A minor's page is judged again before anything of it is sent (R41)."""
+        said = [value.strip().lower() for value in get_all(pairs, b"volens-age")]
+        if not said:
+            return pairs, []
+        pairs = without(pairs, b"volens-age")
+        minor, known = b"minor" in said, any(name == AGE for name, _ in cookies(self._request.pairs))
+        secure = "; Secure" if self._request.scheme == "https" else ""
+        if minor and not self.grant.locked and not self.left and not self.observed and self._text is None:
+            try:
+                self.grant = self._gateway.locked(self.site, self._choice, self._record, self._request)
+                for made in ("_state", "_exchange", "_shared"):
+                    self.__dict__.pop(made, None)
+                self._exchange.ask(self._request.pairs, self._request.target)
+            except Exception:
+                log.exception("a minor's page could not be judged again; its text is served with third parties withheld")
+                self._text = TextOnly()
+        if minor == known:
+            return pairs, []
+        life = "" if minor else "; Max-Age=0"
+        return pairs, [(b"set-cookie", f"{AGE}={'minor' if minor else ''}; Path=/{life}; HttpOnly; SameSite=Lax{secure}".encode())]
+
     def whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
         """An answer that is all at hand. An error of ours serves the text with third parties withheld, never the raw page."""
+        pairs, age = self._aged(pairs)
+        status, pairs, body = self._whole(status, pairs, body)
+        return status, pairs + age, body
+
+    def _whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
         if self.observed:
             status, out = self._noted(status, pairs)
             if self._copy is not None:
@@ -656,6 +729,11 @@ class Visit:
 
     def head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
         """Status and headers before the body."""
+        pairs, age = self._aged(pairs)
+        status, pairs = self._head(status, pairs)
+        return status, pairs + age
+
+    def _head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
         if self.observed:
             return self._noted(status, pairs)
         if self.left:

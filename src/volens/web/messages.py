@@ -29,6 +29,9 @@ class Request:
     client: str
     """The visitor's address, for rate limits only; it is never stored."""
     body: bytes = b""
+    vouched: bool = True
+    """Whether what the site's own front writes about the visitor may be believed: what the configuration names was not written by
+    anybody else."""
     front: bool = False
     """Whether a trusted front asks for itself: it says nothing of any visitor."""
     through: bool = False

@@ -43,6 +43,7 @@ from aiohttp.http_parser import RawRequestMessage, RawResponseMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from volens.errors import ConfigError, Mistake, StoreUnavailable
+from volens.web.logs import Json
 from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.workers import Handed, address, become, listening, on_trial, supervise, tried
 
@@ -613,7 +614,7 @@ class Proxy:
         arrival.front = _front_fields(front, peer, scheme_seen, host)
         seen_as = host.decode("ascii").lower()
         alone = trusted and not front
-        return Request(message.method, target, pairs, scheme_seen, seen_as, client, front=alone, through=through)
+        return Request(message.method, target, pairs, scheme_seen, seen_as, client, vouched=trusted, front=alone, through=through)
 
     # -- our own answer
 
@@ -1099,6 +1100,9 @@ def _path(target: str) -> str:
 
 
 def _words(error: BaseException) -> str:
+    """What an error says; of what could not be parsed its kind alone, for its words quote what was sent."""
+    if isinstance(error, (HttpProcessingError, ValueError)) or isinstance(error.__cause__, HttpProcessingError):
+        return type(error).__name__
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
@@ -1185,7 +1189,10 @@ def serve(
     restarts = threading.current_thread() is threading.main_thread() and not (sys.stdin and sys.stdin.isatty())
     bound = sockets[0].getsockname()[1]
     if access_log and not access.handlers:
-        access.addHandler(logging.StreamHandler(sys.stdout))
+        handler = logging.StreamHandler(sys.stdout)
+        if logs := logging.getLogger().handlers:
+            handler.setFormatter(logs[0].formatter if isinstance(logs[0].formatter, Json) else None)
+        access.addHandler(handler)
         access.setLevel(logging.INFO)
         access.propagate = False
     if ready is not None:

@@ -8,7 +8,7 @@ from html import escape
 from urllib.parse import urlsplit
 
 from volens.notice import Purpose, Service
-from volens.policy import Decision, Grant
+from volens.policy import Decision, Grant, Reason
 from volens.site import Gate
 from volens.web.screens.notice import BACK
 from volens.web.screens.page import Page
@@ -59,16 +59,18 @@ class GateScreen(Page):
                 (just, say("gate.allow.send" if sends else "gate.allow", purpose=title)),
                 ([("answer", "accept")], say("gate.accept.send" if sends else "accept")),
             )
+            if decision.reason is not Reason.LOCKED
         ]
         named = self._text(gate.title, say.language)
         main = html(
-            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p><p>{sentence}</p>{services}'
+            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{minor}<p>{sentence}</p>{services}'
             '<form method="post" action="{prefix}choice?{query}">{kept}<div class="ways">{buttons}'
             '<a class="button" href="{prefix}panel?{panel}">{settings}</a><a class="button" href="{back}">{back_text}</a></div>'
             "</form></div>",
             title=say("gate.title"),
             text=say("gate.named", title=named, purpose=title) if named else say("gate.text", purpose=title),
             sentence=self._text(purpose.sentence, say.language),
+            minor=html('<p class="message">{x}</p>', x=say("minor.told")) if decision.reason is Reason.LOCKED else None,
             services=html("<p>{x}</p>", x=say("gate.services", services=say.listed(s.name for s in services))) if services else None,
             prefix=self.site.prefix,
             query=query_of(common + just),
@@ -113,7 +115,7 @@ class GateScreen(Page):
                     text=text,
                 )
                 for value, text in ways
-                if value == "settings" or not framed
+                if value == "settings" or not (framed or decision.reason is Reason.LOCKED)
             ],
         )
         return html(

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from volens import countries
 from volens.audience.view import OBJECTION, OBJECTION_DAYS
+from volens.choice import AGE
 from volens.notice import Purpose, Service, StorageKey
 from volens.policy import Grant
 from volens.web.screens.page import Page
@@ -18,7 +19,8 @@ class Lists(Page):
 
     @cached_property
     def own_storage(self) -> tuple[StorageKey, ...]:
-        """What Volens itself keeps: the choice, its proof after a grant, where the visitor was while a page is made again, an objection."""
+        """What Volens itself keeps: the choice, its proof after a grant, where the visitor was while a page is made again, an objection,
+        for one session that the site calls the visitor a minor."""
         days = round(self.notice.months * 30.44)
         named = {key.name for key in self.site.storage_declared}
         exempt = {p.exempt: p.id for p in reversed(self.notice.purposes) if p.exempt}
@@ -26,6 +28,8 @@ class Lists(Page):
         own = [("volens", "cookie", days), ("volens-record", "cookie", days), ("volens-keep", "session", 0)]
         if self.site.audience is not None or self.notice.objectable:
             own.append((OBJECTION, "cookie", OBJECTION_DAYS))
+        if self.site.told_age:
+            own.append((AGE, "cookie", 0))
         return tuple(StorageKey(name, medium, purpose, days=days_) for name, medium, days_ in own if name not in named)
 
     def _own_keys(self, purpose: Purpose) -> list[StorageKey]:
@@ -55,16 +59,20 @@ class Lists(Page):
             tag="label" if under else "div",
             name=service.name,
             new=tag(say("panel.new"), "new") if grant and service.id in grant.new else None,
-            profiles=tag(say("panel.profiles")) if service.profiles else None,
+            profiles=[
+                tag(say("panel.profiles")) if service.profiles else None,
+                tag(say("minor.locked")) if grant and service.id in grant.locked else None,
+            ],
             who=html(" <small>{x}</small>", x=self._who(service, say)),
             switch=html(
                 '<input type="checkbox" role="switch" name="services" value="{id}" data-purposes="{purposes}"{profile} '
-                'aria-label="{label}"{on}>',
+                'aria-label="{label}"{on}{off}>',
                 id=service.id,
                 purposes=" ".join(p for p in service.purposes if p in self.notice.askable),
                 label=say.attribute("panel.switch", title=service.name),
                 profile=flag(service.profiles, "data-profiles"),
                 on=flag(grant is not None and service.id in grant.services, "checked"),
+                off=flag(grant is not None and service.id in grant.locked, "disabled"),
             )
             if under
             else None,

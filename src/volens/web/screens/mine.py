@@ -20,7 +20,7 @@ from volens.web.screens.words import Html, Words, hidden, html, mark, when
 
 RECORD_FIELDS = (
     "id", "site", "time", "event", "method", "surface", "language", "notice", "purposes", "services", "supersedes", "tc", "tool", "gpc",
-    "unconfigured", "format",
+    "regime",    "unconfigured", "format",
 )  # fmt: skip
 """Every field of a record, in the order in which it is told (a test compares it with ``Record``)."""
 

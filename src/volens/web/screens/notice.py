@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from volens.foreign import Theirs
 from volens.policy import Grant
+from volens.regimes import law_of
 from volens.site import Site
 from volens.web.screens.page import Page
 from volens.web.screens.words import Html, Words, flag, hidden, html
@@ -38,7 +39,8 @@ class NoticeScreen(Page):
         only a way to open the panel in a tab of its own (DESIGN §8)."""
         if self.site.theirs is not None:
             return self._go_between(self.site.theirs)
-        key = (language, grant.key, grant.asked, grant.new, grant.gpc or grant.overrides_gpc, grant.answered, framed)
+        told = (grant.gpc or grant.overrides_gpc, grant.answered, framed, grant.locked, grant.regime, grant.presumed)
+        key = (language, grant.key, grant.asked, grant.new, *told)
         found = self._dresses.get(key)
         if found is None:
             if len(self._dresses) >= 4096:
@@ -67,7 +69,7 @@ class NoticeScreen(Page):
             way=say.way,
             storage=state_of(grant.storage_share, grant),
             profiles=state_of(grant.profiles_share, grant),
-            panel=self._opened(say.language) if not framed else None,
+            panel=self._opened(say.language) if not (framed or grant.locked or grant.presumed) else None,
             told=[
                 html(' data-new="{ids}"', ids=" ".join(self._ordered(grant.new))) if grant.new else None,
                 html(' data-gpc=""') if grant.gpc or grant.overrides_gpc else None,
@@ -85,7 +87,7 @@ class NoticeScreen(Page):
 
     def _form(self, grant: Grant, say: Words, framed: bool, *, plain: bool) -> Html:
         """``plain``: for where there is no shadow root, so without what only a style makes sense of."""
-        asked = grant.asked and not framed
+        asked = (grant.asked or bool(grant.presumed)) and not framed
         return html(
             '<form method="{method}" action="{prefix}{action}" aria-label="{label}"{target}>{hidden}'
             '<button id="volens-band" name="answer" value="settings" title="{title}"{form}>{storage}{profiles}</button>{ask}</form>',
@@ -104,7 +106,28 @@ class NoticeScreen(Page):
             form=self._to_panel if asked else None,
             storage=field_of("s", "band.storage", "band", grant.storage_share, grant, say, plain),
             profiles=field_of("p", "band.profiles", "band.profiles", grant.profiles_share, grant, say, plain),
-            ask=self._ask(grant, say) if asked else None,
+            ask=(self._ask(grant, say) if grant.asked else self._offer(grant, say)) if asked else None,
+        )
+
+    def _presumed(self, grant: Grant, say: Words) -> Html | None:
+        """What the law of the place exempts, and that it can be objected to (R44)."""
+        if not grant.presumed:
+            return None
+        titles = say.listed(self._title(self.notice.purpose[p], say.language) for p in self._ordered(grant.presumed))
+        return html("{x} ", x=say("regime.exempt", purposes=titles, law=law_of(grant.regime)))
+
+    def _offer(self, grant: Grant, say: Words) -> Html:
+        """In place of the first layer, where the law asks for no yes: what is done, that nobody was asked, and how to stop it (R45)."""
+        return html(
+            '<div id="volens-ask" role="region" aria-label="{label}"><div id="x"><p>{told} {gpc}'
+            '<a href="{policy}">{policy_text}</a></p></div>'
+            '<div id="y"><button name="answer" value="refuse">{link}</button></div></div>',
+            label=say.attribute("choices"),
+            told=say("regime.told", law=law_of(grant.regime)),
+            gpc=html("{x} ", x=say("ask.gpc")) if grant.gpc else None,
+            policy=self.policy_url,
+            policy_text=say("policy"),
+            link=say("regime.link"),
         )
 
     def _ask(self, grant: Grant, say: Words) -> Html:
@@ -123,7 +146,11 @@ class NoticeScreen(Page):
             yes=say("ask.yes", yes=html("<b>{x}</b>", x=say("yes"))),
             no=say("ask.no", no=html("<b>{x}</b>", x=say("no"))),
             change=say("ask.change", months=say.count("months", notice.months), scope=self._scope(say)),
-            gpc=html("{x} ", x=say("ask.gpc")) if grant.gpc else None,
+            gpc=[
+                html("{x} ", x=say("ask.gpc")) if grant.gpc else None,
+                html("{x} ", x=say("minor.told")) if grant.locked else None,
+                self._presumed(grant, say),
+            ],
             new=html("{x} ", x=say("ask.new", new=say.listed(self._names(grant.new, language)))) if grant.new else None,
             policy=self.policy_url,
             policy_text=say("policy"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from volens.notice import Notice, Purpose, Service
 from volens.policy import Grant
+from volens.regimes import law_of
 from volens.web.screens.lists import Lists
 from volens.web.screens.mine import MyChoice
 from volens.web.screens.objection import Objection
@@ -102,12 +103,18 @@ class PanelScreen(Lists, MyChoice, Objection):
             policy=self.policy_url,
             policy_text=say("policy"),
             gpc=[
-                html('<p class="message" id="{id}"{when}>{x}</p>', id=id, when=when(id, grant), x=say(text))
-                for id, text, holds in (
-                    ("gpc", "panel.gpc", grant is None or grant.gpc),
-                    ("over", "panel.gpc.over", grant is None or grant.overrides_gpc),
-                )
-                if holds
+                html('<p class="message">{x}</p>', x=say("minor.told")) if grant is not None and grant.locked else None,
+                html('<p class="message">{x}</p>', x=say("regime.panel", law=law_of(grant.regime)))
+                if grant is not None and grant.presumed
+                else None,
+                *(
+                    html('<p class="message" id="{id}"{when}>{x}</p>', id=id, when=when(id, grant), x=say(text))
+                    for id, text, holds in (
+                        ("gpc", "panel.gpc", grant is None or grant.gpc),
+                        ("over", "panel.gpc.over", grant is None or grant.overrides_gpc),
+                    )
+                    if holds
+                ),
             ],
             purposes_title=say("panel.purposes"),
             purposes=[self._purpose(p, grant, say) for p in askable],
@@ -140,19 +147,21 @@ class PanelScreen(Lists, MyChoice, Objection):
         no: frozenset[str] = frozenset()
         purposes, services, new = (grant.purposes, grant.services, grant.new) if grant is not None else (no, no, no)
         on = purpose.id in purposes
+        locked = grant is not None and purpose.id in grant.locked
         mixed = any((s.id in services) != on for s in own)
         return html(
             '<section class="purpose"><label class="row"><span><b>{title}</b>{new}{profiles}</span>'
-            '<input type="checkbox" role="switch" name="purposes" value="{id}" aria-label="{switch}"{described}{profile}{on}></label>'
+            '<input type="checkbox" role="switch" name="purposes" value="{id}" aria-label="{switch}"{described}{profile}{on}{off}></label>'
             "<p>{sentence}</p>{state}<details{open}><summary>{summary}</summary>{kinds}{none}{keys}<ul>{own}{others}</ul></details></section>",
             title=title,
             new=tag(say("panel.new"), "new") if purpose.id in new else None,
-            profiles=tag(say("panel.profiles")) if purpose.profiles else None,
+            profiles=[tag(say("panel.profiles")) if purpose.profiles else None, tag(say("minor.locked")) if locked else None],
             profile=flag(purpose.profiles, "data-profiles"),
             id=purpose.id,
             switch=say.attribute("panel.switch", title=title),
             described=html(' aria-describedby="state-{id}"', id=purpose.id) if own else None,
             on=flag(on, "checked"),
+            off=flag(locked, "disabled"),
             sentence=self._text(purpose.sentence, language),
             state=html(
                 '<p class="state" id="state-{id}"><span class="all">{all}</span><span class="but">{but}</span>'

@@ -49,10 +49,11 @@ class PlaceholderScreen(Page):
         """Text of a placeholder's style element."""
         return small_style(self.site.theme, _STYLE)
 
-    def place(self, who: Entry | Service | str, withheld: Withheld, *, whole: bool = False) -> str:
+    def place(self, who: Entry | Service | str, withheld: Withheld, *, whole: bool = False, locked: frozenset[str] = frozenset()) -> str:
         """Who it is, what they would receive, and the ways to see it. Only a service that the notice names can be allowed.
 
         ``whole``: a document of its own, at its own address, which follows what is chosen elsewhere; else for ``srcdoc``.
+        ``locked``: services that this visitor, a minor, cannot allow (R41).
         """
         say = self._say(withheld.language)
         target = withheld.target
@@ -61,7 +62,8 @@ class PlaceholderScreen(Page):
         page = withheld.page or (page_of_script(target, ()) if script else page_of(target))
         name = who if isinstance(who, str) else who.name
         # Where another tool asks, only that tool's choice allows for good.
-        named = isinstance(who, Service) and who.id in self.notice.service and self.site.theirs is None
+        barred = isinstance(who, Service) and who.id in locked
+        named = isinstance(who, Service) and who.id in self.notice.service and self.site.theirs is None and not barred
         form = html(
             '<form method="post" action="{home}{prefix}choice"{top}>{hidden}{allow}{once}</form>',
             home=withheld.home,
@@ -75,7 +77,7 @@ class PlaceholderScreen(Page):
                 hidden("back", withheld.page_path or withheld.address),
             ],
             allow=html('<button name="answer" value="service">{x}</button>', x=say("frame.allow", name=name)) if named else None,
-            once=None if withheld.page_path else html('<button name="answer" value="once">{x}</button>', x=say("frame.once")),
+            once=None if withheld.page_path or barred else html('<button name="answer" value="once">{x}</button>', x=say("frame.once")),
         )
         body = html(
             "{poster}<main><div><h1>{title}</h1><p>{short} {robots}<span>{text} {profiles} {unnamed}</span></p></div>{form}{link}</main>",
@@ -92,7 +94,7 @@ class PlaceholderScreen(Page):
             # Its box is low: why there is no button is said before what a low one leaves out.
             robots=html("{x} {y} ", x=say("frame.captcha"), y=None if named else say("frame.unnamed")) if robots else None,
             profiles=say("frame.profiles") if not isinstance(who, str) and who.profiles else None,
-            unnamed=None if named or robots else say("frame.unnamed"),
+            unnamed=say("minor.told") if barred else None if named or robots else say("frame.unnamed"),
             short=say("frame.short", name=name),
             form=form,
         )
