@@ -123,6 +123,7 @@ def _serving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--trust", action="append", metavar="NETWORK", help="a front whose X-Forwarded-* are believed; repeatable")
     parser.add_argument("--access-log", action="store_true", help="a line a request, without address or query")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="json: one object a line, nothing of a person in it")
 
 
 def _proxy(arguments: argparse.Namespace) -> int:
@@ -367,6 +368,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if getattr(arguments, "log_format", "") == "json":
+        from volens.web.logs import Json
+
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(Json())
     try:
         return commands[arguments.command](arguments)
     except ConfigError as error:
