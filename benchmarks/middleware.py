@@ -1,10 +1,13 @@
 """What Consent adds to an application: CPU and latency of pages not seen before, throughput of one repeated, first byte of a streamed one.
 
-    python benchmarks/middleware.py [--seconds 4] [--rounds 3] [--kilobytes 200] [--server uvicorn|granian] [--out FILE]
+    python benchmarks/middleware.py [--seconds 4] [--rounds 3] [--kilobytes 200] [--server uvicorn|granian]
+                                    [--mode enforce|observe] [--out FILE]
 
 One worker serves real saved articles near 200 KB, with and without ``Consent`` (the demonstration's configuration); wrk loads it. The two
 take turns, so that what else the machine does falls on both; compare them within a run. *Not seen*: every answer differs by a comment,
-so nothing can be remembered. *Seen*: one article again and again. CPU is the server process's own, read from the system.
+and has an address of its own, so nothing can be remembered. *Seen*: one article again and again. CPU is the server process's own, read
+from the system.
+With ``--mode observe`` pages pass as they are and are looked at beside the requests; that no byte of them changes is seen first.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,8 +65,8 @@ def application(folder: Path, consent: bool) -> Any:
                 await asyncio.sleep(0.02)
             await send({"type": "http.response.body", "body": b""})
             return
-        body = pages[0]
-        if path == "/new":
+        body = pages[int(path[1])] if path[1:].isdigit() and len(path) == 2 else pages[0]
+        if path.startswith("/new"):
             count = next(number)
             body = pages[count % 8] + b"<!-- %d %d -->" % (os.getpid(), count)
         await send({"type": "http.response.start", "status": 200, "headers": [*head, (b"content-length", b"%d" % len(body))]})
@@ -106,7 +110,10 @@ def wrk(port: int, path: str, seconds: float, connections: int, script: Path) ->
 def request_script(folder: Path) -> Path:
     """What wrk sends: the fields of a browser that opens a page."""
     file = folder / "fields.lua"
-    file.write_text("".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in FIELDS.items()))
+    said = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in FIELDS.items())
+    file.write_text(
+        f'{said}n = 0\nrequest = function()\n n = n + 1\n return wrk.format(nil, wrk.path == "/new" and "/new/" .. n or nil)\nend\n'
+    )
     return file
 
 
@@ -115,6 +122,13 @@ def load(pid: int, port: int, path: str, seconds: float, connections: int, scrip
     before = bench.cpu(pid)
     told = wrk(port, path, seconds, connections, script)
     return {**told, "cpu_ms": (bench.cpu(pid) - before) * 1000 / told["requests"]}
+
+
+def page(port: int, path: str) -> bytes:
+    """The body of one page."""
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=FIELDS)
+    with urllib.request.urlopen(asked, timeout=10) as reply:
+        return bytes(reply.read())
 
 
 def first_byte(port: int, path: str, times: int) -> list[float]:
@@ -205,23 +219,28 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4, help="of each load")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kilobytes", type=int, default=200, help="size of the articles")
+    parser.add_argument("--mode", choices=("enforce", "observe"), default="enforce", help="of the configuration")
     parser.add_argument("--server", choices=("uvicorn", "granian"), default="uvicorn")
     options = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("wrk is not installed.")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        shutil.copy(bench.ROOT / "demo" / "volens.toml", folder)
+        written = (bench.ROOT / "demo" / "volens.toml").read_text("utf-8")
+        (folder / "volens.toml").write_text(f'mode = "{options.mode}"\n{written}', "utf-8")
         sizes = []
         for number, body in enumerate(articles(options.kilobytes * 1000)):
             (folder / f"{number}.html").write_bytes(body)
             sizes.append(len(body))
         with served("bare", options.server, folder) as bare, served("wrapped", options.server, folder) as wrapped:
+            if options.mode == "observe" and (changed := [n for n in range(8) if page(wrapped[1], f"/{n}") != page(bare[1], f"/{n}")]):
+                sys.exit(f"observing changed pages: {changed}")
             told = compare({"bare": bare, "wrapped": wrapped}, options.seconds, options.rounds, request_script(folder))
     show(told)
     figures = against(told, "bare", "wrapped")
     print(bench.table([["figure", "value"], *map(list, figures.items())]))
     about = {
+        "mode": options.mode,
         "server": bench.version(sys.executable, "-m", options.server, "--version"),
         "bytes": sizes,
         "seconds": options.seconds,
