@@ -52,11 +52,14 @@ class Visitor:
             self.context.route(
                 re.compile(r"https://cdn\.ampproject\.org/"), lambda route: route.fulfill(body=shows, content_type="text/javascript")
             )
+        self.page = self.context.new_page()
+        self.said: list[str] = []
+        """What the console says of the page that is looked at."""
+        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.page.on("console", lambda message: self.said.append(message.text) if message.type == "error" else None)
         if state not in ("raw", "none"):
-            page = self.context.new_page()
-            page.goto(f"{self.url}/p/print")
-            self.answer(page, state)
-            page.close()
+            self.page.goto(f"{self.url}/p/print")
+            self.answer(self.page, state)
 
     @staticmethod
     def answer(page: Any, state: str) -> None:
@@ -79,9 +82,7 @@ class Look:
         row = TABLE[name]
         self.said: list[str] = []
         since = len(visitor.odd.received(visitor.agent))
-        page = visitor.context.new_page()
-        page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        page.on("console", lambda message: self.said.append(message.text) if message.type == "error" else None)
+        page, visitor.said = visitor.page, self.said
         page.goto(f"{visitor.url}/p/{name}", wait_until="load")
         for button in row.get("press", ()):
             page.get_by_role("button", name=button, exact=True).first.click()
@@ -102,7 +103,6 @@ class Look:
         self.places = page.locator("iframe[src*='/_volens/embed/']").count()
         self.frames = [f.evaluate("document.body.innerText") for f in page.frames[1:] if f.url.startswith(visitor.url + "/parts/")]
         self.heard = visitor.heard(since)
-        page.close()
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def states(row: dict[str, Any]) -> list[str]:
     return [state for state in STATES if state not in PURPOSES or state in used]
 
 
-#: Pages that no notice can stand in.
+# Pages that no notice can stand in.
 WITHOUT = {"frameset": 0, "feed": 0}
 
 
@@ -161,7 +161,7 @@ def test_a_page_is_as_it_was_but_for_who_hears_of_it(name: str, visitors: dict[s
 def test_a_service_worker_of_before_takes_itself_away(chromium: Any, odd: Odd) -> None:
     """It answers with an old page that tells Gauge, before anybody asks us; a browser looks for a newer one at each visit."""
     visitor = Visitor(chromium, odd, "none")
-    page = visitor.context.new_page()
+    page = visitor.page
     odd.bypassed = True
     try:
         page.goto(f"{odd.url}/p/installed")
@@ -191,7 +191,7 @@ def test_a_service_worker_of_before_takes_itself_away(chromium: Any, odd: Odd) -
 def test_a_page_that_routes_without_loading_follows_a_refusal(chromium: Any, odd: Odd) -> None:
     """Nothing is heard before, after, or on any later view; the notice is answered once and its band stays."""
     visitor = Visitor(chromium, odd, "none")
-    page = visitor.context.new_page()
+    page = visitor.page
     page.goto(f"{odd.url}/p/single-page")
     until(lambda: "back" in page.evaluate(SEEN)["works"])
     page.locator("volens-notice").get_by_role("button", name="Refuse all", exact=True).click()
@@ -217,3 +217,16 @@ def test_every_page_has_its_row_and_every_row_its_line() -> None:
     told = (Path(__file__).parent.parent.parent / "docs" / "explanation" / "odd-pages.md").read_text("utf-8")
     missing = [name for name, row in TABLE.items() if row["shape"] not in told]
     assert not missing, missing
+
+
+def test_one_answer_is_enough_for_a_page_of_frames(chromium: Any, odd: Odd) -> None:
+    """Each frame that is the site's own page asks; what is answered in one is answered in all."""
+    visitor = Visitor(chromium, odd, "none")
+    page = visitor.page
+    page.goto(f"{odd.url}/p/frameset")
+    asks = "document.querySelector('volens-notice').shadowRoot.querySelector('#volens-ask').checkVisibility()"
+    menu, text = (page.frame(name) for name in ("menu", "text"))
+    assert menu.evaluate(asks) and text.evaluate(asks)
+    text.locator("volens-notice").get_by_role("button", name="Refuse all", exact=True).click()
+    assert until(lambda: not menu.evaluate(asks) and not text.evaluate(asks))
+    visitor.context.close()
