@@ -414,6 +414,12 @@ class _Reading:
         around = self.policy(top.get("policy", {}))
         theme = self.theme(top.get("theme", {}))
         mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce", "observe"))
+        if mode == "observe":
+            self.warn(
+                ("mode",),
+                "pages pass as they are: nothing is withheld.",
+                'Write mode = "enforce" when you have decided what volens hosts lists.',
+            )
         theirs = self.theirs(top, purposes, services)
         if theirs is not None:
             services += tuple(self.their_service(theirs, services))

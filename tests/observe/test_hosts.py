@@ -233,3 +233,11 @@ def test_the_command_says_what_is_missing(file: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
     )
     assert done.returncode == 2 and "--name" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_check_says_that_nothing_is_withheld_yet(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(file), "--no-browser"]) == 0
+    assert "nothing is withheld" in capsys.readouterr().out
+    file.write_text(FILE.replace('mode = "observe"', ""))
+    assert main(["check", str(file), "--no-browser"]) == 0
+    assert "nothing is withheld" not in capsys.readouterr().out
