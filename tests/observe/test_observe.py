@@ -281,3 +281,8 @@ def test_a_bypass_notes_nothing(tmp_path: Path, clock: Clock) -> None:
     made = gateway(tmp_path, site=WATCHED, now=clock, bypass=lambda: True, findings=findings(tmp_path, clock))
     assert get_page(made)[1:] == (HTML, BODY) and found(made) == {}
     made.close()
+
+
+def test_what_is_said_of_an_age_sets_no_cookie_while_observing(made: Gateway) -> None:
+    _, pairs, body = get_page(made, pairs=[*HTML, (b"volens-age", b"minor")])
+    assert body == BODY and get_all(pairs, b"set-cookie") == get_all(HTML, b"set-cookie") and get(pairs, b"volens-age") is None

@@ -683,6 +683,8 @@ class Visit:
         if not said:
             return pairs, []
         pairs = without(pairs, b"volens-age")
+        if self.observed:
+            return pairs, []
         minor, known = b"minor" in said, any(name == AGE for name, _ in cookies(self._request.pairs))
         secure = "; Secure" if self._request.scheme == "https" else ""
         if minor and not self.grant.locked and not self.left and not self.observed and self._text is None:
