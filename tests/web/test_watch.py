@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from tests.enforce.making import NOTICE
-from tests.web.making import gateway, request, settle
+from tests.web.making import Visitor, gateway, request, settle
 from volens.errors import StoreUnavailable
 from volens.ledger.sqlite import SqliteStore
 from volens.web.gateway import Gateway
 from volens.web.messages import Reply
+from volens.web.metrics import Metrics
 
 AT_HOME: dict[str, Any] = {"host": "localhost:8080", "client": "127.0.0.1", "scheme": "http"}
 
@@ -50,7 +52,7 @@ def test_not_ready_says_why_in_a_word(tmp_path: Path) -> None:
     made.store.close()
 
 
-@pytest.mark.parametrize("path", ["ready"])
+@pytest.mark.parametrize("path", ["ready", "metrics"])
 def test_visitors_are_not_told(tmp_path: Path, path: str) -> None:
     made = gateway(tmp_path)
     assert asked(made, path, host="site.example", client="203.0.113.7").status == 403
@@ -60,3 +62,56 @@ def test_visitors_are_not_told(tmp_path: Path, path: str) -> None:
     assert asked(made, path, host="site.example").status == 401
     assert asked(made, path, [(b"authorization", b"Bearer " + b"t" * 24)], host="site.example").status == 200
     made.store.close()
+
+
+def numbers(text: str) -> dict[str, float]:
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))}
+
+
+def test_numbers_say_how_much_and_never_who(tmp_path: Path) -> None:
+    made = gateway(tmp_path, metrics=Metrics(tmp_path / "numbers"))
+    page = b"<html><script src=https://www.google-analytics.com/x></script><p>x"
+    for _ in range(3):
+        visit = made.visit(request("GET", "/a?q=mrk7", [(b"accept", b"text/html"), (b"cookie", b"_ga=mrk7"), (b"user-agent", b"mrk7")]))
+        visit.whole(200, [(b"content-type", b"text/html"), (b"set-cookie", b"_ga=1")], page)
+    made.visit(request("POST", "/comments"))
+    visitor = Visitor(made)
+    assert visitor.choose("answer=accept&surface=notice").status == 303
+    made.visit(request("GET", "/a", [(b"accept", b"text/html")])).upstream_failed("slow")
+    logging.getLogger("volens").error("x")
+    told = asked(made, "metrics")
+    found = numbers(told.body.decode())
+    assert told.status == 200 and b"mrk7" not in told.body and b"192.0.2" not in told.body
+    assert found['volens_requests_total{kind="page"}'] >= 3 and found['volens_requests_total{kind="gate"}'] == 1
+    assert found["volens_pages_rewritten_total"] == 3 and found["volens_errors_total"] == 1
+    layers = {layer: found[f'volens_withheld_total{{layer="{layer}"}}'] for layer in ("markup", "cookie", "set-cookie", "gate")}
+    assert layers == {"markup": 3, "cookie": 3, "set-cookie": 3, "gate": 1}
+    assert found['volens_choices_total{answer="accept",surface="notice"}'] == 1
+    assert found['volens_upstream_errors_total{kind="slow"}'] == 1
+    assert (
+        found["volens_ledger_seconds_count"] == found['volens_ledger_seconds_bucket{le="+Inf"}'] == 1
+        and found["volens_ledger_waiting"] == 0
+    )
+    made.close()
+
+
+def test_the_numbers_of_all_processes_are_summed_and_none_falls(tmp_path: Path) -> None:
+    first, second = Metrics(tmp_path / "numbers"), Metrics(tmp_path / "numbers")
+    first.add("volens_pages_rewritten_total", 2)
+    second.add("volens_pages_rewritten_total", 3)
+    first.add("ledger waiting", 7)
+    pid = os.fork()
+    if not pid:
+        third = Metrics(tmp_path / "numbers")
+        third.add("volens_pages_rewritten_total", 5)
+        third.add("ledger waiting", 4)
+        os._exit(0)  # killed in the middle of its work
+    os.waitpid(pid, 0)
+    found = numbers(second.text())
+    assert found["volens_pages_rewritten_total"] == 10 and found["volens_ledger_waiting"] == 7 and found["volens_processes"] == 2
+    first.close()
+    again = Metrics(tmp_path / "numbers")
+    again.add("volens_pages_rewritten_total")
+    assert numbers(second.text())["volens_pages_rewritten_total"] == 11
+    for one in (second, again):
+        one.close()

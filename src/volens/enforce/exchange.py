@@ -274,7 +274,19 @@ class Exchange:
         self._started = False
         self._scripts: list[bytes] | None = None  # of a streamed script, until it can be told whether it is a consent tool
         self._script_size, self._script_coding, self._script_over = 0, "identity", False
+        self._taken: dict[str, int] = {}
+        self.rewrites = False
+        """Whether the answer is a page that passes through the rewrite."""
         self.streams = False
+
+    def taken(self) -> dict[str, int]:
+        """How much was withheld since this was last asked, by layer."""
+        taken, self._taken = self._taken, {}
+        return taken
+
+    def _took(self, layer: str, count: int) -> None:
+        if count > 0:
+            self._taken[layer] = self._taken.get(layer, 0) + count
 
     # ---------------------------------------------------------------- the request
 
@@ -286,7 +298,10 @@ class Exchange:
         # An apostrophe ends the attribute that holds a placeholder, a backslash may end a string of a script that says BACK.
         self._path = escape(own).replace("'", "&#39;").replace("\\", "%5C").encode()
         self._target = path
+        sent = sum(value.count(b"=") for value in get_all(pairs, b"cookie"))
         pairs, self._refused = headers.filter_cookies(pairs, state.storage, lambda name: self._learnt.knows(state.page.host, name))
+        if sent:
+            self._took("cookie", sent - sum(value.count(b"=") for value in get_all(pairs, b"cookie")))
         pairs = headers.to_application(pairs, state.hosts.grant, document=state.document)
         if state.document:
             pairs = headers.unmark(pairs, state.key)
@@ -304,8 +319,13 @@ class Exchange:
 
     def _common(self, pairs: Pairs) -> Pairs:
         state = self.state
+        before = len(pairs)
         pairs = headers.filter_set_cookies(pairs, state.storage, lambda name: self._learnt.learn(state.page.host, name))
+        self._took("set-cookie", before - len(pairs))
+        before = len(pairs)
         pairs = headers.from_application(pairs, state.hosts, state.page)
+        ours = (b"permissions-policy", b"x-dns-prefetch-control")
+        self._took("header", before - sum(key not in ours for key, _ in pairs))
         expired = headers.expiries(self._refused, state.page.host, self._target, state.storage, state.hosts.catalog)
         return headers.private(pairs + expired) if expired else pairs
 
@@ -475,6 +495,8 @@ class Exchange:
             if not nonce:
                 self._memo.put(key, page)
         self._learnt.page(self.state.page.host, page.seen)
+        self.rewrites = True
+        self._took("markup", len(page.seen.withheld))
         if not page.changed:
             return status, self._page_head(common, page, nonce) + [(b"content-length", b"%d" % len(body))], body
         if coding != "identity":
@@ -598,7 +620,7 @@ class Exchange:
             self.streams = True
             pairs, self._unreadable = self._not_read()
             return 502, pairs
-        self.streams = True
+        self.streams = self.rewrites = True
         self._decoder, self._encoder = Decoder(coding), Encoder(coding)
         self._nonced = nonce
         return status, self._page_head(common, None, nonce)
@@ -682,7 +704,10 @@ class Exchange:
         if self._script_over:
             return b""
         assert self._encoder is not None
-        return self._encoder.add(self._pass(b"", True)) + self._encoder.end()
+        tail = self._encoder.add(self._pass(b"", True)) + self._encoder.end()
+        if self._rewriter is not None:
+            self._took("markup", len(self._rewriter.seen.withheld))
+        return tail
 
     # ---------------------------------------------------------------- when we fail
 

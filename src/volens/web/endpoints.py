@@ -142,6 +142,7 @@ class Endpoints:
             "report": self._report,
             "health": self._health,
             "ready": self._watch.ready,
+            "metrics": self._watch.metrics,
         }
 
     def answer(self, asked: Asked) -> Reply | Waiting:
@@ -572,6 +573,7 @@ class Endpoints:
         """Count a refusal and answer; record a grant, change or withdrawal and answer when that is durable."""
         site, notice, now = asked.site, asked.site.notice, self._gateway.now()
         held = asked.record is not None and asked.choice is not None and not asked.choice.refuses_all
+        self._gateway.metrics.chosen(answer, surface)
 
         def reply(tag: RecordTag | None) -> Reply:
             return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body, fields=fields)
@@ -663,12 +665,22 @@ class Endpoints:
             return Waiting(failed, then)
 
     def _append(self, record: Record, notice: Notice, told: Event | None) -> Future[Any]:
+        metrics, begin = self._gateway.metrics, time.perf_counter()
         try:
-            return self._gateway.store.append(record, notice, told)
+            kept = self._gateway.store.append(record, notice, told)
         except StoreError as error:
             future: Future[Any] = Future()
             future.set_exception(error)
             return future
+
+        def done(future: Future[Any]) -> None:
+            metrics.add("ledger waiting", -1)
+            if not future.cancelled() and future.exception() is None:
+                metrics.recorded(time.perf_counter() - begin)
+
+        metrics.add("ledger waiting")
+        kept.add_done_callback(done)
+        return kept
 
     def _follow(self, record: Record, notice: Notice, told: Event | None, wait: float | None = None) -> None:
         """Record a withdrawal that has taken effect, again and again while the ledger is down: what a site keeps hangs on being told."""

@@ -44,6 +44,7 @@ from volens.web.asked import Asked
 from volens.web.endpoints import Endpoints, foreign_choice
 from volens.web.hooks import Sender
 from volens.web.messages import Reply, Request, Waiting
+from volens.web.metrics import Metrics
 from volens.web.observe import Observer
 from volens.web.rate import Rate
 from volens.web.screens import Screens
@@ -138,6 +139,7 @@ class Gateway:
         hook_secrets: Sequence[bytes] = (),
         rate: Rate | None = None,
         findings: Findings | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
         tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies. ``audience``: where page
@@ -168,6 +170,7 @@ class Gateway:
         self._places = frozenset(name.encode() for name in site.address.places) if site is not None else frozenset()
         if site is not None and site.regions is not None:  # what tells the law tells the place: nobody else is told
             self._places |= {name.replace(b"_", b"-") for name in (site.regions.header, site.regions.subdivision) if name}
+        self.metrics = metrics or Metrics()
         self.endpoints = Endpoints(self, rate)
         self._sender: Sender | None = None
         if site is not None and site.hook is not None and hook_secrets:
@@ -225,10 +228,16 @@ class Gateway:
             host = "invalid"
         site = self.site(host)
         try:
-            return self._visit(request, host, site)
+            made = self._visit(request, host, site)
         except Exception:
             log.exception("who asks could not be told; pages are served as text with third parties withheld")
-            return Visit(self, site, request, host, grant(site.notice, None, Signals(), self.now().date()), None, None, failing=True)
+            made = Visit(self, site, request, host, grant(site.notice, None, Signals(), self.now().date()), None, None, failing=True)
+        try:
+            kind = made.kind
+        except Exception:
+            kind = "other"  # what is broken there is told where it is needed
+        self.metrics.add(f'volens_requests_total{{kind="{kind}"}}')
+        return made
 
     def sampled(self, site: Site) -> bool:
         """Whether this page asks browsers to report: one in so many, whoever asks."""
@@ -342,6 +351,7 @@ class Gateway:
         for tally in (self.audience, self.findings):
             if tally is not None:
                 tally.close()
+        self.metrics.close()
         self.store.close()
 
     @property
@@ -526,6 +536,25 @@ class Visit:
             reports=gateway.sampled(self.site),
             unreadable=lambda: ((made := self._trouble(502, "unreadable")).pairs, made.body),
         )
+
+    @property
+    def kind(self) -> str:
+        """Who answers, for the numbers."""
+        if self._gate is not None:
+            self._gateway.metrics.withheld({"gate": 1})
+            return "gate"
+        if self._refused_path or self._instead is not None:
+            self._gateway.metrics.withheld({"path": 1})
+            return "withheld"
+        if self.own:
+            return "own"
+        if self.left:
+            return "left"
+        return "page" if self._text is not None or self._state.document else "other"
+
+    def upstream_failed(self, kind: str) -> None:
+        """Count that the site's answer did not come, or not whole."""
+        self._gateway.metrics.add(f'volens_upstream_errors_total{{kind="{kind}"}}')
 
     @cached_property
     def _shared(self) -> bool:
@@ -792,6 +821,9 @@ class Visit:
         What Volens leaves alone it doesn't count: no page there tells the visitor of it, or lets them object.
         """
         counts, site = self._gateway.audience, self.site
+        if self._exchange.rewrites:
+            self._gateway.metrics.add("volens_pages_rewritten_total")
+        self._gateway.metrics.withheld(self._exchange.taken())
         if counts is None or site.audience is None or status not in (200, 304):
             return
         try:
@@ -840,7 +872,11 @@ class Visit:
             self._looked()
         if self._text is not None:
             return self._text.finish()
-        return b"" if self.left else self._exchange.finish()
+        if self.left:
+            return b""
+        tail = self._exchange.finish()
+        self._gateway.metrics.withheld(self._exchange.taken())
+        return tail
 
 
 def _left_alone(site: Site, target: bytes) -> bool:

@@ -725,6 +725,8 @@ class Proxy:
     async def _failed(self, arrival: _Arrival, visit: Visit, failed: _Failed) -> _Sent:
         """One line in the log; a clear page if nothing was sent yet, else a connection that ends visibly."""
         log.warning("%s %s: %s", arrival.message.method, _path(arrival.message.path), failed.reason)
+        if (note := getattr(visit, "upstream_failed", None)) is not None:
+            note(failed.kind)
         if arrival.started:
             arrival.abort()
             return _CLOSE

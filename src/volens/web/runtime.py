@@ -17,6 +17,7 @@ from volens.site import Site
 from volens.web.gateway import Gateway
 from volens.web.hooks import read_secrets
 from volens.web.keys import open_keys
+from volens.web.metrics import Metrics
 
 TOKEN = 20
 """Characters of the shortest token that is taken."""
@@ -35,6 +36,7 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
         admin_token=read_token(Path(loaded.admin_token)) if loaded.admin_token else "",
         hook_secrets=read_secrets(Path(loaded.hook_secret)) if loaded.site.hook is not None else (),
         rate=before.endpoints.rate if before is not None else None,
+        metrics=before.metrics if before is not None else Metrics(Path(loaded.keys).with_suffix(".metrics")),
         findings=before.findings if before is not None else Findings(Path(loaded.findings), lambda: datetime.now(UTC).date()),
     )
 

@@ -25,6 +25,14 @@ class Watch:
         self._pool: ThreadPoolExecutor | None = None
         self._asked: Future[None] | None = None
 
+    def metrics(self, asked: Asked) -> Reply:
+        """For Prometheus, by the operator's door."""
+        refused = self._admin.refused(asked, "metrics")
+        if refused is not None:
+            return refused
+        head = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+        return Reply(200, [head, *_HEAD], self._gateway.metrics.text().encode())
+
     def ready(self, asked: Asked) -> Reply | Waiting:
         """200 while grants can be recorded, else 503: for a front that speaks for itself, this machine, or the token."""
         if not (asked.request.front or here(asked.request)) and (refused := self._admin.refused(asked, "ready")) is not None:
