@@ -67,9 +67,10 @@ def test_the_data_goes_although_the_reader_never_comes_back(visitor: Visitor) ->
     visitor.open("/article/rex")
     assert kept(visitor) == [{"Culture": 1}]
     visitor.page.evaluate(
-        """async () => { const choose = notice => fetch('/_volens/choice', {method: 'POST', headers: {'content-type': 'application/json'},
-            body: JSON.stringify({notice, answer: 'switches', purposes: ['video'], surface: 'panel'})});
-        await choose((await (await choose('')).json()).notice) }"""
+        """async () => { const panel = await (await fetch('/_volens/panel')).text();
+        const notice = new DOMParser().parseFromString(panel, 'text/html').querySelector('[name=notice]').value;
+        await fetch('/_volens/choice', {method: 'POST', headers: {'content-type': 'application/json'},
+            body: JSON.stringify({notice, answer: 'switches', purposes: ['video'], surface: 'panel'})}) }"""
     )
     visitor.page.close()
     assert until(lambda: kept(visitor) == []), "videos are still allowed, profiles are not"
