@@ -36,6 +36,7 @@ TOLD: dict[str, tuple[str, dict[str, str]]] = {
         {
             "kib_extra": "KiB",
             "requests_extra": "requests",
+            "shown_ms": "shown, ms",
             "script_ms_extra": "script ms",
             "cls": "CLS",
             "axe_notice": "axe, notice",

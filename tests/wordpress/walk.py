@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from serving import ADMIN, WordPress, fetched
 
 from volens.wordpress import configuration
@@ -35,7 +36,11 @@ days = 30
 """
 """Purposes that the how-to's file does not ask for."""
 PURPOSES = ("reseaux-sociaux", "video", "publicite", "personnalisation", "geolocalisation")
-STATES = ("none", "refused", *PURPOSES, "accepted")
+STATES = tuple(
+    state if state in ("none", "refused", "reseaux-sociaux", "accepted") else pytest.param(state, marks=pytest.mark.soak)
+    for state in ("none", "refused", *PURPOSES, "accepted")
+)
+"""The purposes that WordPress itself has no use for are walked in ``make soak``."""
 PARTIES = {
     "reseaux-sociaux": {"gravatar.com"},
     "video": {"youtube.com"},
