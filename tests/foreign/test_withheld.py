@@ -100,7 +100,7 @@ def drawing(id: str) -> str:
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     context = chromium.new_context(locale="fr-FR")
-    context.set_default_timeout(8000)
+    context.set_default_timeout(20000)
     page = context.new_page()
     page.errors = []  # type: ignore[attr-defined]
     page.on("pageerror", lambda error: page.errors.append(str(error)))  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ Start = Callable[..., str]
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
     context = chromium.new_context(locale="en-GB")
-    context.set_default_timeout(8000)
+    context.set_default_timeout(20000)
     yield context.new_page()
     context.close()
 

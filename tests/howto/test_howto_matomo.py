@@ -49,7 +49,7 @@ def journal(folder: Path, written: str) -> Iterator[tuple[str, list[dict[str, An
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
     context = chromium.new_context(locale="fr-FR")
-    context.set_default_timeout(8000)
+    context.set_default_timeout(20000)
     yield context.new_page()
     context.close()
 
@@ -149,7 +149,7 @@ def test_the_panel_s_switch_reaches_it(page: Any, tmp_path: Path) -> None:
 def test_the_policy_page_s_button_reaches_it_without_script(chromium: Any, tmp_path: Path) -> None:
     """A tool that counts by an image for who has no script is stopped by the same button, and comes back by it."""
     context = chromium.new_context(locale="fr-FR", java_script_enabled=False)
-    context.set_default_timeout(8000)
+    context.set_default_timeout(20000)
     page = context.new_page()
     with journal(tmp_path, CONFIG.read_text("utf-8")) as (url, visits):
         page.goto(url + "/")

@@ -43,7 +43,7 @@ NOTICE = "volens-notice"
 _number = itertools.count(1)
 
 
-def until(what: Callable[[], Any], seconds: float = 8.0) -> Any:
+def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
     """Waits until ``what`` is true; its last value."""
     end = time.monotonic() + seconds
     while True:
@@ -63,7 +63,7 @@ class Visitor:
         )
         self.options = options = {"locale": "fr-FR", "viewport": {"width": 1280, "height": 800}, **options}
         self.context = browser.new_context(user_agent=self.agent, **options)
-        self.context.set_default_timeout(4000 if os.environ.get("VOLENS_DEMO") == "raw" else 8000)
+        self.context.set_default_timeout(4000 if os.environ.get("VOLENS_DEMO") == "raw" else 20000)
         self.page = self.context.new_page()
         self._mark = 0
         self.agreed = False
