@@ -48,7 +48,9 @@ def loads(site: Site, path: str = "/") -> int:
 
 
 def test_the_notice_leaves_body_before_scripts_run(site: Site) -> None:
-    page = site.open(f"{NOTICE}<p id=first>x</p><script>window.first = [document.body.firstElementChild.id, document.querySelector('body > :first-child').id]</script>")
+    page = site.open(
+        f"{NOTICE}<p id=first>x</p><script>window.first = [document.body.firstElementChild.id, document.querySelector('body > :first-child').id]</script>"
+    )
     assert page.evaluate("first") == ["first", "first"]
     assert page.evaluate("[...document.documentElement.children].map(e => e.localName)") == ["head", "volens-notice", "body"]
     assert page.evaluate("document.querySelector('volens-notice').shadowRoot.querySelector('form') !== null")
@@ -56,7 +58,9 @@ def test_the_notice_leaves_body_before_scripts_run(site: Site) -> None:
 
 def test_the_first_form_and_the_first_button_are_the_page_s_own(site: Site) -> None:
     """What stands behind the notice for browsers without shadow roots goes where there is one, before a script of the page counts."""
-    page = site.open(f"{NOTICE}<form id=own><button id=go>Go</button></form><script>window.first = [document.forms[0].id, document.querySelector('button').id]</script>")
+    page = site.open(
+        f"{NOTICE}<form id=own><button id=go>Go</button></form><script>window.first = [document.forms[0].id, document.querySelector('button').id]</script>"
+    )
     assert page.evaluate("first") == ["own", "go"]
     assert page.evaluate("document.querySelector('volens-notice').shadowRoot.querySelectorAll('button').length") == 3
 
@@ -90,7 +94,8 @@ def test_a_refusal_looks_done_within_a_frame(site: Site) -> None:
 def test_accepting_reloads_and_keeps_what_was_typed_where_one_was_and_what_is_now_permitted(site: Site) -> None:
     answers(site, keep={"C": passing(["_pk_*"]), "S": passing(["player*"])})
     body = (
-        NOTICE + "<input name=a><textarea name=b></textarea><input type=checkbox name=c><input type=password name=p><select name=s><option>1<option>2</select><div style='height:5000px'></div>"
+        NOTICE
+        + "<input name=a><textarea name=b></textarea><input type=checkbox name=c><input type=password name=p><select name=s><option>1<option>2</select><div style='height:5000px'></div>"
     )
     page = site.open(body)
     page.evaluate(
@@ -199,7 +204,10 @@ def test_an_answer_to_a_post_is_not_made_again(site: Site) -> None:
 def test_back_after_a_withdrawal_does_not_revive_the_old_page(site: Site) -> None:
     set_choice(site, ACCEPTED)
     site.serve("/next", "next", {"c": ACCEPTED, "a": 1})
-    page = site.open(NOTICE + "<script>window.onpageshow = e => window.restored = e.persisted; window.ran = Math.random()</script>", {"c": ACCEPTED, "a": 1})
+    page = site.open(
+        NOTICE + "<script>window.onpageshow = e => window.restored = e.persisted; window.ran = Math.random()</script>",
+        {"c": ACCEPTED, "a": 1},
+    )
     page.goto(f"https://{SITE}/next")
     set_choice(site, REFUSED)
     site.serve("/", "made again", {"c": REFUSED})

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import brotli
 import pytest
 from looking import BUTTONS, FOCUSED, ask, box, button, each, faults, panel
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from screens_site import DAY, GRANTS, NOTICE, PART, SITE, TYPED, Desk
 
 from volens.choice import Choice, Signals
