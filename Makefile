@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RESULTS ?= $(VENV)/results
-JOBS ?= auto
 # Folders at once: some are one long file. The last by name, the longest, begin.
 PARTS ?= 2
+# Processes of each folder, so that the folders at once fill the machine and no more.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 4); echo $$(( n > 2 ? n / $(PARTS) : 1 )))
 # Each folder runs in processes of its own: a process holds one Playwright, and folders open theirs in their own ways.
 TESTS ?= $(sort $(wildcard tests/*/ tests/test_*.py))
 BROWSER = VOLENS_CHROMIUM="$$(head -n 1 $(VENV)/chromium)" CHROMIUM="$$(head -n 1 $(VENV)/chromium)"
