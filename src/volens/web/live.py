@@ -164,19 +164,16 @@ class Opened:
     def _renew(self) -> None:
         # Without the lock: a process forked in this moment must find it free.
         before = self._made
+        if before is None or self.loaded.source is None:  # closed meanwhile
+            self._reading = False
+            return
         try:
-            if before is None or self.loaded.source is None:
-                return
             loaded = load(Path(self.loaded.source), before[1].catalog)
             gateway = open_gateway(loaded, bypass=lambda: self._bypassed, before=before[1])
-        except VolensError as error:
-            if before is not None:
-                before[1].configuration = "mistaken"
-            log.error("the configuration changed and cannot be used; the one before goes on. %s", error)
-        except Exception:
-            if before is not None:
-                before[1].configuration = "mistaken"
-            log.exception("the configuration changed and cannot be used; the one before goes on")
+        except Exception as error:
+            before[1].configuration = "mistaken"
+            ours = isinstance(error, VolensError)
+            log.error("the configuration changed and cannot be used; the one before goes on. %s", error, exc_info=not ours)
         else:
             for name in ("ledger", "audience", "listen", "upstream", "trusted"):
                 if getattr(loaded, name) != getattr(self.loaded, name):
