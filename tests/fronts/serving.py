@@ -26,6 +26,8 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import WSMsgType, web
 
+from tests.running import listens
+
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "docs" / "examples" / "fronts"
 FRONT = "127.0.0.1/32"
@@ -66,11 +68,6 @@ def until(true: Callable[[], Any], patience: float = 20.0) -> Any:
     while not (found := true()) and time.monotonic() < end:
         time.sleep(0.03)
     return found
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 # --- the site

@@ -260,13 +260,18 @@ def earlier(visitor: Visitor) -> None:
         for party, name in held
         for framed in (False, True)
     ]
-    end.send("Network.setCookies", {"cookies": mine + theirs})
     where = {"securityOrigin": visitor.demo.url, "isLocalStorage": True}
-    for names in LAY["script"].values():
-        for name in names:
-            end.send("DOMStorage.setDOMStorageItem", {"storageId": where, "key": name, "value": OLD})
     wanted = {cookie["name"] for cookie in mine + theirs} | {"mesure_session"}
-    assert until(lambda: {c["name"] for c in visitor.all_cookies()} | visitor.stored() >= wanted), "the device holds what it should"
+
+    def lay() -> bool:
+        """Again until all of it lies there: a late answer to the page that is open may let it expire."""
+        end.send("Network.setCookies", {"cookies": mine + theirs})
+        for names in LAY["script"].values():
+            for name in names:
+                end.send("DOMStorage.setDOMStorageItem", {"storageId": where, "key": name, "value": OLD})
+        return {c["name"] for c in visitor.all_cookies()} | visitor.stored() >= wanted
+
+    assert until(lay), "the device holds what it should"
 
 
 OLD = "ancien"
