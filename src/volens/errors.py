@@ -6,6 +6,8 @@
     ├── ChoiceError (ValueError)     a choice or record cookie that does not parse; callers treat it as *no choice*
     ├── RecordError (ValueError)     a record or count that cannot be one: nothing of it is kept
     ├── CatalogError (ValueError)    packaged or operator data that does not have the form it should
+    ├── ProofError (ValueError)      a log entry, receipt or bundle that does not have its form
+    ├── KeyFileError (ValueError)    a file that should hold a log's keys and does not; its text tells no secret
     └── StoreError                   the ledger could not do what was asked
         ├── StoreUnavailable (OSError)   disk full, read-only, locked, closed: nothing was recorded
         ├── StoreBusy                    the queue of grants is full: nothing was recorded, try again
@@ -65,6 +67,14 @@ class RecordError(VolensError, ValueError):
 
 class CatalogError(VolensError, ValueError):
     """Catalog data of the wrong form."""
+
+
+class ProofError(VolensError, ValueError):
+    """A log entry, receipt or bundle of the wrong form."""
+
+
+class KeyFileError(VolensError, ValueError):
+    """A file that should hold a log's keys and does not."""
 
 
 class StoreError(VolensError):
