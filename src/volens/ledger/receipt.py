@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,11 @@ class Receipt:
     """The inclusion proof, the lowest hash first (RFC 6962 §2.1.1)."""
     checkpoint: str
     """A signed note: the log's own signature, and those of its witnesses as far as they are known."""
+
+    @classmethod
+    def of(cls, record: Record, salt: bytes, entry: bytes, index: int, proof: Iterable[bytes], checkpoint: str) -> Receipt:
+        """Of what a store keeps: the entry in canonical JSON."""
+        return cls(record, salt, json.loads(entry), index, tuple(proof), checkpoint)
 
     def to_json(self) -> dict[str, Any]:
         """As it is given to the visitor."""
