@@ -30,6 +30,7 @@ ROOMS = {
     "volens.tally": (2, "tally"),
     "volens.findings": (3, "audience"),
     "volens.ledger.record": (2, "ledger"),
+    "volens.ledger.cosign": (2, "ledger"),
     "volens.ledger": (3, "ledger"),
     "volens.audience": (3, "audience"),
     "volens.config": (3, "config"),

@@ -5,6 +5,7 @@
     ├── NoticeError (ValueError)     a notice that cannot be built: unknown purpose, empty text …
     ├── ChoiceError (ValueError)     a choice or record cookie that does not parse; callers treat it as *no choice*
     ├── RecordError (ValueError)     a record or count that cannot be one: nothing of it is kept
+    ├── SignedNoteError (ValueError)  a signed note, checkpoint or verifier key that cannot be read, or whose signature does not hold
     ├── CatalogError (ValueError)    packaged or operator data that does not have the form it should
     ├── ProofError (ValueError)      a log entry, receipt or bundle that does not have its form
     ├── KeyFileError (ValueError)    a file that should hold a log's keys and does not; its text tells no secret
@@ -63,6 +64,10 @@ class ChoiceError(VolensError, ValueError):
 
 class RecordError(VolensError, ValueError):
     """A record or count of refusals that cannot be one."""
+
+
+class SignedNoteError(VolensError, ValueError):
+    """A signed note, checkpoint or verifier key that cannot be read, or whose signature does not hold."""
 
 
 class CatalogError(VolensError, ValueError):
