@@ -1,16 +1,35 @@
-"""What every store of records promises. The code above it knows these methods and nothing of a database."""
+"""What every store of records promises. The code above it knows these methods and nothing of a database.
+
+A site's records are the leaves of its *log*: entries numbered from 0, a Merkle tree over them, and a head that is signed at every
+group commit. What an entry says is in ``entry.py``, how the tree is hashed in ``tree.py``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date
-from typing import Protocol, TypedDict
+from datetime import date, datetime
+from typing import NamedTuple, Protocol, TypedDict
 
+from volens.ledger.receipt import Receipt
 from volens.ledger.record import Count, Record
+from volens.ledger.tree import Tiles
 from volens.notice import Notice
+
+
+class Signs(Protocol):
+    """A key that signs the heads of one site's log: ``note.LogKey``, ``note.LogKeys``."""
+
+    def sign(self, text: str) -> str:
+        """The signed note of a text that ends in a line break."""
+        ...
+
+
+Signer = Callable[[str], Signs]
+"""From a site's name to the key of its log. Called in the thread that writes, once a group commit."""
 
 
 class Total(TypedDict):
@@ -25,6 +44,85 @@ class Total(TypedDict):
     language: str
     gpc: bool
     count: int
+
+
+class Answered(TypedDict):
+    """How one purpose was answered in the records of one day, with everything that is told apart. Refusals are in ``Total``."""
+
+    day: str
+    """As ``2026-11-22``, UTC."""
+    event: str
+    """``given``, ``changed`` or ``withdrawn``."""
+    purpose: str
+    surface: str
+    language: str
+    yes: int
+    no: int
+
+
+class Extent(TypedDict):
+    """How much was granted by the records of one day: everything that was asked, some of it, or nothing (withdrawn)."""
+
+    day: str
+    event: str
+    surface: str
+    language: str
+    all: int
+    some: int
+    none: int
+
+
+class Kept(NamedTuple):
+    """A record that is durable, and all that its receipt is made of."""
+
+    record: Record
+    salt: bytes
+    index: int
+    """Of its entry in the site's log."""
+    entry: bytes
+    """The entry, in canonical JSON."""
+    checkpoint: str
+    """The signed head of the log right after the group commit that kept it."""
+    path: Callable[[int], list[bytes]]
+    """The inclusion proof of an index in that head."""
+
+    def receipt(self) -> Receipt:
+        """The receipt as of the group commit: complete, though no witness has seen its checkpoint yet. No input or output."""
+        proof = tuple(self.path(self.index))
+        return Receipt(self.record, self.salt, json.loads(self.entry), self.index, proof, self.checkpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A log as it stands: every entry below ``size`` is durable."""
+
+    site: str
+    size: int
+    root: bytes
+    note: str
+    """The signed checkpoint over them, without cosignatures; empty for a log without entries."""
+    minute: int
+    """Of the last entry, in minutes since 1970."""
+
+
+class Row(NamedTuple):
+    """One entry of a log, with the record where it has one that was not erased."""
+
+    index: int
+    entry: bytes
+    salt: bytes | None
+    record: bytes | None
+    """In canonical JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint that was published, with the cosignatures it had then."""
+
+    size: int
+    at: float
+    """When, in seconds since 1970."""
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +213,7 @@ class Store(Protocol):
         """The events kept with records."""
         ...
 
-    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
+    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Kept]:
         """Keep a grant, change or withdrawal, with the notice it answers and what the site is to be told of it.
 
         Raises StoreBusy at once when too many wait already, and RecordError when ``notice`` is not the one the record
@@ -125,7 +223,7 @@ class Store(Protocol):
         ...
 
     def withdraw(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
-        """Keep a withdrawal, which has taken effect whatever becomes of this.
+        """Keep a withdrawal, whole or in part, which has taken effect whatever becomes of this.
 
         The future has its result once it survives a kill: in the ledger, or in a file beside it from which it follows, with its
         event, when the ledger is back, in whatever process; a later ``append`` comes after it. The future raises StoreUnavailable
@@ -142,7 +240,8 @@ class Store(Protocol):
         ...
 
     def keep_notice(self, site: str, notice: Notice) -> None:
-        """Keep a version of a site's notice, durable on return. Call it when a site starts; raises StoreUnavailable."""
+        """Keep a version of a site's notice, durable on return, and log the first time that it is asked. Call it when a site starts;
+        raises StoreUnavailable."""
         ...
 
     def notices(self, site: str) -> Mapping[str, Notice]:
@@ -158,6 +257,100 @@ class Store(Protocol):
 
         Tries first to write what this process has counted; other processes' refusals follow within about a second.
         """
+        ...
+
+    def answers(self, site: str, since: date, until: date) -> list[Answered]:
+        """What the records of those days, both included, answered, in the order of their keys: counted in the transaction that kept
+        them, so never a scan. Raises StoreUnavailable."""
+        ...
+
+    def extents(self, site: str, since: date, until: date) -> list[Extent]:
+        """How much the records of those days, both included, granted, in the order of their keys; raises StoreUnavailable."""
+        ...
+
+    # The log. All of these raise StoreUnavailable.
+
+    def sites(self) -> list[str]:
+        """The sites that have a log, in alphabetical order."""
+        ...
+
+    def head(self, site: str) -> Head | None:
+        """The log as it stands, with the checkpoint signed at the last commit; None where nothing was ever kept."""
+        ...
+
+    def receipt(self, id: str) -> Receipt | None:
+        """The receipt of a record: against the newest published checkpoint that covers it, with its cosignatures, else against the
+        head. None where there is no such record, or none any more."""
+        ...
+
+    def find(self, id: str) -> tuple[str, int] | None:
+        """The site and the index of a record; None where there is none, or none any more."""
+        ...
+
+    def entries(self, site: str, first: int, count: int) -> list[bytes]:
+        """Entries in canonical JSON, from an index on; fewer than ``count`` at the end of the log."""
+        ...
+
+    def hashes(self, site: str, level: int, tile: int) -> bytes:
+        """The hashes a tile of the tree has by now, up to 256 of 32 bytes (level 0: of entries; 1: of 256 entries each; …)."""
+        ...
+
+    def tree(self, site: str, size: int | None = None) -> Tiles:
+        """The tree over the log, or over its first ``size`` entries: inclusion and consistency proofs, from storage."""
+        ...
+
+    def rows(self, site: str, first: int = 0, last: int | None = None, *, held: bool = False) -> Iterator[Row]:
+        """Entries from ``first`` to ``last``, both included, or to the end there is when this begins; read bit by bit, in bounded
+        memory. ``held``: only those whose record is there."""
+        ...
+
+    def size_before(self, site: str, time: datetime) -> int:
+        """How many entries are older than the minute of ``time``: they are the first ones, since an entry's minute never decreases."""
+        ...
+
+    def publish(self, site: str, note: str) -> None:
+        """Keep a checkpoint that is now published, with its cosignatures; durable on return. All of the last day are kept, and of
+        those before the last of each hour. Refuses, with StoreError, one that is not of this log, or ahead of its durable rows."""
+        ...
+
+    def published(self, site: str, size: int = 0) -> str | None:
+        """The newest published checkpoint, if it has at least ``size`` entries."""
+        ...
+
+    def checkpoints(self, site: str, since: float = 0) -> list[Published]:
+        """The published checkpoints that are kept, the oldest first, from a time on (seconds since 1970)."""
+        ...
+
+    def add_snapshot(self, site: str, notice: str, snapshot: str) -> int:
+        """Log that pictures of a notice were taken, durable on return: the entry's index. Both digests; ``attach`` the files first."""
+        ...
+
+    def erase(self, site: str, indexes: Iterable[int], reason: str) -> int:
+        """Delete records and their salts, and log that it was done: how many were there. The entries stay, so that every other proof
+        stays valid; without the salt nobody can test what an entry committed to. Many are erased in steps, each a transaction.
+        ``reason``: one of ``entry.REASONS``."""
+        ...
+
+    def restore(self, site: str, rows: Iterable[Row]) -> int:
+        """Append entries that another store held, as they are: how many. Those that are here already must be the same (their records
+        may have been erased here since). Raises StoreError, saying where, for one that is not or leaves a gap; what came before
+        is kept then, in whole steps, and the same rows may be restored again."""
+        ...
+
+    def restore_counts(self, site: str, totals: Iterable[Total], answers: Iterable[Answered], extents: Iterable[Extent]) -> None:
+        """Take over the counts of another store, in one transaction. Raises StoreError where this site has counts already."""
+        ...
+
+    def attach(self, site: str, digest: str, data: bytes) -> None:
+        """Keep a file that an entry names by its SHA-256 (a snapshot of a notice), durable on return; once, however often."""
+        ...
+
+    def attached(self, site: str, digest: str) -> bytes | None:
+        """The file of that SHA-256, None where there is none."""
+        ...
+
+    def attachments(self, site: str) -> list[str]:
+        """The SHA-256 of every file kept for a site, in alphabetical order."""
         ...
 
     def check(self) -> None:
