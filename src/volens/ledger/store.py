@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 from volens.ledger.receipt import Receipt
 from volens.ledger.record import Count, Record
@@ -72,7 +72,8 @@ class Extent(TypedDict):
     none: int
 
 
-class Kept(NamedTuple):
+@dataclass(slots=True)  # freezing would double what it costs to make one
+class Kept:
     """A record that is durable, and all that its receipt is made of."""
 
     record: Record
@@ -105,7 +106,8 @@ class Head:
     """Of the last entry, in minutes since 1970."""
 
 
-class Row(NamedTuple):
+@dataclass(slots=True)  # read in millions
+class Row:
     """One entry of a log, with the record where it has one that was not erased."""
 
     index: int
