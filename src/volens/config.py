@@ -21,11 +21,11 @@ from volens.catalog import Catalog, Entry
 from volens.choice import MAX_TEXT
 from volens.countries import known as known_country
 from volens.defaults import LANGUAGES, PURPOSES
-from volens.errors import ConfigError, Mistake, NoticeError
+from volens.errors import ConfigError, Mistake, NoticeError, SignedNoteError
 from volens.foreign import HELD, Theirs, Tools
 from volens.languages import BUTTONS, shipped
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
-from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Regions, Site
+from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Proof, Regions, Site, Witness
 from volens.theme import COLOUR, COLOURS, FONT, POSITIONS, RADIUS, SCHEMES, Theme
 from volens.wording import judge, judge_pair
 
@@ -149,6 +149,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "regions": table,
         "minors": table,
         "report": table,
+        "proof": table,
     },
     "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text, "country": text},
     "lifetimes": {"accepted": number, "refused": number},
@@ -189,6 +190,8 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "regions": {"follow": flag, "header": text, "subdivision": text, "uk_exempt": names},
     "minors": {"header": text, "lock": names},
     "report": {"sample": share, "file": text},
+    "proof": {"key": text, "witnesses": tables, "quorum": number},
+    "proof.witnesses": {"url": text, "key": text},
     "theirs": {"tool": text, "map": table, "from": names},
 }
 """Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
@@ -222,12 +225,15 @@ class Loaded:
     """Path of the file in which ``volens bypass`` writes."""
     findings: str = "volens-hosts.db"
     """Path of the file of what pages were found to use."""
+    log_key: str = "volens.log-key"
+    """Path of the file of the keys that sign the log; ``VOLENS_LOG_KEY`` in the environment goes before it."""
 
 
 def outside(loaded: Loaded, folder: Path) -> None:
     """Raises ConfigError where what configures, proves or records lies in ``folder``, whose files are published."""
     root = folder.resolve()
-    for name in (loaded.source, loaded.keys, loaded.ledger, loaded.audience, loaded.bypass, loaded.hook_secret, loaded.admin_token):
+    files = (loaded.source, loaded.keys, loaded.ledger, loaded.audience, loaded.bypass, loaded.hook_secret, loaded.admin_token)
+    for name in (*files, loaded.log_key):
         place = Path(name).resolve() if name else root
         if root in place.parents and not any(part.startswith(".") and part != ".well-known" for part in place.relative_to(root).parts):
             found = f"{place} lies in {root}, so that anybody could read it."
@@ -445,6 +451,8 @@ class _Reading:
             purposes += (replace(self.built_in("audience"), exempt="audience", data_kinds=("browsing",)),)
         admin = self.section(("admin",), top.get("admin", {}), SETTINGS["admin"])
         report = self.section(("report",), top.get("report", {}), SETTINGS["report"])
+        proof = self.section(("proof",), top.get("proof", {}), SETTINGS["proof"])
+        witnessed = self.proof(proof)
         limits = self.section(("limits",), top.get("limits", {}), SETTINGS["limits"])
         if limits.get("grants_a_minute", 1) < 1:
             self.wrong(
@@ -484,6 +492,7 @@ class _Reading:
             audience=counted,
             theirs=theirs,
             regions=regions,
+            proof=witnessed,
             minors=minors,
             told_age="minors" in top,
             age_header=age_header,
@@ -502,6 +511,7 @@ class _Reading:
             tuple(self.mistakes),
             audience=beside(measure.get("file", "volens-audience.db")),
             findings=beside(report.get("file", "volens-hosts.db")),
+            log_key=beside(proof.get("key", "volens.log-key")),
             bypass=str(Path(beside(top.get("keys", "volens.keys"))).with_name("volens.bypass")),
             admin_token=beside(admin["token_file"]) if admin.get("token_file") else "",
             hook_secret=beside(told.get("secret", "volens.hook")),
@@ -1212,6 +1222,38 @@ class _Reading:
             self.wrong(("hooks", "visitor"), f"no first-party cookie {visitor!r} is declared.", remedy)
         sent = self.one_of(("hooks", "visitor_sent"), here.get("visitor_sent", "hashed"), ("hashed", "plain"))
         return Hook(url, visitor, sent == "plain")
+
+    def proof(self, here: Mapping[str, Any]) -> Proof:
+        """The witnesses, and how many of them are wanted under each checkpoint."""
+        found: list[Witness] = []
+        if here.get("witnesses"):
+            from volens.ledger import cosign  # a tenth of a second that a site without witnesses need not wait
+        for number_, table_ in enumerate(here.get("witnesses", ())):
+            path = ("proof", "witnesses", number_)
+            one = self.section(path, table_, SETTINGS["proof.witnesses"])
+            url, key = one.get("url", "").rstrip("/"), one.get("key", "")
+            parts = urlsplit(url) if self.is_link(url) and not url.startswith("/") else None
+            if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
+                remedy = "Write the address its keeper has told: https://… without name, password, '?' or '#'."
+                self.wrong((*path, "url"), f"{url!r} is not the address of a witness." if url else "missing.", remedy)
+            elif parts.scheme == "http" and not _near_by(parts.hostname or ""):
+                found_ = f"{url!r} goes over the net in the clear: what it says is checked all the same, but anybody can hold it up."
+                self.warn((*path, "url"), found_, "Write an https:// address where there is one.")
+            try:
+                public = cosign.PublicKey.parse(key)
+            except SignedNoteError as error:
+                self.wrong((*path, "key"), str(error) if key else "missing.", "Its keeper tells it: volens witness key, or its address.")
+                continue
+            if public.kind != cosign.WITNESS:
+                self.wrong((*path, "key"), f"{key!r} is the key of a log.", "Write that of the witness: volens witness key.")
+            if any(cosign.PublicKey.parse(other.key).public == public.public for other in found):
+                self.wrong((*path, "key"), f"{key!r} stands twice.", "A witness counts once: remove one.")
+            found.append(Witness(url, key))
+        quorum = here.get("quorum", 0)
+        if quorum > len(here.get("witnesses", ())):
+            remedy = "Name as many under [proof] witnesses, or ask for fewer."
+            self.wrong(("proof", "quorum"), f"{quorum} witnesses are wanted, and {len(found)} named.", remedy)
+        return Proof(tuple(found), quorum)
 
     def theirs(self, top: Mapping[str, Any], purposes: tuple[Purpose, ...], services: tuple[Service, ...]) -> Theirs | None:
         """The consent tool that asks in Volens' place, and what its words mean (docs/how-to/another-notice.md)."""

@@ -105,6 +105,30 @@ class Audience:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """Somebody else's server that signs the log's checkpoints (C2SP tlog-witness)."""
+
+    url: str
+    """Where ``add-checkpoint`` is below, without a slash at its end."""
+    key: str
+    """Its verifier key: ``name+id+base64``."""
+
+    @property
+    def name(self) -> str:
+        """What its signatures are called."""
+        return self.key.partition("+")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Who signs the log beside the publisher. Without a witness its records are evident to everybody but the publisher."""
+
+    witnesses: tuple[Witness, ...] = ()
+    quorum: int = 0
+    """How many of them a published checkpoint should carry."""
+
+
+@dataclass(frozen=True, slots=True)
 class Regions:
     """Where a site follows the law of the visitor's place (R44–R47)."""
 
@@ -159,6 +183,7 @@ class Site:
     """The consent tool that asks in our place (``notice = "theirs"``); None: Volens asks, and every such tool is withheld."""
     regions: Regions | None = None
     """None: the strictest everywhere."""
+    proof: Proof = field(default_factory=Proof)
     minors: tuple[str, ...] = ()
     """Purposes that a minor cannot be granted, beside those that create profiles (R41)."""
     told_age: bool = False

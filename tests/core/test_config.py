@@ -380,8 +380,8 @@ def test_the_examples_of_the_reference_make_one_file_that_loads_and_names_every_
     values = tomllib.loads(text)
     for section, known in SETTINGS.items():
         name, _, each = section.partition(".")
-        here = values if not name else values[name]
-        groups = list(here.values()) if each else here if isinstance(here, list) else [here]
+        here = values if not name else values[name] if each in ("", "*") else values[name][each]
+        groups = list(here.values()) if each == "*" else here if isinstance(here, list) else [here]
         used = {key for group in groups for key in group}
         assert not set(known) - used, f"[{section}] without an example"
         assert not used - set(known)
@@ -409,6 +409,7 @@ def test_every_setting_stands_in_a_table_of_the_reference() -> None:
         "limits",
         "cache",
         "report",
+        "proof",
         "theirs",
     }
     for known in SETTINGS.values():
@@ -500,3 +501,35 @@ def test_a_hook_in_the_clear_is_warned_of_unless_it_stays_near(url: str, warned:
     loaded = read(f'{WHOLE}\n[hooks]\non_change = "{url}"\nvisitor = "session"\n[[storage]]\nname = "session"')
     assert any("in the clear" in str(warning) for warning in loaded.warnings) == warned
     assert loaded.site.hook is not None and (loaded.site.hook.visitor, loaded.site.hook.plain) == ("session", False)
+
+
+KEY = "temoin.example.org+aaff639a+BPA6jUNiNUW5dAPcPlOxh2BbcWx2bFzyVK3HF2ozSTn6"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('witnesses = [{ url = "temoin.example.org", key = "KEY" }]', "'temoin.example.org' is not the address of a witness"),
+        ('witnesses = [{ url = "https://u:p@temoin.example.org", key = "KEY" }]', "is not the address of a witness"),
+        ('witnesses = [{ key = "KEY" }]', "url: missing"),
+        ('witnesses = [{ url = "https://temoin.example.org" }]', "key: missing"),
+        ('witnesses = [{ url = "https://temoin.example.org", key = "KEYs" }]', "is base64 with stray bits"),
+        (
+            'witnesses = [{ url = "https://temoin.example.org", key = "temoin+aaff639a+BPA6jUNiNUW5dAPcPlOxh2BbcWx2bFzyVK3HF2ozSTn6" }]',
+            "a letter",
+        ),
+        ('witnesses = [{ url = "https://a.example", key = "KEY" }, { url = "https://b.example", key = "KEY" }]', "stands twice"),
+        ("quorum = 1", "1 witnesses are wanted, and 0 named"),
+        ("key = 1", "Write a text"),
+    ],
+)
+def test_a_mistake_in_what_proves_is_said(text: str, found: str) -> None:
+    assert found in said(WHOLE + "[proof]\n" + text.replace("KEYs", KEY[:-1] + "7").replace("KEY", KEY))
+
+
+def test_witnesses_are_read_and_the_key_lies_beside_the_file(tmp_path: Path) -> None:
+    text = f'[proof]\nkey = "keys/log"\nquorum = 1\nwitnesses = [{{ url = "https://temoin.example.org/", key = "{KEY}" }}]\n'
+    loaded = parse(WHOLE + text, "volens.toml", CATALOG, base=tmp_path)
+    assert (loaded.log_key, loaded.site.proof.quorum) == (str(tmp_path / "keys/log"), 1)
+    assert [(w.url, w.key, w.name) for w in loaded.site.proof.witnesses] == [("https://temoin.example.org", KEY, "temoin.example.org")]
+    assert parse(WHOLE, "volens.toml", CATALOG, base=tmp_path).site.proof.witnesses == ()
