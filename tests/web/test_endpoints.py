@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -33,6 +34,7 @@ from tests.web.making import (
     settle,
 )
 from volens.choice import Choice, RecordTag
+from volens.ledger.aside import Aside
 from volens.site import Gate
 from volens.web.asked import Fields, local
 from volens.web.endpoints import CHOICE_BODY
@@ -431,6 +433,45 @@ def test_with_the_ledger_down_a_grant_fails_and_a_refusal_does_not(tmp_path: Pat
     made.store.close()
 
 
+def test_what_is_taken_away_in_part_is_so_at_once_while_the_ledger_is_held(made: Gateway, visitor: Visitor) -> None:
+    """Another process holds the file: less is answered at once and recorded later; less of one thing and more of another is a grant."""
+    visitor.choose("answer=switches&purposes=video&purposes=publicite")
+    assert visitor.granted() == {"video", "publicite"}
+    path = Path(made.store.path)  # type: ignore[attr-defined]
+    lock = sqlite3.connect(path, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    reply = visitor.choose("answer=switches&purposes=video")
+    assert reply.status == 303 and visitor.granted() == {"video"}
+    assert time.monotonic() - began < 2, "before the ledger gives up waiting"
+    record = visitor.jar["volens-record"].split(".")[1]
+    lock.execute("ROLLBACK")
+    lock.close()
+    made.store.close()
+    again = gateway(path.parent)
+    kept = again.store.record(record)
+    assert kept is not None and (kept.event, kept.purposes["video"], kept.purposes["publicite"]) == ("changed", True, False)
+    again.store.close()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_with_the_ledger_and_its_folder_gone_less_still_holds_and_other_is_no_less(
+    tmp_path: Path, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Aside, "keep", full)
+    made = gateway(tmp_path, Down)
+    made.store.at_once = at_once  # type: ignore[attr-defined]
+    visitor = Visitor(made)
+    visitor.jar = dict(pair.split("=", 1) for pair in forged(Choice.accept_all(NOTICE, TODAY))[0][1].decode().split("; "))
+    everything = visitor.granted()
+    assert visitor.choose("answer=switches&purposes=video").status == 303 and visitor.granted() == {"video"} < everything
+    assert visitor.choose("answer=switches&purposes=publicite").status == 503 and visitor.granted() == {"video"}
+    made.store.close()
+
+
 # ---------------------------------------------------------------------------------------- forged and replayed
 
 
@@ -757,4 +798,25 @@ def test_a_flood_of_grants_from_everywhere_fills_no_ledger_and_stops_no_refusal(
     assert all(not cookies_of(reply) and header(reply, "retry-after") for reply in replies[5:]), "nothing is half done"
     assert total(flooded) == {"given": 5}
     assert Visitor(flooded, client="192.0.2.99").choose("answer=refuse").status == 303
+    flooded.store.close()
+
+
+def test_a_flood_is_told_once_a_minute_with_its_size(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    flooded = gateway(tmp_path, now=clock, site=replace(SITE, grants_a_minute=1))
+
+    def flood() -> list[str]:
+        caplog.clear()
+        for n in range(8):
+            Visitor(flooded, client=f"192.0.2.{n}").choose("answer=accept")
+        return [r.getMessage() for r in caplog.records if "grants a minute" in r.getMessage()]
+
+    assert flood() == ["more than 1 grants a minute: 1 not recorded ([limits] grants_a_minute)."]
+    assert flood() == []
+    now += 61
+    (line,) = flood()
+    assert "minute: 15 not recorded" in line, "all since the last line"
     flooded.store.close()

@@ -21,12 +21,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.enforce.making import CATALOG, HOST, NOTICE, SITE
+from tests.enforce.making import CATALOG, HOST, NOTICE, NOW, SITE
 from tests.web.making import KEYS, Clock, Down, Visitor, request
 from tests.web.receiver import Receiver, WrongSignature, verified
 from volens.errors import ConfigError, StoreBusy, StoreUnavailable
@@ -526,6 +527,7 @@ WITHDRAWING = """
 import sys, time
 from pathlib import Path
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from tests.enforce.making import SITE, CATALOG
 from tests.web.making import Clock, KEYS, Visitor
 from volens.ledger.sqlite import SqliteStore
@@ -738,3 +740,17 @@ def test_a_page_costs_nothing_more(tmp_path: Path) -> None:
     made.visit(request("GET", "/a"))
     assert threading.active_count() == before
     made.close()
+
+
+def test_what_a_part_leaves_ends_by_itself_though_it_was_set_aside(tmp_path: Path) -> None:
+    """A withdrawal in part waits beside the ledger with the day on which the rest ends."""
+    store = SqliteStore(tmp_path / "ledger.db")
+    given = Record(new_id(), HOST, NOW, "given", "accept-all", "notice", "fr", NOTICE.digest, {"video": True, "publicite": True}, {})
+    less = replace(given, id=new_id(), event="changed", method="panel", purposes={"video": True, "publicite": False}, supersedes=given.id)
+    hook = Hook("http://127.0.0.1:9/", "session")
+    store.append(given, NOTICE, hooks.event(hook, given, "who", date(2026, 12, 1))).result(10)
+    store.withdraw(less, NOTICE, hooks.event(hook, less, "who", date(2026, 12, 3))).result(10)
+    assert until(lambda: events_of(tmp_path / "ledger.db") == 2)
+    assert store.outbox.expire(HOST, datetime(2026, 12, 3, tzinfo=UTC).timestamp()) == 0, "the first was followed by another"
+    assert store.outbox.expire(HOST, datetime(2026, 12, 4, tzinfo=UTC).timestamp()) == 1
+    store.close()

@@ -1,7 +1,7 @@
 """Withdrawals on their way into the ledger: a file each, beside it, so that none is lost while the ledger cannot be written.
 
-A withdrawal takes effect at once; what the site keeps of the visitor hangs on its being told. So it is written here first, and the
-ledger takes it from here, in normal work and after a kill alike.
+A withdrawal, whole or in part, takes effect at once; what the site keeps of the visitor hangs on its being told. So it is written here
+first, and the ledger takes it from here, in normal work and after a kill alike.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from volens.errors import NoticeError, RecordError
 from volens.ledger.record import Record
-from volens.ledger.store import Event
+from volens.ledger.store import Event, Expiry
 from volens.notice import Notice
 
 log = logging.getLogger("volens.ledger")
@@ -33,7 +34,11 @@ class Aside:
 
     def keep(self, record: Record, notice: Notice, event: Event | None) -> None:
         """Durable on return; raises OSError."""
-        told = None if event is None else {"id": event.id, "body": event.body.decode(), "subject": event.subject}
+        told: dict[str, Any] | None = None
+        if event is not None:
+            told = {"id": event.id, "body": event.body.decode(), "subject": event.subject}
+            if event.expiry is not None:  # of what a withdrawal in part leaves
+                told["expiry"] = [event.expiry.id, event.expiry.body.decode(), event.expiry.at]
         value = {"format": FORMAT, "record": record.to_json(), "notice": notice.to_json(), "event": told}
         self.folder.mkdir(mode=0o700, exist_ok=True)
         name = f"{time.time_ns():020d}-{record.id}.json"
@@ -69,11 +74,11 @@ class Aside:
                 if value["format"] != FORMAT:
                     raise ValueError(f"format {value['format']!r}")
                 told = value["event"]
-                event = None if told is None else Event(told["id"], told["body"].encode(), told["subject"])
+                event = None if told is None else Event(told["id"], told["body"].encode(), told["subject"], _expiry(told.get("expiry")))
                 yield name, Record.from_json(value["record"]), Notice.from_json(value["notice"]), event
             except FileNotFoundError:
                 continue  # another process has taken it
-            except (ValueError, KeyError, TypeError, AttributeError, RecordError, NoticeError) as error:
+            except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecordError, NoticeError) as error:
                 self.refuse(name, error)
 
     def drop(self, name: str) -> None:
@@ -84,3 +89,7 @@ class Aside:
         """It never will be."""
         log.error("%s: not a withdrawal that can be recorded (%s); kept as %s.damaged.", self.folder / name, error, name)
         (self.folder / name).replace(self.folder / f"{name}.damaged")
+
+
+def _expiry(told: Any) -> Expiry | None:
+    return None if told is None else Expiry(told[0], told[1].encode(), float(told[2]))

@@ -120,6 +120,7 @@ class Endpoints:
         """How often each address may answer."""
         self._reports = Rate(*REPORTS)
         self._grants: dict[str, Rate] = {}
+        self._refused: dict[str, tuple[int, float]] = {}  # by site: grants held up by the quota and not told yet, and when some were told
         self._lessened: OrderedDict[str, None] = OrderedDict()  # records that a withdrawal, or a part of one, has followed
         self._lock = threading.Lock()
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
@@ -610,12 +611,14 @@ class Endpoints:
         opens = granted.purposes - asked.grant.purposes or {id for id, on in record.services.items() if on} - asked.grant.services
         first = held and not opens and self._first(record.supersedes)
         if choice.refuses_all:
-            return self._withdrawn(record, notice, told, reply) if first else reply(None)
-        if not first and (wait := self._quota(site).allows("", time.monotonic())):
-            log.error("more than %d grants a minute: nothing was recorded ([limits] grants_a_minute).", site.grants_a_minute)
+            return self._withdrawn(record, notice, told, lambda: reply(None)) if first else reply(None)
+        tag = RecordTag.sign(self._gateway.keys, site.name, record.id, choice)
+        if first:  # what is taken away is so at once, and what is left was recorded when it was given
+            return self._withdrawn(record, notice, told, lambda: reply(tag))
+        if wait := self._quota(site).allows("", time.monotonic()):
+            self._held_up(site)
             return self._too_often(asked, asks_json, wait, language, back, status=503)
         future = self._append(record, notice, told)
-        tag = RecordTag.sign(self._gateway.keys, site.name, record.id, choice)
 
         def then(result: Any) -> Reply:
             if isinstance(result, BaseException):
@@ -645,17 +648,28 @@ class Endpoints:
         """What bounds the ledger's growth when many addresses flood it: a minute's worth at once."""
         if len(self._grants) > 1000:
             self._grants.clear()  # a demonstration answers for any host
+            self._refused.clear()
         return self._grants.setdefault(site.name, Rate(site.grants_a_minute / 60, site.grants_a_minute))
 
-    def _withdrawn(self, record: Record, notice: Notice, told: Event | None, reply: Callable[[RecordTag | None], Reply]) -> Waiting:
-        """A withdrawal takes effect whatever becomes of the ledger; it is answered once it survives a kill, or cannot."""
+    def _held_up(self, site: Site) -> None:
+        """Tell the operator of grants that the quota refuses: how many, at most once a minute."""
+        with self._lock:
+            count, told = self._refused.get(site.name, (0, -math.inf))
+            now = time.monotonic()
+            due = now - told >= 60
+            self._refused[site.name] = (0, now) if due else (count + 1, told)
+        if due:
+            log.error("more than %d grants a minute: %d not recorded ([limits] grants_a_minute).", site.grants_a_minute, count + 1)
+
+    def _withdrawn(self, record: Record, notice: Notice, told: Event | None, reply: Callable[[], Reply]) -> Waiting:
+        """A withdrawal, whole or in part, takes effect whatever becomes of the ledger; answered once it survives a kill, or cannot."""
 
         def then(result: Any) -> Reply:
             if isinstance(result, (StoreUnavailable, StoreBusy)):
                 self._follow(record, notice, told)
             elif isinstance(result, BaseException):
                 log.error("the withdrawal of record %s took effect but could not be recorded: %s", record.supersedes, result)
-            return reply(None)
+            return reply()
 
         try:
             return Waiting(self._gateway.store.withdraw(record, notice, told), then)
