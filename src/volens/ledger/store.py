@@ -306,6 +306,10 @@ class Store(Protocol):
         memory. ``held``: only those whose record is there."""
         ...
 
+    def others(self, site: str) -> Iterator[Row]:
+        """The entries that are no record's, in order: of notices, snapshots and erasures. Never a scan of the records."""
+        ...
+
     def size_before(self, site: str, time: datetime) -> int:
         """How many entries are older than the minute of ``time``: they are the first ones, since an entry's minute never decreases."""
         ...
