@@ -337,10 +337,10 @@ class Store(Protocol):
         ``reason``: one of ``entry.REASONS``."""
         ...
 
-    def restore(self, site: str, rows: Iterable[Row]) -> int:
-        """Append entries that another store held, as they are: how many. Those that are here already must be the same (their records
-        may have been erased here since). Raises StoreError, saying where, for one that is not or leaves a gap; what came before
-        is kept then, in whole steps, and the same rows may be restored again."""
+    def restore(self, site: str, notices: Iterable[Notice], rows: Iterable[Row]) -> int:
+        """Append entries that another store held, as they are, with the notices they name: how many. Those that are here already must
+        be the same (their records may have been erased here since). Raises StoreError, saying where, for one that is not or leaves a
+        gap; what came before is kept then, in whole steps, and the same rows may be restored again."""
         ...
 
     def restore_counts(self, site: str, totals: Iterable[Total], answers: Iterable[Answered], extents: Iterable[Extent]) -> None:
@@ -357,6 +357,11 @@ class Store(Protocol):
 
     def attachments(self, site: str) -> list[str]:
         """The SHA-256 of every file kept for a site, in alphabetical order."""
+        ...
+
+    def upgrade(self) -> int:
+        """Move what was kept before there was a log into it, to the end: in how many steps. A process that appends does so by itself, in
+        between. A kill leaves each record either moved or not."""
         ...
 
     def check(self) -> None:
