@@ -51,8 +51,10 @@ ROOMS = {
     "volens.init": (5, "command"),
     "volens.hosts": (5, "command"),
     "volens.survey": (5, "command"),
+    "volens.verify": (5, "command"),
     "volens.preview": (5, "command"),
     "volens.wordpress": (5, "command"),
+    "volens.witness": (5, "command"),
     "volens.cli": (5, "command"),
     "volens": (6, "surface"),
 }

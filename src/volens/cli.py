@@ -101,6 +101,21 @@ def _parser() -> argparse.ArgumentParser:
     hosts.add_argument("--config", type=Path, default=Path(DEFAULT))
     hosts.add_argument("--json", action="store_true", help="for machines")
 
+    witness = commands.add_parser("witness", help="sign what other people's logs say of themselves, each size once (C2SP tlog-witness)")
+    witness.add_argument(
+        "action",
+        nargs="?",
+        default="run",
+        choices=("run", "init", "add", "key", "report"),
+        help="init: write witness.toml and make the key; add: one more log; key: what publishers are told; report: what was refused",
+    )
+    witness.add_argument("key", nargs="?", default="", metavar="KEY", help="of the log to add: a line of its /_volens/log/keys")
+    witness.add_argument("--name", default="", help="init: how the witness is called: temoin.example.org")
+    witness.add_argument("--log", action="append", default=[], metavar="KEY", help="init: the key of a log it signs for; repeatable")
+    witness.add_argument("--listen", default="", help="init: HOST:PORT to listen on (default 127.0.0.1:8460)")
+    witness.add_argument("--config", type=Path, default=Path("witness.toml"), help="its configuration (default witness.toml)")
+    witness.add_argument("--json", action="store_true", help="for machines")
+
     keys = commands.add_parser("keys", help="the keys that prove a grant: list, and replace them without voiding any")
     keys.add_argument(
         "action",
@@ -112,6 +127,18 @@ def _parser() -> argparse.ArgumentParser:
     keys.add_argument("--force", action="store_true", help="drop a key although choices that only it proves are still valid")
     keys.add_argument("--config", type=Path, default=Path(DEFAULT))
     keys.add_argument("--json", action="store_true", help="for machines")
+
+    verify = commands.add_parser("verify", help="receipts, bundles, checkpoints, archives and copies of a log: whether what they say holds")
+    verify.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="what to check, also against each other; a folder is a copy of a log"
+    )
+    verify.add_argument("--key", action="append", default=[], metavar="VKEY|FILE", help="the log's public key; repeatable")
+    verify.add_argument("--witness", action="append", default=[], metavar="VKEY|FILE", help="a witness that must have signed; repeatable")
+    verify.add_argument("--quorum", type=int, metavar="N", help="how many of these witnesses must have (default: each)")
+    verify.add_argument("--archive", action="append", default=[], type=Path, metavar="FILE", help="a whole log to hold the others against")
+    verify.add_argument("--processes", type=int, metavar="N", help="for whole logs (default: as many as the machine has)")
+    verify.add_argument("--page", action="store_true", help="print a page that checks receipts and bundles in a browser, by itself")
+    verify.add_argument("--json", action="store_true", help="for machines")
     return parser
 
 
@@ -312,6 +339,20 @@ def _hosts(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _witness(arguments: argparse.Namespace) -> int:
+    from volens import witness
+
+    return witness.run(
+        arguments.action,
+        arguments.config,
+        name=arguments.name,
+        logs=arguments.log,
+        listen=arguments.listen or witness.LISTEN,
+        key=arguments.key,
+        as_json=arguments.json,
+    )
+
+
 def _keys(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
@@ -330,6 +371,21 @@ def _keys(arguments: argparse.Namespace) -> int:
         made, until = (f", {name} {key[name]}" if key[name] else "" for name in ("made", "until"))
         print(f"{key['id']}  {key['does']}{made}{until}")
     return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from volens import verify
+
+    if arguments.page:
+        sys.stdout.write(verify.page())
+        return 0
+    paths = [*arguments.files, *arguments.archive]
+    if not paths:
+        print("volens verify: FILE is missing. Name a receipt, a bundle, checkpoints or an archive.", file=sys.stderr)
+        return 2
+    return verify.run(
+        paths, arguments.key, arguments.witness, arguments.quorum, arguments.processes, as_json=arguments.json, out=sys.stdout
+    )
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -362,7 +418,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "wordpress": _wordpress,
         "bypass": _bypass,
         "keys": _keys,
+        "witness": _witness,
         "hosts": _hosts,
+        "verify": _verify,
     }
     if arguments.command is None:
         parser.print_help()
