@@ -314,9 +314,15 @@ class Store(Protocol):
         """How many entries are older than the minute of ``time``: they are the first ones, since an entry's minute never decreases."""
         ...
 
-    def publish(self, site: str, note: str) -> None:
-        """Keep a checkpoint that is now published, with its cosignatures; durable on return. All of the last day are kept, and of
-        those before the last of each hour. Refuses, with StoreError, one that is not of this log, or ahead of its durable rows."""
+    def moment(self) -> AbstractContextManager[Store]:
+        """A store to read from, by one thread: all that it tells is as of one moment, while others go on writing (an archive, evidence).
+        Counts that this process has not written yet are written first."""
+        ...
+
+    def publish(self, site: str, note: str, at: float | None = None) -> None:
+        """Keep a checkpoint that is now published (or was, ``at`` seconds since 1970), with its cosignatures; durable on return. All of
+        the last day are kept, and of those before the last of each hour. Refuses, with StoreError, one that is not of this log, or
+        ahead of its durable rows."""
         ...
 
     def published(self, site: str, size: int = 0) -> str | None:
