@@ -18,7 +18,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from volens.errors import KeyFileError
+from volens.errors import KeyFileError, SignedNoteError
+from volens.ledger.cosign import PublicKey
 
 ED25519 = b"\x01"
 """The signature type of a log (signed-note)."""
@@ -98,11 +99,13 @@ class LogKeys:
     """The keys of one log, the one that signs first; the others once did. After a change the new and the one before sign for a while."""
 
     keys: tuple[LogKey, ...]
+    retired: tuple[str, ...] = ()
+    """Verifier keys that have signed and whose secret is gone, the newest first."""
 
     @property
     def vkeys(self) -> tuple[str, ...]:
         """For verifiers, the newest first."""
-        return tuple(key.vkey for key in self.keys)
+        return (*(key.vkey for key in self.keys), *self.retired)
 
     def sign(self, text: str, *, both: bool = False) -> str:
         """The signed note; ``both``: by the key before, too, which so vouches for the new one."""
@@ -137,9 +140,15 @@ def open_log_keys(path: Path, name: str, text: str | None = None) -> LogKeys:
 
 def read_log_keys(text: str, name: str, where: str) -> LogKeys:
     """The keys in a text, one a line, the one that signs first; raises KeyFileError."""
-    found = []
+    found, retired = [], []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
+            continue
+        if line.startswith(f"{name}+"):
+            try:
+                retired.append(PublicKey.parse(line).text)
+            except SignedNoteError as error:
+                raise KeyFileError(f"{where}: line {number}: {error}") from None
             continue
         try:
             key = LogKey.from_secret(line)
@@ -150,13 +159,13 @@ def read_log_keys(text: str, name: str, where: str) -> LogKeys:
         found.append(key)
     if not found:
         raise KeyFileError(f"{where}: holds no key. Give the file back as it was, or remove it where no log was ever signed.")
-    return LogKeys(tuple(found))
+    return LogKeys(tuple(found), tuple(retired))
 
 
-def write_log_keys(path: Path, keys: Iterable[LogKey]) -> None:
+def write_log_keys(path: Path, keys: Iterable[LogKey], retired: Iterable[str] = ()) -> None:
     """A new file, mode 0600, durable on return; raises OSError where there is one."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        file.write("".join(f"{key.secret_text()}\n" for key in keys))
+        file.write("".join(f"{line}\n" for line in (*(key.secret_text() for key in keys), *retired)))
         file.flush()
         os.fsync(file.fileno())
 
