@@ -41,6 +41,7 @@ from volens.web import hooks
 from volens.web.admin import Admin
 from volens.web.asked import Asked, Fields, local
 from volens.web.embeds import Embeds
+from volens.web.logfiles import LogFiles
 from volens.web.messages import Pairs, Reply, Waiting
 from volens.web.observe import reported
 from volens.web.rate import Rate, household
@@ -127,6 +128,7 @@ class Endpoints:
         self._admin = Admin(gateway, self.rate)
         self._watch = Watch(gateway, self._admin)
         self._rights = Rights(gateway)
+        self._log = LogFiles(gateway)
         self._embeds = Embeds(gateway, self.page, self._nothing)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
             "choice": self._choice,
@@ -160,6 +162,9 @@ class Endpoints:
             return route(asked)
         if name == "admin" or name.startswith("admin/"):
             return self._admin.answer(asked, name)
+        logged = self._log.answer(asked, name[4:]) if name.startswith("log/") else None
+        if logged is not None:
+            return logged
         if asked.request.method not in ("GET", "HEAD"):
             return self._nothing(asked)
         found = self._gateway.assets.files.get(name)

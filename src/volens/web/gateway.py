@@ -36,6 +36,9 @@ from volens.enforce.url import Target
 from volens.errors import ChoiceError
 from volens.findings import Findings
 from volens.foreign import Tools
+from volens.ledger.keyring import Demonstration
+from volens.ledger.note import LogKeys
+from volens.ledger.publish import Publisher
 from volens.ledger.store import Store
 from volens.policy import Decision, Grant, grant
 from volens.regimes import regime_of
@@ -140,12 +143,15 @@ class Gateway:
         rate: Rate | None = None,
         findings: Findings | None = None,
         metrics: Metrics | None = None,
+        log_keys: Callable[[str], LogKeys] | None = None,
+        witnessed: Path | None = None,
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
         tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies. ``audience``: where page
         views are counted. ``admin_token``: what opens the operator's pages; empty: being on this machine. ``hook_secrets``: what signs
         the site's hook, newest first; without one nothing is sent, and what is to be told waits. ``rate``: how often each address has
-        answered until now. ``findings``: where what pages use is noted."""
+        answered until now. ``findings``: where what pages use is noted. ``log_keys``: what signs a site's log; without it nothing is
+        published. ``witnessed``: the file in which the publisher says what the witnesses answer."""
         self.catalog, self.store, self.keys, self.now, self._bypassed = catalog, store, tuple(keys), now, bypass
         self.audience, self.admin_token, self.findings = audience, admin_token, findings
         self.observer = Observer(self)
@@ -171,11 +177,20 @@ class Gateway:
         if site is not None and site.regions is not None:  # what tells the law tells the place: nobody else is told
             self._places |= {name.replace(b"_", b"-") for name in (site.regions.header, site.regions.subdivision) if name}
         self.metrics = metrics or Metrics()
+        self.log_keys, self.witnessed = log_keys or Demonstration(self.keys[0]), witnessed
         self.endpoints = Endpoints(self, rate)
         self._sender: Sender | None = None
         if site is not None and site.hook is not None and hook_secrets:
             self._sender = Sender(store.outbox, site.name, site.hook.url, hook_secrets)
             self._sender.start()
+        self._publisher: Publisher | None = None
+        if site is not None and log_keys is not None:
+
+            def counted(outcome: str) -> None:
+                self.metrics.add(f'volens_witness_answers_total{{outcome="{outcome}"}}')
+
+            self._publisher = Publisher(store, site.name, log_keys, site.proof, state=witnessed, counted=counted)
+            self._publisher.start()
 
     def site(self, host: str) -> Site:
         """The site that answers for a host (without port)."""
@@ -342,8 +357,9 @@ class Gateway:
     def retire(self) -> None:
         """Another has taken its place and shares its store: end what runs for this one alone."""
         self.observer.stop()
-        if self._sender is not None:
-            self._sender.stop()
+        for thread in (self._sender, self._publisher):
+            if thread is not None:
+                thread.stop()
 
     def close(self) -> None:
         """Write what is still in memory: a forked worker runs no exit functions."""

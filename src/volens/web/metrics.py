@@ -17,6 +17,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from volens.ledger.publish import OUTCOMES
+
 log = logging.getLogger("volens")
 
 KINDS = ("page", "other", "own", "gate", "withheld", "left")
@@ -31,6 +33,7 @@ _TOLD = {
     "volens_choices_total": "Answers, by what was answered and where.",
     "volens_errors_total": "Error lines in the log.",
     "volens_upstream_errors_total": "Answers of the site that did not come, or not whole.",
+    "volens_witness_answers_total": "Answers of the log's witnesses, by what came of them.",
     "volens_ledger_seconds": "From a grant's answer to its durable record.",
 }
 _SERIES = (
@@ -40,6 +43,7 @@ _SERIES = (
     *(f'volens_choices_total{{answer="{answer}",surface="{surface}"}}' for answer in ANSWERS for surface in SURFACES),
     "volens_errors_total",
     *(f'volens_upstream_errors_total{{kind="{kind}"}}' for kind in ("down", "slow", "broken")),
+    *(f'volens_witness_answers_total{{outcome="{outcome}"}}' for outcome in OUTCOMES),
     *(f"ledger {index}" for index in range(len(BUCKETS) + 1)),
     "ledger microseconds",
     "ledger waiting",  # of living processes only
