@@ -24,12 +24,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 from volens.errors import ChoiceError
 from volens.notice import IDENTIFIER, Notice
 
 COOKIE = "volens"
 RECORD_COOKIE = "volens-record"
+GRANT_COOKIE = "volens-grant"
+"""What a cache in front keeps pages apart by, where the site lets it (``[cache]``). It grants nothing."""
 AGE = "volens-age"
 """Says for one session that the application calls the visitor a minor. It can only lock, so nothing signs it."""
 MAX_TEXT = 2048
@@ -58,7 +61,7 @@ class Signals:
     """Whether the first layer is not shown under it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choice:
     """One answer. ``purposes`` granted whole; ``services`` granted alone; ``without`` refused alone."""
 
@@ -84,6 +87,10 @@ class Choice:
 
     def text(self) -> str:
         """The cookie's value."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         items = sorted([*self.purposes, *("+" + s for s in self.services), *("!" + s for s in self.without)])
         return f"1.{self.notice}.{self.day:%Y%m%d}.{'~'.join(items) or '-'}"
 

@@ -34,9 +34,12 @@ Text = Mapping[str, str]
 """A text by language: ``{"fr": "…", "en": "…"}``."""
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def canonical(value: Any) -> bytes:
     """The one byte form of a JSON value: sorted keys, no spaces, UTF-8; strings, integers, booleans, null only."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _canonical(value).encode()
 
 
 def _identifier(what: str, value: str) -> None:
@@ -223,6 +226,11 @@ class Notice:
         """The services that at least one askable purpose governs: those the first layer counts (R12)."""
         askable = set(self.askable)
         return tuple(service for service in self.services if askable.intersection(service.purposes))
+
+    @cached_property
+    def marks(self) -> Mapping[str, str]:
+        """The marks of all purposes by id, and of all services by ``+`` and id."""
+        return MappingProxyType({p.id: p.mark for p in self.purposes} | {"+" + s.id: s.mark for s in self.services})
 
     def to_json(self) -> dict[str, Any]:
         """Everything that is shown, as JSON values."""

@@ -230,9 +230,9 @@ def grant(
     if not choice.refuses_all and not proven:
         return nothing
 
-    marks = {p.id: p.mark for p in answered.purposes} | {"+" + s.id: s.mark for s in answered.services}
-    new_purposes = {p for p in notice.askable if marks.get(p) != notice.purpose[p].mark}
-    new_services = {s.id for s in notice.services_asked if marks.get("+" + s.id) != s.mark}
+    then, now_marks = answered.marks, notice.marks
+    new_purposes = {p for p in notice.askable if then.get(p) != now_marks[p]}
+    new_services = {s.id for s in notice.services_asked if then.get("+" + s.id) != now_marks["+" + s.id]}
     same_controller = answered.controller.name == notice.controller.name
     if not same_controller:
         return nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import FrozenInstanceError, fields, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -223,9 +224,28 @@ def test_a_count_has_no_id_and_no_time() -> None:
 def test_ids_are_of_the_form_the_record_cookie_carries_and_do_not_repeat() -> None:
     from volens.choice import RecordTag
 
+    begun = int(time.time())
     made = {new_id() for _ in range(20_000)}
+    ended = int(time.time())
     assert len(made) == 20_000
     tag = RecordTag(made.pop(), "A" * 22)
     assert RecordTag.parse(tag.text()) == tag
     assert {id[place] for id in made for place in range(26)} == set("0123456789abcdefghijklmnopqrstuv")
-    assert all(len({id[place] for id in made}) == 32 for place in range(26)), "130 random bits, in every place"
+    assert all(len({id[place] for id in made}) == 32 for place in range(7, 26)), "95 random bits, in every place"
+    assert {int(id[:7], 32) for id in made} <= set(range(begun, ended + 1)), "the seconds come first: an index grows at its end"
+
+
+def test_the_same_answer_given_again_is_the_record_that_would_have_been_made_anew() -> None:
+    odd = record(site='x"id":"y"time":"z', tc="C" + "a" * 40, regime="us-ca", language="fr")
+    for first in (record(), odd, record(event="changed", supersedes=new_id())):
+        id, now = new_id(), datetime(2027, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
+        again = first.again(id, now)
+        anew = replace(first, id=id, time=now)
+        assert (again, again.canonical(), again.to_json()) == (anew, anew.canonical(), anew.to_json())
+        assert again.again(first.id, first.time).canonical() == first.canonical()
+        assert Record.parse(again.canonical()) == again
+        for wrong in ("x", id.upper(), first.supersedes or "y" * 27):
+            with pytest.raises(RecordError):
+                first.again(wrong, now)
+        with pytest.raises(RecordError):
+            first.again(new_id(), datetime(2027, 3, 4))

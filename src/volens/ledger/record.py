@@ -9,11 +9,13 @@ refused to be traced (DESIGN §4), so a Record that grants nothing and withdraws
 from __future__ import annotations
 
 import json
+import os
 import re
-import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -37,10 +39,19 @@ _TOOL = re.compile(r"[a-z][a-z0-9-]{0,39}(?: [\w.~*+-]{1,60})?", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
+_BY_CHANCE = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
+"""From a byte to the character of its last five bits."""
+
+
 def new_id() -> str:
-    """A record's id: 130 random bits as 26 characters of base 32 (RFC 4648 §7, lower case)."""
-    bits = secrets.randbits(130)
-    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(125, -1, -5))
+    """A record's id, 130 bits as 26 characters of base 32 (RFC 4648 §7, lower case): 35 of the seconds since 1970, so that an index of
+    them grows at its end, then 95 by chance."""
+    return _seconds(int(time.time())) + os.urandom(19).translate(_BY_CHANCE).decode("ascii")
+
+
+@lru_cache(1)
+def _seconds(now: int) -> str:
+    return "".join(_ALPHABET[now >> shift & 31] for shift in range(30, -1, -5))
 
 
 def _form(name: str, value: object, pattern: re.Pattern[str], form: str) -> None:
@@ -72,7 +83,7 @@ _WHERE_THERE = frozenset({"tool", "regime"})
 """Fields that are written only where there is something to say: rows of before they were known stay as they are."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """One grant, change or withdrawal. ``time`` is the server's, in UTC and whole seconds (finer is cut off)."""
 
@@ -138,10 +149,10 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values; ``time`` as ``2026-11-22T10:23:05Z``."""
-        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _WHERE_THERE or getattr(self, item.name)}
+        values = {name: getattr(self, name) for name in _NAMES if name not in _WHERE_THERE or getattr(self, name)}
         return values | {
             "format": FORMAT,
-            "time": self.time.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0"),
+            "time": _told(self.time),
             "purposes": dict(self.purposes),
             "services": dict(self.services),
         }
@@ -149,7 +160,7 @@ class Record:
     @classmethod
     def from_json(cls, value: object) -> Record:
         """The record that ``to_json`` wrote, all of its fields and no others; raises RecordError."""
-        names = {"format", *(item.name for item in fields(cls))}
+        names = {"format", *_NAMES}
         if not isinstance(value, Mapping) or value.get("format") != FORMAT:
             raise RecordError(f"not a {FORMAT} document.")
         if value.keys() | _WHERE_THERE != names or any(value.get(name) == "" for name in _WHERE_THERE):
@@ -165,7 +176,26 @@ class Record:
 
     def canonical(self) -> bytes:
         """The one byte form, RFC 8785: field names and ids are ASCII, so their order is that of UTF-16 too."""
-        return canonical(self.to_json())
+        before, between, after = self._around
+        return b"".join((before, self.id.encode(), between, _told(self.time).encode(), after))
+
+    def again(self, id: str, time: datetime) -> Record:
+        """The same answer given at another time: what was checked and written for this one is not checked and written again."""
+        if id == self.supersedes or not _ID.fullmatch(id):
+            raise RecordError(f"id {id!r}: write 26 characters of 0-9a-v, as new_id() makes them, and not those of the record it follows.")
+        if time.tzinfo is None:
+            raise RecordError(f"time {time!r}: write a datetime with a time zone.")
+        made = object.__new__(Record)
+        made.__dict__.update(self.__dict__, _around=self._around, id=id, time=time.astimezone(UTC).replace(microsecond=0))
+        return made
+
+    @cached_property
+    def _around(self) -> tuple[bytes, bytes, bytes]:
+        """The canonical bytes before, between and after ``id`` and ``time``. Beside them stand closed forms; a quotation mark that another
+        field holds is escaped."""
+        head, id, rest = canonical(self.to_json()).partition(b'"id":"')
+        middle, time, tail = rest.rpartition(b'"time":"')
+        return head + id, middle[26:] + time, tail[20:]
 
     @classmethod
     def parse(cls, data: bytes) -> Record:
@@ -178,6 +208,15 @@ class Record:
         if record.canonical() != data:
             raise RecordError("JSON that is not in canonical form (RFC 8785).")
         return record
+
+
+_NAMES = tuple(item.name for item in fields(Record))
+"""What a record says, in the order it is declared."""
+
+
+def _told(time: datetime) -> str:
+    """A record's time as it is written."""
+    return time.isoformat()[:19] + "Z"
 
 
 @dataclass(frozen=True, slots=True)
