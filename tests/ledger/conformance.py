@@ -13,7 +13,7 @@ import pytest
 
 from volens.errors import RecordError, StoreError, StoreUnavailable
 from volens.ledger.record import Count, Record, new_id
-from volens.ledger.store import Store
+from volens.ledger.store import Kept, Store
 from volens.notice import Controller, Notice, Purpose, Service
 
 SITE = "www.example.org"
@@ -79,7 +79,7 @@ class StoreConformance:
 
     def test_an_acknowledged_record_is_read_back_as_it_was(self, store: Store) -> None:
         given = record(services={"tube": True}, tc="CQdemoAA.YAAA", gpc=True)
-        assert store.append(given, NOTICE).result(10) == given
+        assert store.append(given, NOTICE).result(10).record == given
         assert store.record(given.id) == given
 
     def test_an_unknown_id_is_no_record(self, store: Store) -> None:
@@ -105,7 +105,7 @@ class StoreConformance:
 
     def test_the_same_record_appended_twice_is_kept_and_counted_once(self, store: Store) -> None:
         given = record()
-        assert [store.append(given, NOTICE).result(10) for _ in range(3)] == [given] * 3
+        assert [store.append(given, NOTICE).result(10).record for _ in range(3)] == [given] * 3
         assert counted(store) == {"given": 1}
 
     def test_other_content_under_a_known_id_is_refused_and_harms_no_neighbour(self, store: Store) -> None:
@@ -129,18 +129,18 @@ class StoreConformance:
         third = record(event="withdrawn", method="refuse-all", purposes={"video": False}, supersedes=second.id)
         futures = [store.append(each, NOTICE) for each in (first, second, third)]
         for future in futures:
-            future.add_done_callback(lambda done: finished.append(done.result().id))
-        assert [future.result(10).id for future in futures] == [first.id, second.id, third.id]
-        assert sorted(finished) == sorted(future.result().id for future in futures)
+            future.add_done_callback(lambda done: finished.append(done.result().record.id))
+        assert [future.result(10).record.id for future in futures] == [first.id, second.id, third.id]
+        assert sorted(finished) == sorted(future.result().record.id for future in futures)
         assert counted(store) == {"given": 1, "changed": 1, "withdrawn": 1}
 
     def test_records_of_one_submitter_are_acknowledged_in_their_order(self, store: Store) -> None:
         finished: list[str] = []
-        futures: list[Future[Record]] = []
+        futures: list[Future[Kept]] = []
         given = [record() for _ in range(2000)]
         for each in given:
             future = store.append(each, NOTICE)
-            future.add_done_callback(lambda done: finished.append(done.result().id))
+            future.add_done_callback(lambda done: finished.append(done.result().record.id))
             futures.append(future)
         for future in futures:
             future.result(30)
@@ -189,7 +189,7 @@ class StoreConformance:
 
     def test_many_threads_lose_nothing(self, store: Store) -> None:
         each, threads = 50, 16
-        futures: list[Future[Record]] = []
+        futures: list[Future[Kept]] = []
 
         def submit() -> None:
             for _ in range(each):
@@ -201,7 +201,7 @@ class StoreConformance:
             thread.start()
         for thread in running:
             thread.join()
-        ids = {future.result(30).id for future in futures}
+        ids = {future.result(30).record.id for future in futures}
         assert len(ids) == each * threads
         assert all(store.record(id) for id in list(ids)[:50])
         assert counted(store) == {"given": each * threads, "refused": each * threads}

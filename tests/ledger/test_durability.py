@@ -53,7 +53,7 @@ def missing(path: Path, ids: list[str]) -> set[str]:
     """The ids that a cold reader does not find; the file itself must be sound."""
     reader = sqlite3.connect(path)
     assert reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    found = {id for (id,) in reader.execute("SELECT id FROM records")}
+    found = {id for (id,) in reader.execute("SELECT id FROM entries WHERE id IS NOT NULL")}
     given = reader.execute("SELECT coalesce(sum(n), 0) FROM counts WHERE event = 'given'").fetchone()
     assert given == (len(found),), "each record is counted in its own transaction"
     reader.close()
@@ -110,14 +110,14 @@ def test_on_a_full_disk_grants_fail_and_refusals_are_counted_once_there_is_room(
 
     def task() -> None:
         store = SqliteStore(path)
-        kept = [store.append(record(), NOTICE).result(10) for _ in range(5)]
+        kept = [store.append(record(), NOTICE).result(10).record for _ in range(5)]
         resource.setrlimit(resource.RLIMIT_FSIZE, (32_768, resource.RLIM_INFINITY))  # what the log's index needs, no more
         refused = []
         for _ in range(50):  # a log that starts anew has a little room: some may get in
             store.count(refusal())
             given = record()
             try:
-                kept.append(store.append(given, NOTICE).result(10))
+                kept.append(store.append(given, NOTICE).result(10).record)
             except StoreUnavailable as error:
                 assert str(path) in str(error)
                 assert "could not write" in str(error)
@@ -127,7 +127,7 @@ def test_on_a_full_disk_grants_fail_and_refusals_are_counted_once_there_is_room(
         assert not any(store.record(each.id) for each in refused)
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        assert store.append(refused[0], NOTICE).result(30) == refused[0], "it goes on by itself"
+        assert store.append(refused[0], NOTICE).result(30).record == refused[0], "it goes on by itself"
         assert counted(store) == {"given": len(kept) + 1, "refused": 50}
         store.close()
 
@@ -171,7 +171,7 @@ def test_several_processes_append_to_one_new_file(tmp_path: Path) -> None:
         "store = SqliteStore(sys.argv[2], patience=30)\n"
         f"for _ in range({each // 10}):\n"
         "    futures = [store.append(record(), NOTICE) for _ in range(10)]\n"
-        "    for future in futures: store.count(refusal()); print(future.result().id)\n"
+        "    for future in futures: store.count(refusal()); print(future.result().record.id)\n"
         "store.close()\n"
     )
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}

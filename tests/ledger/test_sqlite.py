@@ -29,10 +29,10 @@ from conformance import (
 )
 
 from volens.errors import StoreBusy, StoreError, StoreTooNew, StoreUnavailable
-from volens.ledger import sqlite
-from volens.ledger.record import Record, new_id
+from volens.ledger import sqlite, writer
+from volens.ledger.record import new_id
 from volens.ledger.sqlite import SqliteStore
-from volens.ledger.store import Store
+from volens.ledger.store import Kept, Store
 
 
 class TestSqliteStore(StoreConformance):
@@ -91,7 +91,7 @@ def test_a_commit_is_synced_to_the_disk(path: Path, store: SqliteStore) -> None:
 def test_records_and_notices_cannot_be_edited_even_by_hand(path: Path, store: SqliteStore) -> None:
     store.append(record(), NOTICE).result(10)
     by_hand = sqlite3.connect(path)
-    for table in ("records", "notices"):
+    for table in ("entries", "notices"):
         with pytest.raises(sqlite3.IntegrityError, match="never edited"):
             by_hand.execute(f"UPDATE {table} SET json = '{{}}'")
     by_hand.close()
@@ -102,21 +102,21 @@ def test_rows_stand_in_the_order_of_submission(path: Path, store: SqliteStore) -
     for future in [store.append(each, NOTICE) for each in given]:
         future.result(10)
     by_hand = sqlite3.connect(path)
-    assert [id for (id,) in by_hand.execute("SELECT id FROM records ORDER BY seq")] == [each.id for each in given]
-    assert by_hand.execute("SELECT json FROM records WHERE seq = 1").fetchone() == (given[0].canonical(),)
+    assert [id for (id,) in by_hand.execute("SELECT id FROM entries WHERE id IS NOT NULL ORDER BY at")] == [each.id for each in given]
+    assert by_hand.execute("SELECT json FROM entries WHERE at = 1 << 40 | 1").fetchone() == (given[0].canonical(),)
     by_hand.close()
 
 
 def test_damage_is_reported_never_returned(path: Path, store: SqliteStore) -> None:
-    kept = store.append(record(), NOTICE).result(10)
+    kept = store.append(record(), NOTICE).result(10).record
     by_hand = sqlite3.connect(path, isolation_level=None)
-    for table in ("records", "notices"):
+    for table in ("entries", "notices"):
         by_hand.execute(f"DROP TRIGGER {table}_appended")
         damage = "CAST(replace(replace(CAST(json AS TEXT), 'Le Journal', 'Le Journa1'), 'accept-all', 'accept-any') AS BLOB)"
         by_hand.execute(f"UPDATE {table} SET json = {damage}")
     with pytest.raises(StoreError, match="damaged: method 'accept-any' is not one of"):
         store.record(kept.id)
-    by_hand.execute("UPDATE records SET json = 'text'")
+    by_hand.execute("UPDATE entries SET json = 'text'")
     with pytest.raises(StoreError, match="damaged"):
         store.record(kept.id)
     by_hand.close()
@@ -241,7 +241,7 @@ def test_a_file_locked_by_another_process_fails_grants_and_keeps_refusals(
                 store.append(lost, NOTICE).result(10)
             with pytest.raises(StoreUnavailable):
                 store.append(record(), NOTICE).result(10)
-        assert store.append(lost, NOTICE).result(10) == lost
+        assert store.append(lost, NOTICE).result(10).record == lost
     assert counted(store) == {"given": 2, "refused": 1}
     assert [entry.levelname for entry in caplog.records] == ["ERROR", "WARNING"], "said once when it fails, once when it works again"
 
@@ -258,7 +258,7 @@ def test_a_full_queue_is_busy_at_once_and_nothing_queued_is_lost(path: Path) -> 
             store.append(record(), NOTICE)
         store.count(refusal())
         assert time.monotonic() - started < 5, "the writer's patience is 30 s: nobody waited for it"
-    assert len({future.result(60).id for future in futures}) == 6
+    assert len({future.result(60).record.id for future in futures}) == 6
     assert counted(store) == {"given": 6, "refused": 1}
     store.close()
 
@@ -290,7 +290,7 @@ def test_rows_are_not_acknowledged_when_the_file_was_replaced(path: Path, store:
 def test_counters_in_memory_are_bounded_and_those_dropped_are_logged(
     path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sqlite, "KEYS", 3)
+    monkeypatch.setattr(writer, "KEYS", 3)
     store.append(record(), NOTICE).result(10)
     with locked(path):
         for name in "abcde":
@@ -326,7 +326,7 @@ def test_the_log_is_moved_into_the_file_and_does_not_grow_without_bound(path: Pa
     monkeypatch.setattr(sqlite, "LOG_FRAMES", 200)
     monkeypatch.setattr(sqlite, "CHECKPOINT", 0.01)
     store = SqliteStore(path)
-    waiting: deque[Future[Record]] = deque()
+    waiting: deque[Future[Kept]] = deque()
     written = 9000
     for _ in range(written):  # without a pause in which the log could start anew by itself
         waiting.append(store.append(record(), NOTICE))
@@ -340,7 +340,7 @@ def test_the_log_is_moved_into_the_file_and_does_not_grow_without_bound(path: Pa
     store.close()
     check = sqlite3.connect(path)
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert check.execute("SELECT count(*) FROM records").fetchone() == (written,)
+    assert check.execute("SELECT count(id) FROM entries").fetchone() == (written,)
     check.close()
 
 
@@ -351,10 +351,10 @@ def test_a_long_reader_holds_up_no_writer(path: Path, monkeypatch: pytest.Monkey
     store.append(record(), NOTICE).result(10)
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
-    assert reader.execute("SELECT count(*) FROM records").fetchone() == (1,)
+    assert reader.execute("SELECT count(id) FROM entries").fetchone() == (1,)
     for _ in range(40):
         store.append(record(), NOTICE).result(30)
-    assert reader.execute("SELECT count(*) FROM records").fetchone() == (1,)
+    assert reader.execute("SELECT count(id) FROM entries").fetchone() == (1,)
     reader.close()
     assert counted(store) == {"given": 41}
     store.close()
@@ -363,7 +363,7 @@ def test_a_long_reader_holds_up_no_writer(path: Path, monkeypatch: pytest.Monkey
 def test_two_stores_on_one_file_in_one_process_share_it(path: Path) -> None:
     one, two = SqliteStore(path), SqliteStore(path)
     futures = [store.append(record(), NOTICE) for _ in range(200) for store in (one, two)]
-    ids = [future.result(30).id for future in futures]
+    ids = [future.result(30).record.id for future in futures]
     one.close()
     assert all(two.record(id) for id in ids[:20])
     assert two.append(record(), NOTICE).result(10)
@@ -398,7 +398,7 @@ def test_workers_forked_before_the_first_record_write_each_on_their_own(path: Pa
     assert store.notices(SITE)
 
     def worker() -> str:
-        id = store.append(record(), NOTICE).result(10).id
+        id = store.append(record(), NOTICE).result(10).record.id
         store.count(refusal())
         store.close()
         return id

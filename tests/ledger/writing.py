@@ -24,7 +24,7 @@ def main(path: str, threads: int) -> None:
         while True:
             acknowledged = store.append(record(), NOTICE).result()
             store.count(refusal())
-            os.write(1, acknowledged.id.encode() + b"\n")  # one write of less than PIPE_BUF: whole or not at all
+            os.write(1, acknowledged.record.id.encode() + b"\n")  # one write of less than PIPE_BUF: whole or not at all
 
     for _ in range(threads):
         threading.Thread(target=submit).start()

@@ -161,7 +161,7 @@ async def load(tmp_path: Path) -> None:
         assert process.wait(30) == 0
         await runner.cleanup()
     reader = sqlite3.connect(tmp_path / "ledger.db")
-    kept = {id for (id,) in reader.execute("SELECT id FROM records")}
+    kept = {id for (id,) in reader.execute("SELECT id FROM entries WHERE id IS NOT NULL")}
     ids = {next(id for id in re.split(r"[.:]", value) if len(id) == 26) for value in acknowledged}
     print(dict(seen), [mark >> 20 for mark in marks], "MiB", len(ids), "records")
     assert ids

@@ -7,6 +7,13 @@ no grant waits for it.
 Nothing is open until the first record or count: a server may build the store, keep notices and read, and then fork
 its workers. SQLite's locks do not survive a fork, so a process that inherits a store *in use* is refused.
 
+**The tree.** A full tile is a row of 256 hashes, at ``log << 40 | level << 36 | tile``. The hashes of level 0 that fill no tile yet are
+the log's ``tail``: adding to them rewrites 8 KB at most in the row that a commit rewrites anyway. A tile of a level above gets a hash
+every 256 entries.
+
+**Before the log.** Records of a store without one wait in ``records_before``; whoever appends moves some after each commit, each step
+in one transaction, and readers look there too. A row that is no record any more is put aside in ``records_damaged``, as it is.
+
 **Checkpoints.** SQLite 3.7.0 to 3.51.2 can corrupt a file when a checkpoint of a log that is already copied whole
 meets a commit that restarts the log (sqlite.org/wal.html, "The WAL-reset bug"). Here a checkpoint never meets that
 state: checkpoints of all processes are serialised by a lock file, and each first commits a row of its own, so that
@@ -16,7 +23,6 @@ with ``PRAGMA wal_checkpoint``) against the file with those versions.
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import json
 import logging
@@ -24,23 +30,21 @@ import os
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import date
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
-from volens.errors import NoticeError, RecordError, StoreBusy, StoreError, StoreTooNew, StoreUnavailable
+from volens.errors import RecordError, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import outbox
-from volens.ledger.aside import Aside
+from volens.ledger.entry import SALT, commitment, notice_entry
 from volens.ledger.outbox import SqliteOutbox
-from volens.ledger.record import Count, Record
-from volens.ledger.store import Event, Total
-from volens.notice import Notice, canonical
+from volens.ledger.record import Record
+from volens.ledger.store import Event, Signer
+from volens.ledger.tree import HASH, HEIGHT, WIDTH, Edge, Growth
+from volens.ledger.writer import Alike, Answer, Leaf, LedgerStore, LogState, Repeated, Statements, _alike, _answers, _bytes
 
 log = logging.getLogger("volens.ledger")
 
@@ -61,90 +65,138 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     outbox.TABLES,
     outbox.EXPIRING,
+    (
+        "ALTER TABLE records RENAME TO records_before",
+        "CREATE TABLE records_damaged (id TEXT NOT NULL, json BLOB NOT NULL)",
+        """CREATE TABLE logs (
+            log INTEGER PRIMARY KEY, site TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, minute INTEGER NOT NULL,
+            edge BLOB NOT NULL, note TEXT NOT NULL, tail BLOB NOT NULL)""",
+        """CREATE TABLE versions (
+            version INTEGER PRIMARY KEY, site TEXT NOT NULL, digest TEXT NOT NULL REFERENCES notices, entry INTEGER,
+            UNIQUE (site, digest))""",
+        "INSERT INTO versions (site, digest) SELECT site, digest FROM shown",
+        "DROP TABLE shown",
+        """CREATE TABLE entries (
+            at INTEGER PRIMARY KEY, minute INTEGER NOT NULL, version INTEGER, moved INTEGER NOT NULL,
+            hash BLOB, other BLOB, id TEXT, salt BLOB, json BLOB)""",
+        "CREATE UNIQUE INDEX entries_id ON entries (id) WHERE id IS NOT NULL",
+        "CREATE INDEX entries_other ON entries (at) WHERE other IS NOT NULL",
+        """CREATE TRIGGER entries_appended BEFORE UPDATE ON entries WHEN
+            NEW.id IS NOT NULL OR NEW.salt IS NOT NULL OR NEW.json IS NOT NULL OR NEW.at <> OLD.at OR NEW.minute <> OLD.minute
+            OR NEW.version IS NOT OLD.version OR NEW.moved <> OLD.moved OR NEW.hash IS NOT OLD.hash OR NEW.other IS NOT OLD.other
+            BEGIN SELECT RAISE(ABORT, 'entries are never edited, only what a record said is erased'); END""",
+        "CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END",
+        "CREATE TABLE tiles (at INTEGER PRIMARY KEY, hashes BLOB NOT NULL)",
+        """CREATE TABLE answers (
+            site TEXT NOT NULL, day TEXT NOT NULL, event TEXT NOT NULL, purpose TEXT NOT NULL, surface TEXT NOT NULL,
+            language TEXT NOT NULL, yes INTEGER NOT NULL, part INTEGER NOT NULL, no INTEGER NOT NULL,
+            PRIMARY KEY (site, day, event, purpose, surface, language)) WITHOUT ROWID""",
+        "CREATE TABLE published (log INTEGER NOT NULL, at REAL NOT NULL, size INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY (log, at))",
+        "CREATE TABLE files (site TEXT NOT NULL, digest TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (site, digest))",
+    ),
 )
 """Schema steps; step n makes version n (``user_version``) and is noted in the same transaction."""
 
-COUNT = """INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (site, day, event, notice, surface, language, gpc) DO UPDATE SET n = n + excluded.n"""
+ENTRY = "at, minute, digest, moved, hash, other, salt, json"
+SQL = Statements(
+    notices="SELECT digest, json FROM versions JOIN notices USING (digest) WHERE site = ?",
+    record="SELECT json FROM entries WHERE id = ?1 UNION ALL SELECT json FROM records_before WHERE id = ?1"
+    " UNION ALL SELECT json FROM records_damaged WHERE id = ?1",
+    totals="SELECT day, event, notice, surface, language, gpc, n FROM counts WHERE site = ? AND day BETWEEN ? AND ?"
+    " ORDER BY day, event, notice, surface, language, gpc",
+    answers="SELECT day, event, purpose, surface, language, yes, part, no FROM answers WHERE site = ? AND day BETWEEN ? AND ?"
+    " AND purpose <> '' ORDER BY day, event, purpose, surface, language",
+    extents="SELECT day, event, surface, language, yes, part, no FROM answers WHERE site = ? AND day BETWEEN ? AND ?"
+    " AND purpose = '' ORDER BY day, event, surface, language",
+    sites="SELECT site FROM logs ORDER BY site",
+    head="SELECT log, size, minute, edge, note FROM logs WHERE site = ?",
+    kept=f"SELECT logs.site, {ENTRY.replace('minute', 'entries.minute')} FROM entries JOIN logs ON log = at >> 40"
+    " LEFT JOIN versions USING (version) WHERE id = ?",
+    rows=f"SELECT {ENTRY} FROM entries LEFT JOIN versions USING (version) WHERE at BETWEEN ? AND ? ORDER BY at LIMIT ?",
+    held=f"SELECT {ENTRY} FROM entries LEFT JOIN versions USING (version) WHERE at BETWEEN ? AND ? AND id IS NOT NULL ORDER BY at LIMIT ?",
+    others=f"SELECT {ENTRY} FROM entries INDEXED BY entries_other LEFT JOIN versions USING (version)"
+    " WHERE other IS NOT NULL AND at BETWEEN ? AND ? ORDER BY at LIMIT ?",
+    minute="SELECT minute FROM entries WHERE at = ?",
+    hashes="SELECT hashes FROM tiles WHERE at = ((?1 << 40) | (?2 << 36) | ?3)"
+    " UNION ALL SELECT tail FROM logs WHERE log = ?1 AND ?2 = 0 AND size >> 8 = ?3",
+    published="SELECT published.note FROM published JOIN logs USING (log) WHERE site = ? AND published.size >= ?"
+    " AND at = (SELECT max(at) FROM published AS one WHERE one.log = published.log)",
+    checkpoints="SELECT published.size, at, published.note FROM published JOIN logs USING (log) WHERE site = ? AND at >= ? ORDER BY at",
+    attached="SELECT data FROM files WHERE site = ? AND digest = ?",
+    attachments="SELECT digest FROM files WHERE site = ? ORDER BY digest",
+)
 
-Key = tuple[str, str, str, str, str, str, bool]
-"""site, day, event, notice, surface, language, gpc"""
-
-FLUSH = 1.0
-"""Seconds a refusal may wait in memory for company."""
-RETRY = 10.0
-"""Longest pause, in seconds, between two attempts to write counts."""
 ROOM = 1 << 20
 """Bytes of a disk below which it counts as full."""
-KEYS = 20_000
-"""Different counters kept in memory while the file cannot be written (some 10 MB); more are dropped, with a log line."""
 CHECKPOINT = 1.0
 """Seconds between two checkpoints while there is something to copy."""
 LOG_FRAMES = 8_192
 """Pages (32 MB) of log above which a checkpoint makes writers wait the moment it takes to start the log anew."""
+MOVED = 500
+"""Records of before the log that one transaction moves: some 30 ms."""
+STATEMENT = 512
+"""Most rows in one statement."""
+READERS = 8
+"""Connections kept open for reading."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    record: Record
-    data: bytes
-    notice: Notice | None  # None where this process knows that it is kept
-    event: Event | None = None
-    future: Future[Record] = field(default_factory=Future)
+@lru_cache(512)
+def _values(table: str, columns: int, rows: int, more: str = "") -> str:
+    """An INSERT of many rows: one statement, so that the interpreter's lock is let go of once."""
+    row = f"({','.join('?' * columns)})"
+    return f"INSERT INTO {table} VALUES {','.join([row] * rows)}{more}"
 
 
-def _key(of: Record | Count) -> Key:
-    day = of.day if isinstance(of, Count) else of.time.date()
-    return of.site, day.isoformat(), of.event, of.notice, of.surface, of.language, of.gpc
+def _portions(number: int, most: int) -> Iterator[int]:
+    """How many rows each statement has: few statements, and few different ones, since each is compiled once."""
+    portion = most
+    while number:
+        while portion > 128 and portion > number:
+            portion //= 2
+        yield min(portion, number)
+        number -= min(portion, number)
 
 
 _in_use: list[SqliteStore] = []
 """The stores of this process whose threads run, and, in a forked process, those of the one it came from."""
 
 
-class SqliteStore:
+class SqliteStore(LedgerStore[sqlite3.Connection]):
     """A ``Store`` in the file ``path``, created (mode 0600) where there is none; its directory must exist.
 
-    ``queue``: grants that may wait before StoreBusy. ``batch``: most records in a commit. ``patience``: seconds to
-    wait for another process that writes. Raises StoreUnavailable, StoreTooNew or StoreError when the file can't be used.
+    For the rest see ``LedgerStore``. Raises StoreUnavailable, StoreTooNew or StoreError when the file can't be used.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, queue: int = 10_000, batch: int = 512, patience: float = 5.0) -> None:
-        self.path = os.path.abspath(path)
-        self._queue_limit = queue
-        self._batch_limit = batch
-        self._patience = patience
-        self.outbox = SqliteOutbox(self)
-        self._aside = Aside(Path(self.path + "-withdrawals"))
-        self._reset()
+    sql = SQL
+    errors = (sqlite3.Error, OSError)
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        signer: Signer | None = None,
+        *,
+        queue: int = 10_000,
+        batch: int = 512,
+        patience: float = 5.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        path = os.path.abspath(path)
+        super().__init__(path, Path(path + "-withdrawals"), signer, queue=queue, batch=batch, patience=patience, clock=clock)
+        self.outbox: SqliteOutbox = SqliteOutbox(self)
+        self._dirty = threading.Event()  # something was committed since the last checkpoint
+        self._readers: list[sqlite3.Connection] = []
         self._check_process()
         with self._clear_errors("open"):
             self._create()
             connection = self._connect()
             try:
                 self._migrate(connection)
+                waiting = "SELECT EXISTS (SELECT 1 FROM records_before) OR EXISTS (SELECT 1 FROM versions WHERE entry IS NULL)"
+                self._unmoved = bool(connection.execute(waiting).fetchone()[0])
             finally:
                 connection.close()
             place = os.stat(self.path)
             self._place = (place.st_dev, place.st_ino)
-
-    def _reset(self) -> None:
-        """The state of a store that has not been written to."""
-        self._pid = 0  # of the process whose threads run; 0: none do
-        self._lock = threading.Condition()  # guards all below; never held during input or output
-        self._waiting: deque[_Waiting] = deque()
-        self._counts: dict[Key, int] = {}
-        self._dropped = 0
-        self._flush_at = 0.0  # monotonic time at which counts are due
-        self._flushes = 0  # attempts finished, for those who wait for one
-        self._closed = False
-        self._set_aside = False  # withdrawals may wait beside the file
-        self._pool: ThreadPoolExecutor | None = None  # the one thread that sets them aside
-        self._kept: set[tuple[str, str]] = set()  # (site, notice digest) known to be durable
-        self._write = threading.Lock()  # held by whichever thread of this process commits
-        self._written = threading.Event()  # something was committed since the last checkpoint
-        self._stopping = threading.Event()
-        self._threads: tuple[threading.Thread, ...] = ()
 
     # The file ---------------------------------------------------------------------------------------------------
 
@@ -155,7 +207,12 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            Path(self.path).as_uri() + "?mode=rw", uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False
+            Path(self.path).as_uri() + "?mode=rw",
+            uri=True,
+            timeout=self._patience,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
@@ -165,6 +222,10 @@ class SqliteStore:
             connection.close()
             raise
         return connection
+
+    def _shut(self, connection: sqlite3.Connection) -> None:
+        with suppress(sqlite3.Error):
+            connection.close()
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         def pragma(name: str) -> int:
@@ -205,13 +266,6 @@ class SqliteStore:
                 connection.execute("ROLLBACK")
             raise
 
-    @contextmanager
-    def _clear_errors(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise error if isinstance(error, StoreError) else self._explain(doing, error) from error
-
     def _explain(self, doing: str, error: Exception) -> StoreError:
         """The error said to the person who runs the site: where, what was found, what to do."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -240,320 +294,55 @@ class SqliteStore:
         return StoreUnavailable(f"{self.path}: could not {doing}: {remedy}")
 
     @contextmanager
-    def _briefly(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """A connection for one task, so that nothing stays open in a process that only reads or is yet to fork."""
+    def reading(self, doing: str) -> Iterator[sqlite3.Connection]:
+        """A connection to read with: one of those kept once the store is in use; before, nothing stays open, for a process that only
+        reads or is yet to fork."""
+        self._check_process()
+        with self._clear_errors(doing):
+            keep = self._pid == os.getpid() and not self._closed and self._there()
+            try:
+                connection = self._readers.pop() if keep else self._connect()
+            except IndexError:
+                connection = self._connect()
+            try:
+                yield connection
+            except BaseException:
+                self._shut(connection)
+                raise
+            if keep and not self._closed and len(self._readers) < READERS:
+                self._readers.append(connection)
+            else:
+                self._shut(connection)
+
+    _reading = reading
+
+    @contextmanager
+    def _held(self, doing: str) -> Iterator[sqlite3.Connection]:
         self._check_process()
         with self._clear_errors(doing):
             connection = self._connect()
             try:
+                connection.execute("BEGIN")
+                connection.execute("SELECT n FROM tick").fetchone()  # the moment is that of the first reading
                 yield connection
             finally:
-                connection.close()
+                self._shut(connection)
 
-    def reading(self, doing: str) -> AbstractContextManager[sqlite3.Connection]:
-        """For the outbox: a connection to read with."""
-        return self._briefly(doing)
+    def _fetch(self, connection: sqlite3.Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return connection.execute(statement, parameters).fetchall()
 
     @contextmanager
     def writing(self, doing: str) -> Iterator[sqlite3.Connection]:
         """For the outbox: a transaction of its own, committed at the end."""
-        with self._write, self._briefly(doing) as connection:
-            self._begin(connection)
-            yield connection
-            connection.execute("COMMIT")
-
-    # The contract -----------------------------------------------------------------------------------------------
-
-    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
-        """See ``Store.append``."""
-        if record.notice != notice.digest:
-            raise RecordError(f"record {record.id}: it names notice {record.notice[:16]}, but came with {notice.short}.")
-        waiting = _Waiting(record, record.canonical(), notice, event)
-        refused = self._start()
-        if refused is not None:
-            waiting.future.set_exception(refused)
-            return waiting.future
-        with self._lock:
-            if self._closed:
-                waiting.future.set_exception(StoreUnavailable(f"{self.path}: the store was closed."))
-                return waiting.future
-            if len(self._waiting) >= self._queue_limit:
-                raise StoreBusy(f"{self.path}: {len(self._waiting)} records wait to be written, the most permitted. Try again.")
-            if (record.site, record.notice) in self._kept:
-                waiting.notice = None
-            self._waiting.append(waiting)
-            self._lock.notify_all()
-        return waiting.future
-
-    def withdraw(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
-        """See ``Store.withdraw``. Beside the file first, always: the way back from a failure is the way in."""
-        if record.notice != notice.digest:
-            raise RecordError(f"record {record.id}: it names notice {record.notice[:16]}, but came with {notice.short}.")
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailable(f"{self.path}: the store was closed.")
-            self._pool = self._pool or ThreadPoolExecutor(1, "volens-ledger-withdrawals")
-            return self._pool.submit(self._withdraw, record, notice, event)
-
-    def _withdraw(self, record: Record, notice: Notice, event: Event | None) -> Record:
-        try:
-            self._aside.keep(record, notice, event)
-        except OSError as error:
-            log.error("%s: a withdrawal could not be set aside (%s); it is in memory until it is recorded.", self._aside.folder, error)
-            return self.append(record, notice, event).result()
-        self.resume()
-        return record
-
-    def resume(self) -> None:
-        """Record the withdrawals that wait beside the file, those of an earlier process too."""
-        if self._aside.names() and self._start() is None:
-            with self._lock:
-                self._set_aside, self._flush_at = True, 0.0
-                self._lock.notify_all()
-
-    def count(self, refusal: Count) -> None:
-        """See ``Store.count``."""
-        refused = self._start()
-        if refused is not None:
-            if not self._dropped:
-                log.error("refusals are not counted: %s", refused)
-            self._dropped += 1
-            return
-        key = _key(refusal)
-        with self._lock:
-            if self._closed or (key not in self._counts and len(self._counts) >= KEYS):
-                self._dropped += 1
-                return
-            if not self._counts:
-                self._flush_at = time.monotonic() + FLUSH
-                self._lock.notify_all()
-            self._counts[key] = self._counts.get(key, 0) + 1
-
-    def keep_notice(self, site: str, notice: Notice) -> None:
-        """See ``Store.keep_notice``."""
-        with self._write, self._briefly("keep a notice") as connection:
-            if connection.execute("SELECT 1 FROM shown WHERE (site, digest) = (?, ?)", (site, notice.digest)).fetchone():
-                return  # a site must start although the disk is full
-            connection.execute("BEGIN IMMEDIATE")
-            self._insert_notice(connection, site, notice)
-            connection.execute("COMMIT")
-
-    def notices(self, site: str) -> Mapping[str, Notice]:
-        """See ``Store.notices``."""
-        with self._briefly("read notices") as connection:
-            rows = connection.execute("SELECT digest, json FROM shown JOIN notices USING (digest) WHERE site = ?", (site,)).fetchall()
-        found = {}
-        for digest, data in rows:
+        self._check_process()
+        with self._write, self._clear_errors(doing):
+            connection = self._connect()
             try:
-                notice = Notice.from_json(json.loads(data))
-            except (NoticeError, ValueError) as error:
-                raise StoreError(f"{self.path}: notice {digest[:16]} is damaged: {error}") from error
-            if notice.digest != digest:
-                raise StoreError(f"{self.path}: notice {digest[:16]} is damaged: its content has digest {notice.digest[:16]}.")
-            found[notice.short] = notice
-        return MappingProxyType(found)
-
-    def record(self, id: str) -> Record | None:
-        """See ``Store.record``."""
-        with self._briefly("read a record") as connection:
-            row = connection.execute("SELECT json FROM records WHERE id = ?", (id,)).fetchone()
-        try:
-            return Record.parse(row[0]) if row else None
-        except RecordError as error:
-            raise StoreError(f"{self.path}: record {id} is damaged: {error}") from error
-
-    def totals(self, site: str, since: date, until: date) -> list[Total]:
-        """See ``Store.totals``."""
-        self._flush()
-        with self._briefly("read counts") as connection:
-            rows = connection.execute(
-                "SELECT day, event, notice, surface, language, gpc, n FROM counts WHERE site = ? AND day BETWEEN ? AND ?"
-                " ORDER BY day, event, notice, surface, language, gpc",
-                (site, since.isoformat(), until.isoformat()),
-            ).fetchall()
-        return [
-            Total(day=day, event=event, notice=notice, surface=surface, language=language, gpc=bool(gpc), count=n)
-            for day, event, notice, surface, language, gpc, n in rows
-        ]
-
-    def check(self) -> None:
-        """See ``Store.check``."""
-        with self._briefly("write") as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("UPDATE tick SET n = n WHERE one = 0")
-            connection.execute("ROLLBACK")
-            self._in_place()
-            room = os.statvfs(self.path)
-            if room.f_bavail * room.f_frsize < ROOM:
-                raise StoreUnavailable(f"{self.path}: less than {ROOM >> 20} MiB of the disk are free. Make room.")
-
-    def close(self) -> None:
-        """See ``Store.close``."""
-        if self._pid not in (0, os.getpid()):
-            return
-        if self._pool is not None:
-            self._pool.shutdown()
-        with self._lock:
-            self._closed = True
-            self._lock.notify_all()
-        self._stopping.set()
-        self._written.set()
-        for thread in self._threads:
-            thread.join()
-        with suppress(ValueError):
-            _in_use.remove(self)
-        atexit.unregister(self.close)
-
-    # Threads ----------------------------------------------------------------------------------------------------
-
-    def _start(self) -> StoreUnavailable | None:
-        """Run the threads on first use; the reason where that cannot be."""
-        if self._pid == os.getpid():
-            return None
-        try:
-            self._check_process()
-            with self._lock:
-                if self._pid or self._closed:
-                    return None
-                self._threads = tuple(
-                    threading.Thread(target=run, name=f"volens-ledger-{run.__name__.strip('_')}", daemon=True)
-                    for run in (self._checkpointer, self._writer)
-                )
-                for thread in self._threads:
-                    thread.start()
-                self._pid = os.getpid()
-                _in_use.append(self)
-                atexit.register(self.close)
-            return None
-        except StoreUnavailable as refused:
-            return refused
-        except RuntimeError as error:  # no thread to be had
-            return StoreUnavailable(f"{self.path}: {error}. Raise the limit on threads, or stop what uses them.")
-
-    def _check_process(self) -> None:
-        """Refuse a process forked from one that uses the file: SQLite's idea of its locks is wrong there."""
-        for store in _in_use:
-            if store.path == self.path and store._pid != os.getpid():
-                raise StoreUnavailable(
-                    f"{self.path}: in use in process {store._pid} when process {os.getpid()} was forked from it; the locks did not follow. "
-                    "Fork workers before the first record, or start them as programs of their own."
-                )
-
-    def _flush(self) -> None:
-        """Ask the writer for an attempt to write this process's counts now, and wait for its end."""
-        if self._pid != os.getpid():
-            return
-        with self._lock:
-            if self._counts and not self._closed:
-                self._flush_at = 0.0
-                self._lock.notify_all()
-            before = self._flushes
-            self._lock.wait_for(lambda: not self._counts or self._flushes > before + 1 or self._closed, self._patience)
-
-    def _writer(self) -> None:
-        connection: sqlite3.Connection | None = None
-        pause, ok = FLUSH, True
-        while True:
-            with self._lock:
-                while not (self._waiting or self._closed):
-                    left = self._flush_at - time.monotonic() if self._counts or self._set_aside else None
-                    if left is not None and left <= 0:
-                        break
-                    self._lock.wait(left)
-                batch: list[_Waiting] = []
-                while self._waiting and len(batch) < self._batch_limit:
-                    waiting = self._waiting.popleft()
-                    if waiting.future.set_running_or_notify_cancel():
-                        batch.append(waiting)
-                counts, dropped, last = dict(self._counts), self._dropped, self._closed and not self._waiting
-            failure: StoreError | None = None
-            wrong: dict[int, StoreError] = {}
-            try:
-                with self._write, self._clear_errors("write"):
-                    connection = connection or self._connect()
-                    self._take_in(connection)
-                    wrong = self._commit(connection, batch, counts)
-            except Exception as error:  # noqa: BLE001 — whatever it is, those who wait must hear of it
-                failure = error if isinstance(error, StoreError) else StoreUnavailable(f"{self.path}: could not write: {error!r}.")
-                if connection is not None:  # a new one each time: the way back from an error is the way in
-                    with suppress(sqlite3.Error):
-                        connection.close()
-                    connection = None
-            with self._lock:
-                if failure is None:
-                    for key, n in counts.items():
-                        if self._counts[key] == n:
-                            del self._counts[key]
-                        else:
-                            self._counts[key] -= n
-                    self._kept.update((w.record.site, w.record.notice) for w in batch)
-                    self._dropped -= dropped
-                self._set_aside = bool(self._aside.names())
-                pause = FLUSH if failure is None else min(pause * 2, RETRY)
-                self._flush_at = time.monotonic() + pause
-                self._flushes += 1
-                self._lock.notify_all()
-            if failure is not None and ok:
-                log.error("%s", failure)
-            elif failure is None and not ok:
-                log.warning("%s: writing works again.", self.path)
-            if failure is None and dropped:
-                log.error("%s: %d refusals were not counted: more kinds of them than memory is kept for.", self.path, dropped)
-            for number, waiting in enumerate(batch):
-                refused = failure or wrong.get(number)
-                if refused is None:
-                    waiting.future.set_result(waiting.record)
-                else:
-                    waiting.future.set_exception(refused)
-            ok = failure is None
-            self._written.set()
-            if last:
-                if failure is not None and counts:
-                    log.error("%s: closed with %d refusals not counted.", self.path, sum(counts.values()))
-                if connection is not None:
-                    connection.close()
-                return
-
-    def _take_in(self, connection: sqlite3.Connection) -> None:
-        """Write the withdrawals that wait beside the file, before anything that came after them."""
-        while entries := list(self._aside.take(self._batch_limit)):
-            wrong = self._commit(connection, [_Waiting(r, r.canonical(), notice, event) for _, r, notice, event in entries], {})
-            for number, (name, *_) in enumerate(entries):
-                if number in wrong:
-                    self._aside.refuse(name, wrong[number])
-                else:
-                    self._aside.drop(name)
-
-    def _commit(self, connection: sqlite3.Connection, batch: list[_Waiting], counts: dict[Key, int]) -> dict[int, StoreError]:
-        """Write all of it in one transaction; what is wrong with single records, by their place in the batch."""
-        wrong: dict[int, StoreError] = {}
-        if not batch and not counts:
-            return wrong
-        counts, told = dict(counts), False
-        self._begin(connection)
-        try:
-            for number, waiting in enumerate(batch):
-                record = waiting.record
-                if waiting.notice is not None:
-                    self._insert_notice(connection, record.site, waiting.notice)
-                row = (record.id, waiting.data)
-                if connection.execute("INSERT INTO records (id, json) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", row).rowcount:
-                    key = _key(record)
-                    counts[key] = counts.get(key, 0) + 1
-                    told = (waiting.event is not None and self.outbox.insert(connection, record, waiting.event)) or told
-                elif connection.execute("SELECT json FROM records WHERE id = ?", row[:1]).fetchone()[0] != waiting.data:
-                    wrong[number] = StoreError(f"{self.path}: another record has the id {record.id}. Records are appended, never edited.")
-            connection.executemany(COUNT, [(*key, n) for key, n in counts.items()])
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            raise
-        self._in_place()
-        if told:
-            self.outbox.arrived()
-        return wrong
+                self._begin(connection)
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                self._shut(connection)
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """BEGIN IMMEDIATE, waiting for other processes in short steps: SQLite's own grow to 100 ms, and one starves."""
@@ -568,22 +357,221 @@ class SqliteStore:
                     raise
                 time.sleep(0.0005)
 
-    @staticmethod
-    def _insert_notice(connection: sqlite3.Connection, site: str, notice: Notice) -> None:
-        connection.execute("INSERT OR IGNORE INTO notices VALUES (?, ?)", (notice.digest, canonical(notice.to_json())))
-        connection.execute("INSERT OR IGNORE INTO shown VALUES (?, ?)", (site, notice.digest))
+    def _end(self, connection: sqlite3.Connection) -> None:
+        connection.execute("COMMIT")
+
+    def _undo(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
+    def _committed(self) -> None:
+        self._dirty.set()
+        self._in_place()
+
+    def _there(self) -> bool:
+        place = os.stat(self.path)
+        return (place.st_dev, place.st_ino) == self._place
 
     def _in_place(self) -> None:
         """Rows committed to a file that was moved away or replaced are not in the ledger: fail rather than acknowledge."""
-        place = os.stat(self.path)
-        if (place.st_dev, place.st_ino) != self._place:
+        if not self._there():
             raise StoreUnavailable(f"{self.path}: the file was replaced while it was in use. Restart Volens to write to the new one.")
+
+    def check(self) -> None:
+        """See ``Store.check``."""
+        self._check_process()
+        with self._clear_errors("write"):
+            connection = self._connect()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("UPDATE tick SET n = n WHERE one = 0")
+                connection.execute("ROLLBACK")
+            finally:
+                self._shut(connection)
+            self._in_place()
+            room = os.statvfs(self.path)
+            if room.f_bavail * room.f_frsize < ROOM:
+                raise StoreUnavailable(f"{self.path}: less than {ROOM >> 20} MiB of the disk are free. Make room.")
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+        super().close()
+        if self._pid != os.getpid():
+            return
+        while self._readers:
+            self._shut(self._readers.pop())
+        with suppress(ValueError):
+            _in_use.remove(self)
+
+    # Writing ----------------------------------------------------------------------------------------------------
+
+    def _log(self, connection: sqlite3.Connection, site: str, known: LogState | None) -> LogState:
+        row = connection.execute("SELECT log, size, minute FROM logs WHERE site = ?", (site,)).fetchone()
+        if row is None:
+            connection.execute("INSERT INTO logs (site, size, minute, edge, note, tail) VALUES (?, 0, 0, x'', '', x'')", (site,))
+            return self._log(connection, site, None)
+        number, size, minute = row
+        if known is not None and (known.number, known.edge.size, known.minute) == row:
+            return known
+        edge, note = connection.execute("SELECT edge, note FROM logs WHERE log = ?", (number,)).fetchone()
+        try:
+            return LogState(number, minute, Edge.from_bytes(size, edge), note)
+        except ValueError as error:
+            raise StoreError(f"{self.path}: the head of the log of {site} is damaged: {error} Restore the file from a copy.") from error
+
+    def _version(self, connection: sqlite3.Connection, site: str, digest: str, notice: bytes | None) -> tuple[int, bool]:
+        if notice is not None:
+            connection.execute("INSERT OR IGNORE INTO notices VALUES (?, ?)", (digest, notice))
+        connection.execute("INSERT OR IGNORE INTO versions (site, digest) VALUES (?, ?)", (site, digest))
+        number, entry = connection.execute("SELECT version, entry FROM versions WHERE (site, digest) = (?, ?)", (site, digest)).fetchone()
+        return number, entry is not None
+
+    def _logged(self, connection: sqlite3.Connection, version: int, index: int) -> None:
+        connection.execute("UPDATE versions SET entry = ? WHERE version = ?", (index, version))
+
+    def _known(self, connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, bytes]:
+        these = "id IN (SELECT value FROM json_each(?1))"
+        return {
+            id: _bytes(data)
+            for id, data in connection.execute(
+                f"SELECT id, json FROM entries WHERE {these} UNION ALL SELECT id, json FROM records_before WHERE {these}",
+                (json.dumps(ids),),
+            )
+        }
+
+    def _insert(self, connection: sqlite3.Connection, rows: Sequence[Leaf]) -> None:
+        most = min(STATEMENT, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // 9)
+        start = 0
+        try:
+            for portion in _portions(len(rows), most):
+                connection.execute(_values("entries", 9, portion), [*chain.from_iterable(rows[start : start + portion])])
+                start += portion
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+                raise Repeated from error
+            raise
+
+    def _grow(self, connection: sqlite3.Connection, growth: Growth, state: LogState) -> None:
+        old, size = growth.before.size, growth.edge.size
+        fresh = b"".join(growth.whole(0)[1])
+        if old // WIDTH == size // WIDTH:
+            tail = "CAST(tail || ? AS BLOB)"  # || makes a text of two blobs
+        else:  # a tile is full
+            (before,) = connection.execute("SELECT tail FROM logs WHERE log = ?", (state.number,)).fetchone()
+            hashes, full = before + fresh, size // WIDTH - old // WIDTH
+            tail, fresh = "?", hashes[full * WIDTH * HASH :]
+            self._add_hashes(connection, state.number, 0, old // WIDTH * WIDTH, hashes[: full * WIDTH * HASH])
+            for tier in range(1, 5):
+                start, whole = growth.whole(tier * HEIGHT)
+                if whole:
+                    self._add_hashes(connection, state.number, tier, start, b"".join(whole))
+        connection.execute(
+            f"UPDATE logs SET size = ?, minute = ?, edge = ?, note = ?, tail = {tail} WHERE log = ?",
+            (size, state.minute, growth.edge.to_bytes(), state.note, fresh, state.number),
+        )
+
+    def _add_hashes(self, connection: sqlite3.Connection, number: int, tier: int, start: int, hashes: bytes) -> None:
+        """Add hashes of a level of tiles, from an index of that level on."""
+        rows: list[tuple[int, bytes]] = []
+        while hashes:
+            tile, inside = divmod(start, WIDTH)
+            part = hashes[: (WIDTH - inside) * HASH]
+            rows.append((number << 40 | tier << 36 | tile, part))
+            hashes, start = hashes[len(part) :], start + len(part) // HASH
+        more = " ON CONFLICT (at) DO UPDATE SET hashes = CAST(hashes || excluded.hashes AS BLOB)"
+        connection.execute(_values("tiles", 2, len(rows), more), [*chain.from_iterable(rows)])
+
+    def _add_counts(self, connection: sqlite3.Connection, counts: Sequence[tuple[str, str, str, str, str, str, bool, int]]) -> None:
+        more = " ON CONFLICT (site, day, event, notice, surface, language, gpc) DO UPDATE SET n = n + excluded.n"
+        self._add(connection, "counts", 8, counts, more)
+
+    def _add_answers(self, connection: sqlite3.Connection, answers: Sequence[Answer]) -> None:
+        more = " ON CONFLICT (site, day, event, purpose, surface, language) DO UPDATE"
+        more += " SET yes = yes + excluded.yes, part = part + excluded.part, no = no + excluded.no"
+        self._add(connection, "answers", 9, answers, more)
+
+    @staticmethod
+    def _add(connection: sqlite3.Connection, table: str, columns: int, rows: Sequence[tuple[Any, ...]], more: str) -> None:
+        start = 0
+        for portion in _portions(len(rows), 64):
+            connection.execute(_values(table, columns, portion, more), [*chain.from_iterable(rows[start : start + portion])])
+            start += portion
+
+    def _tell(self, connection: sqlite3.Connection, record: Record, event: Event) -> bool:
+        return self.outbox.insert(connection, record, event)
+
+    def _arrived(self) -> None:
+        self.outbox.arrived()
+
+    def _erase(self, connection: sqlite3.Connection, ats: Sequence[int]) -> list[int]:
+        connection.execute("PRAGMA secure_delete = ON")  # zeros over what was there
+        these = "at IN (SELECT value FROM json_each(?)) AND id IS NOT NULL"
+        listed = (json.dumps(ats),)
+        found = [at for (at,) in connection.execute(f"SELECT at FROM entries WHERE {these} ORDER BY at", listed)]
+        connection.execute(f"UPDATE entries SET id = NULL, salt = NULL, json = NULL WHERE {these}", listed)
+        return found
+
+    def _publish(self, connection: sqlite3.Connection, number: int, size: int, at: float, note: str, now: float) -> None:
+        connection.execute("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?)", (number, at, size, note))
+        connection.execute(
+            "DELETE FROM published WHERE log = ?1 AND at BETWEEN ?2 - 259200 AND ?2 - 86400 AND EXISTS (SELECT 1 FROM published AS later"
+            " WHERE later.log = ?1 AND later.at > published.at AND later.at / 3600 | 0 = published.at / 3600 | 0)",
+            (number, now),
+        )
+
+    def _attach(self, connection: sqlite3.Connection, site: str, digest: str, data: bytes) -> None:
+        connection.execute("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", (site, digest, data))
+
+    def _move(self, connection: sqlite3.Connection) -> bool:
+        alike: dict[Alike, int] = {}
+        with self._transaction(connection) as work:
+            for version, site, digest in connection.execute("SELECT version, site, digest FROM versions WHERE entry IS NULL").fetchall():
+                growing = work.log(site)
+                self._logged(connection, version, growing.other(notice_entry(site, growing.minute, digest)))
+            rows = connection.execute("SELECT seq, id, json FROM records_before ORDER BY seq LIMIT ?", (MOVED,)).fetchall()
+            for _, id, data in rows:
+                try:
+                    record = Record.parse(_bytes(data))
+                    if record.id != id:
+                        raise RecordError(f"it is kept as {id}, and says that it is {record.id}.")
+                except RecordError as error:
+                    log.error("%s: record %s is damaged, and put aside in the table records_damaged: %s", self.path, id, error)
+                    connection.execute("INSERT INTO records_damaged VALUES (?, ?)", (id, data))
+                    continue
+                version, _ = self._version(connection, record.site, record.notice, None)
+                salt = os.urandom(SALT)
+                work.log(record.site).record(commitment(salt, data), record.notice, version, id, salt, data, moved=True)
+                key = _alike(record)
+                alike[key] = alike.get(key, 0) + 1
+            if rows:
+                connection.execute("DELETE FROM records_before WHERE seq <= ?", (rows[-1][0],))
+            self._add_answers(connection, _answers(alike))
+        return len(rows) == MOVED
+
+    # Threads ----------------------------------------------------------------------------------------------------
+
+    def _started(self) -> Iterable[Callable[[], None]]:
+        _in_use.append(self)
+        return (self._checkpointer,)
+
+    def _wake(self) -> None:
+        self._dirty.set()
+
+    def _check_process(self) -> None:
+        """Refuse a process forked from one that uses the file: SQLite's idea of its locks is wrong there."""
+        for store in _in_use:
+            if store.path == self.path and store._pid != os.getpid():
+                raise StoreUnavailable(
+                    f"{self.path}: in use in process {store._pid} when process {os.getpid()} was forked from it; the locks did not follow. "
+                    "Fork workers before the first record, or start them as programs of their own."
+                )
 
     def _checkpointer(self) -> None:
         connection: sqlite3.Connection | None = None
         turn = -1
-        while self._written.wait() and not self._closed:
-            self._written.clear()
+        while self._dirty.wait() and not self._closed:
+            self._dirty.clear()
             pause = CHECKPOINT
             try:
                 if turn < 0:
@@ -599,7 +587,7 @@ class SqliteStore:
                 if connection is not None:
                     connection.close()
                     connection = None
-                self._written.set()
+                self._dirty.set()
             finally:
                 if turn >= 0:
                     fcntl.flock(turn, fcntl.LOCK_UN)

@@ -26,14 +26,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from volens.errors import NoticeError, ProofError, RecordError, SignedNoteError, StoreBusy, StoreError, StoreUnavailable
 from volens.ledger.aside import Aside
@@ -126,6 +127,8 @@ class Statements:
     """first at, last at, limit -> at, minute, digest, moved, commit, other, salt, json; in order"""
     held: str
     """As ``rows``, those with a record"""
+    others: str
+    """As ``rows``, those that are no record's: never a scan of the records"""
     minute: str
     """at -> minute"""
     hashes: str
@@ -238,17 +241,18 @@ class _Work(Generic[C]):
         return found
 
     def finish(self) -> None:
-        """Write what was appended. The caller commits."""
+        """Write what was appended; the transaction commits it."""
+        store = self._store
         for site, growing in self._logs.items():
             if not growing.leaves:
                 continue
-            store = self._store
             growth = Growth(growing.state.edge, growing.leaves)
             note = store._sign(site, checkpoint(origin(site), growth.edge.size, growth.root))
             store._insert(self.connection, growing.rows)
             state = LogState(growing.state.number, growing.rows[-1][1], growth.edge, note)
             store._grow(self.connection, growth, state)
             self.grown[site] = growth, state
+        self._logs.clear()
 
 
 class LedgerStore(Generic[C]):
@@ -303,6 +307,7 @@ class LedgerStore(Generic[C]):
         self._versions: dict[tuple[str, str], int] = {}  # (site, notice digest) known to be durable; read without the lock
         self._unmoved = False  # rows of before there was a log may wait to be moved into it
         self._told_of_clock = False
+        self._of_a_moment: C | None = None
         self._made: dict[str, RecordEntries] = {}
         self._threads: tuple[threading.Thread, ...] = ()
         self._stopping = threading.Event()
@@ -333,8 +338,16 @@ class LedgerStore(Generic[C]):
         """Roll back, whatever state it is in; raises nothing."""
         raise NotImplementedError
 
-    def _rows(self, doing: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of one reading statement, as of one moment, on a connection of its own; raises StoreUnavailable."""
+    def _reading(self, doing: str) -> AbstractContextManager[C]:
+        """A connection to read with, one statement at a time; raises StoreUnavailable."""
+        raise NotImplementedError
+
+    def _held(self, doing: str) -> AbstractContextManager[C]:
+        """A connection in a transaction of its own: every statement reads as of the same moment."""
+        raise NotImplementedError
+
+    def _fetch(self, connection: C, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows of a reading statement."""
         raise NotImplementedError
 
     def _log(self, connection: C, site: str, known: LogState | None) -> LogState:
@@ -378,7 +391,7 @@ class LedgerStore(Generic[C]):
         """Delete id, salt and record of these rows: the places of those that had one."""
         raise NotImplementedError
 
-    def _publish(self, connection: C, number: int, size: int, at: float, note: str) -> None:
+    def _publish(self, connection: C, number: int, size: int, at: float, note: str, now: float) -> None:
         """Keep a published checkpoint, and thin those of this log: of those older than a day, the last of each hour is kept."""
         raise NotImplementedError
 
@@ -393,6 +406,9 @@ class LedgerStore(Generic[C]):
     def _started(self) -> Iterable[Callable[[], None]]:
         """Other threads that run beside the writer until ``_stopping`` is set. Called before they start."""
         return ()
+
+    def _wake(self) -> None:
+        """Called once ``_stopping`` is set."""
 
     def _committed(self) -> None:
         """Called after each commit; raises StoreUnavailable where the rows are not in the ledger after all."""
@@ -478,6 +494,7 @@ class LedgerStore(Generic[C]):
             self._closed = True
             self._lock.notify_all()
         self._stopping.set()
+        self._wake()
         for thread in self._threads:
             thread.join()
         atexit.unregister(self.close)
@@ -493,23 +510,24 @@ class LedgerStore(Generic[C]):
             with self._lock:
                 if self._pid or self._closed:
                     return None
+                self._pid = os.getpid()
                 self._threads = tuple(
                     threading.Thread(target=run, name=f"volens-ledger-{run.__name__.strip('_')}", daemon=True)
                     for run in (*self._started(), self._writer)
                 )
                 for thread in self._threads:
                     thread.start()
-                self._pid = os.getpid()
                 atexit.register(self.close)
             return None
         except StoreUnavailable as refused:
             return refused
         except RuntimeError as error:  # no thread to be had
+            self._pid = 0
             return StoreUnavailable(f"{self.path}: {error}. Raise the limit on threads, or stop what uses them.")
 
     def _flush(self) -> None:
         """Ask the writer for an attempt to write this process's counts now, and wait for its end."""
-        if self._pid != os.getpid():
+        if self._pid != os.getpid() or self._of_a_moment is not None:
             return
         with self._lock:
             if self._counts and not self._closed:
@@ -610,7 +628,7 @@ class LedgerStore(Generic[C]):
     def _written(self, connection: C, batch: Sequence[_Waiting], counts: Mapping[Key, int], *, careful: bool) -> list[Kept | StoreError]:
         kept: list[tuple[_Waiting, int, bytes, bytes]] = []
         done: list[Kept | StoreError | None] = [None] * len(batch)
-        again: list[int] = []
+        again: set[int] = set()
         alike: dict[Alike, int] = {}
         told = False
         salts = os.urandom(SALT * len(batch))
@@ -622,7 +640,7 @@ class LedgerStore(Generic[C]):
                 if careful:
                     if record.id in seen:
                         if seen[record.id] == data:
-                            again.append(place)
+                            again.add(place)
                         else:
                             done[place] = StoreError(
                                 f"{self.path}: another record has the id {record.id}. Records are appended, never edited."
@@ -641,8 +659,10 @@ class LedgerStore(Generic[C]):
                 kept.append((waiting, index, entry, salt))
                 key = _alike(record)
                 alike[key] = alike.get(key, 0) + 1
+            work.finish()  # from here on it is known that none of them was there
+            for waiting, *_ in kept:
                 if waiting.event is not None:
-                    told = self._tell(connection, record, waiting.event) or told
+                    told = self._tell(connection, waiting.record, waiting.event) or told
             totals = dict(counts)
             for key, n in alike.items():
                 totals[key[:7]] = totals.get(key[:7], 0) + n
@@ -741,6 +761,24 @@ class LedgerStore(Generic[C]):
                     self._shut(connection)
             steps += 1
         return steps
+
+    # Reading ------------------------------------------------------------------------------------------------------
+
+    def _rows(self, doing: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if self._of_a_moment is not None:
+            with self._clear_errors(doing):
+                return self._fetch(self._of_a_moment, statement, parameters)
+        with self._reading(doing) as connection:
+            return self._fetch(connection, statement, parameters)
+
+    @contextmanager
+    def moment(self) -> Iterator[Self]:
+        """See ``Store.moment``."""
+        self._flush()
+        with self._held("read as of one moment") as connection:
+            then = copy(self)
+            then._of_a_moment = connection
+            yield then
 
     # Notices and files --------------------------------------------------------------------------------------------
 
@@ -899,13 +937,19 @@ class LedgerStore(Generic[C]):
 
     def rows(self, site: str, first: int = 0, last: int | None = None, *, held: bool = False) -> Iterator[Row]:
         """See ``Store.rows``."""
+        return self._read(site, first, last, self.sql.held if held else self.sql.rows)
+
+    def others(self, site: str) -> Iterator[Row]:
+        """See ``Store.others``."""
+        return self._read(site, 0, None, self.sql.others)
+
+    def _read(self, site: str, first: int, last: int | None, statement: str) -> Iterator[Row]:
         state = self._state(site)
         if state is None:
             return
         base = state.number << INDEX_BITS
         end = base | min(state.edge.size - 1 if last is None else last, state.edge.size - 1)
         at = base | first
-        statement = self.sql.held if held else self.sql.rows
         while at <= end:
             found = self._rows("read the log", statement, (at, end, STEP))
             for row in found:
@@ -949,7 +993,7 @@ class LedgerStore(Generic[C]):
             low, high = (middle + 1, high) if found < minute else (low, middle)
         return low
 
-    def publish(self, site: str, note: str) -> None:
+    def publish(self, site: str, note: str, at: float | None = None) -> None:
         """See ``Store.publish``."""
         try:
             told = SignedNote.parse(note).checkpoint
@@ -964,7 +1008,8 @@ class LedgerStore(Generic[C]):
         if root != told.root:
             raise StoreError(f"{self.path}: a checkpoint over {told.size} entries with another root than the log of {site} has.")
         with self._apart("keep a checkpoint") as work:
-            self._publish(work.connection, state.number, told.size, self._clock(), note)
+            now = self._clock()
+            self._publish(work.connection, state.number, told.size, now if at is None else at, note, now)
 
     def published(self, site: str, size: int = 0) -> str | None:
         """See ``Store.published``."""
