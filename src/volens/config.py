@@ -25,7 +25,7 @@ from volens.errors import ConfigError, Mistake, NoticeError, SignedNoteError
 from volens.foreign import HELD, Theirs, Tools
 from volens.languages import BUTTONS, shipped
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
-from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Proof, Regions, Site, Witness
+from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Proof, Regions, Retention, Site, Witness
 from volens.theme import COLOUR, COLOURS, FONT, POSITIONS, RADIUS, SCHEMES, Theme
 from volens.wording import judge, judge_pair
 
@@ -150,6 +150,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "minors": table,
         "report": table,
         "proof": table,
+        "retention": table,
     },
     "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text, "country": text},
     "lifetimes": {"accepted": number, "refused": number},
@@ -192,6 +193,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "report": {"sample": share, "file": text},
     "proof": {"key": text, "witnesses": tables, "quorum": number},
     "proof.witnesses": {"url": text, "key": text},
+    "retention": {"days": number, "purposes": table},
     "theirs": {"tool": text, "map": table, "from": names},
 }
 """Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
@@ -493,6 +495,7 @@ class _Reading:
             theirs=theirs,
             regions=regions,
             proof=witnessed,
+            retention=self.retention(top, notice),
             minors=minors,
             told_age="minors" in top,
             age_header=age_header,
@@ -1254,6 +1257,26 @@ class _Reading:
             remedy = "Name as many under [proof] witnesses, or ask for fewer."
             self.wrong(("proof", "quorum"), f"{quorum} witnesses are wanted, and {len(found)} named.", remedy)
         return Proof(tuple(found), quorum)
+
+    def retention(self, top: Mapping[str, Any], notice: Notice) -> Retention:
+        """How long records are kept; never less than the choice that they prove (GDPR 7(1))."""
+        here = self.section(("retention",), top.get("retention", {}), SETTINGS["retention"])
+        purposes = here.get("purposes", {})
+        terms = {("retention", "days"): here["days"]} if "days" in here else {}
+        for id, days in purposes.items():
+            path = ("retention", "purposes", id)
+            if id not in notice.askable:
+                self.warn(path, "no such purpose is asked about.", f"Right if it once was; else use one of {', '.join(notice.askable)}.")
+            terms[path] = days
+        least = 31 * notice.months
+        for path, days in terms.items():
+            if type(days) is not int or days < 1:
+                self.wrong(path, f"{days!r}.", "Write a number of days.")
+            elif days < least:
+                found = f"{days} days, and a choice holds for {notice.months} months: it would go on without its proof."
+                self.wrong(path, found, f"Write {least} or more.")
+        sound = {id: days for id, days in purposes.items() if type(days) is int}
+        return Retention(here.get("days"), sound)
 
     def theirs(self, top: Mapping[str, Any], purposes: tuple[Purpose, ...], services: tuple[Service, ...]) -> Theirs | None:
         """The consent tool that asks in Volens' place, and what its words mean (docs/how-to/another-notice.md)."""

@@ -129,6 +129,23 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long records are kept, in days from their time."""
+
+    days: int | None = None
+    """Where nothing is said for a purpose; None: for good."""
+    purposes: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "purposes", MappingProxyType(dict(self.purposes)))
+
+    @property
+    def terms(self) -> frozenset[int]:
+        """Every term that is set; empty: everything is kept for good."""
+        return frozenset(self.purposes.values()) | (frozenset() if self.days is None else {self.days})
+
+
+@dataclass(frozen=True, slots=True)
 class Regions:
     """Where a site follows the law of the visitor's place (R44–R47)."""
 
@@ -184,6 +201,7 @@ class Site:
     regions: Regions | None = None
     """None: the strictest everywhere."""
     proof: Proof = field(default_factory=Proof)
+    retention: Retention = field(default_factory=Retention)
     minors: tuple[str, ...] = ()
     """Purposes that a minor cannot be granted, beside those that create profiles (R41)."""
     told_age: bool = False

@@ -154,6 +154,9 @@ MISTAKES = [
     ("[[gates]]\npath = '/x'\npurpose = 'video'\nmethods = ['PO ST']", "is not a method"),
     ("[[gates]]\npath = '/x*'\npurpose = 'video'\nwithdrawn = 'mine'", "'mine' is not an address"),
     ("[[gates]]\npath = '/x*'\npurpose = 'video'\nwithdrawn = '/xy'", "'/xy' is behind this gate"),
+    ("[retention]\ndays = 100", "100 days, and a choice holds for 6 months: it would go on without its proof. Write 186 or more."),
+    ("[retention]\npurposes = { publicite = 30 }", "[retention.purposes] publicite: 30 days"),
+    ("[retention]\npurposes = { publicite = 'long' }", "'long'. Write a number of days."),
     ("[theme]\nbackground = '#fff'\ntext = '#999'", "has a contrast of 2.8"),
     ("[theme]\ntext = '#cccccc'", "has a contrast of 1.6"),
     ("[theme]\naccent = 'red;}body{display:none'", "is not a colour"),
@@ -410,6 +413,7 @@ def test_every_setting_stands_in_a_table_of_the_reference() -> None:
         "cache",
         "report",
         "proof",
+        "retention",
         "theirs",
     }
     for known in SETTINGS.values():
