@@ -49,7 +49,7 @@ from volens.ledger.verify import (
 )
 
 ARCHIVE = "volens-archive/1"
-BLOCK = 4 << 20
+BLOCK = 1 << 20
 """Bytes of an archive that a process checks at once."""
 ROWS = 8192
 """Rows of a store that a process checks at once; a multiple of WIDTH."""

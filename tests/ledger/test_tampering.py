@@ -1,0 +1,264 @@
+"""Each way of spoiling a log after the fact, as whoever keeps it could: found, and named for what it is."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import logs
+import pytest
+from logs import KEY, NOTICE, OTHER_KEY, SITE, START, WITNESS, Log, Row, copied, grown, record, written
+
+from volens.ledger.entry import RecordEntries, commitment, minute
+from volens.ledger.verify import Standing, Trust, Verdict, check, compare, read_key
+from volens.ledger.verify_log import check_archive, check_folder, check_log
+
+TRUST = Trust.of([read_key(KEY.vkey)])
+WITNESSED = Trust.of([read_key(KEY.vkey)], [read_key(WITNESS.public.text)])
+
+
+def said(verdict: Verdict) -> list[str]:
+    """Each fault as a reader sees it."""
+    return [f"{fault.code}: {fault.place}: {fault.said}" for fault in verdict.faults]
+
+
+def changed_record(log: Log) -> None:
+    row = log.rows[20]
+    assert row.record is not None
+    row.record = row.record.replace(b'"publicite":true', b'"publicite":false')
+
+
+def changed_entry(log: Log) -> None:
+    log.rows[20].entry = log.rows[20].entry.replace(NOTICE.digest.encode(), b"a" * 64)
+
+
+def shifted_time(log: Log) -> None:
+    log.rows[20].entry = log.rows[20].entry.replace(b"T10:23Z", b"T10:22Z")
+
+
+def shifted_record(log: Log) -> None:
+    row = log.rows[20]
+    assert row.record is not None
+    row.record = row.record.replace(b"T10:23:", b"T10:22:")
+
+
+def dropped_record(log: Log) -> None:
+    log.rows[20].record = log.rows[20].salt = None
+
+
+def dropped_entry(log: Log) -> None:
+    del log.rows[20]
+
+
+def dropped_and_renumbered(log: Log) -> None:
+    del log.rows[20]
+    log.renumber()
+
+
+def inserted(log: Log) -> None:
+    kept = log.rows[20]
+    log.rows.insert(20, Row(20, kept.entry, kept.salt, kept.record))
+    log.renumber()
+
+
+def appended(log: Log) -> None:
+    log.keep(record(900, START + timedelta(hours=1)))
+
+
+def reordered(log: Log) -> None:
+    log.rows[20], log.rows[30] = log.rows[30], log.rows[20]
+    log.renumber()
+
+
+def older(log: Log) -> None:
+    del log.rows[250:]
+
+
+def erased_came_back(log: Log) -> None:
+    fresh = Log()
+    fresh.rows = [Row(n, b"") for n in range(2)]
+    fresh.keep(record(1, START + timedelta(seconds=1)))
+    log.rows[2] = fresh.rows[2]
+
+
+SPOILT: list[tuple[Callable[[Log], None], list[str]]] = [
+    (changed_record, ["commit: entry 20: record and salt do not give the entry's commitment"]),
+    (changed_entry, ["entry: entry 20: it is not the entry whose hash was kept"]),
+    (shifted_time, ["minute: entry 20: 2026-11-22T10:22Z, after an entry of 2026-11-22T10:23Z", "entry: entry 20: it is not"]),
+    (shifted_record, ["commit: entry 20"]),
+    (dropped_record, ["dropped: entry 20: its record is gone, and no entry says that it was erased"]),
+    (dropped_entry, ["order: entry 20: it is missing"]),
+    (
+        dropped_and_renumbered,
+        [
+            "size: the log: 302 entries; the checkpoint was signed over 303",
+            "order: entry 20: here stands the entry that was logged after it: one was dropped",
+        ],
+    ),
+    (
+        inserted,
+        [
+            "order: entry 303: the log has 303 entries, and this one stands after them",
+            "order: entry 21: the entry that was logged here stands one later: one was inserted",
+        ],
+    ),
+    (appended, ["order: entry 303: the log has 303 entries, and this one stands after them"]),
+    (reordered, ["order: entry 20: here stands the entry that was logged at place 30"]),
+    (older, ["size: the log: 250 entries; the checkpoint was signed over 303"]),
+    (erased_came_back, ["kept: entry 2: its record is here, and the log says that it was erased"]),
+]
+
+
+@pytest.mark.parametrize(("spoil", "names"), SPOILT, ids=lambda one: one.__name__ if callable(one) else "")
+def test_a_database_that_was_changed_by_hand(spoil: Callable[[Log], None], names: list[str]) -> None:
+    """Rows change; the head and the tree that were written with them stay."""
+    log = grown(300)
+    tree, head, size = log.tree(), log.head(), len(log.rows)
+    spoil(log)
+    size = len(log.rows) if len(log.rows) < size and "order: entry 20: it is missing" not in names else size
+    found = check_log(SITE, size, log.read, head, TRUST, name="the log", hashes=tree._read, notices=[NOTICE.digest])
+    told = said(found.verdict)
+    for name in names:
+        assert any(one.startswith(name) for one in told), told
+
+
+ALONE = [
+    (changed_record, "commit"),
+    (changed_entry, "notice"),
+    (shifted_time, "minute"),
+    (shifted_record, "commit"),
+    (dropped_record, "dropped"),
+    (dropped_entry, "order"),
+    (dropped_and_renumbered, "size"),
+    (inserted, "size"),
+    (appended, "size"),
+    (reordered, "root"),
+    (older, "size"),
+    (erased_came_back, "kept"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "code"), ALONE, ids=lambda one: one.__name__ if callable(one) else one)
+def test_an_archive_that_was_changed_by_hand(spoil: Callable[[Log], None], code: str, tmp_path: Path) -> None:
+    """Rewritten whole, its last line too, under the checkpoint that was signed before."""
+    log = grown(300)
+    head = log.head()
+    spoil(log)
+    found = check_archive(written(tmp_path / "a", log.lines(head)), TRUST).verdict
+    assert code in {fault.code for fault in found.faults}, said(found)
+
+
+def test_an_archive_that_was_changed_on_its_way(tmp_path: Path) -> None:
+    path = written(tmp_path / "a", grown(300).lines())
+    data = path.read_bytes()
+    for spoilt in (
+        data[: len(data) // 2],
+        data[: data.rindex(b"\n", 0, -1) + 1],
+        data.replace(b"10:23:24Z", b"10:23:25Z"),
+        data + data[-100:],
+    ):
+        path.write_bytes(spoilt)
+        assert "cut" in {fault.code for fault in check_archive(path, TRUST).verdict.faults}
+
+
+def test_an_older_database_is_found_by_what_somebody_kept(tmp_path: Path) -> None:
+    """The log was restored from last week and goes on, signed: whoever has a receipt or checkpoint of since can tell."""
+    log = grown(300)
+    receipt, head = json.dumps(log.receipt(280)).encode(), log.head()
+    older(log)
+    path = written(tmp_path / "short", log.lines())
+    assert check_archive(path, TRUST).verdict.holds  # by itself nothing is wrong with it
+    held = [one for data in (receipt, head.encode()) if (one := check(data, TRUST, "mine").standing)]
+    told = said(check_archive(path, TRUST, standings=held, name="log").verdict)
+    assert told == ["shorter: log: mine was signed over 303 entries; here are 250"]
+    for number in range(80):
+        log.keep(record(2000 + number, START + timedelta(hours=2)))
+    told = said(check_archive(written(tmp_path / "on", log.lines()), TRUST, standings=held, name="log").verdict)
+    assert told == [
+        "rewritten: entry 280: it is not the entry that mine proves",
+        "rewritten: log: the first 303 entries are not those that mine was signed over",
+    ]
+
+
+def rewritten(log: Log) -> Log:
+    """One leaf is another, and every hash and signature is made anew, as only the operator can."""
+    fresh = Log(rows=[copy.copy(row) for row in log.rows])
+    data, salt = record(7777, START + timedelta(seconds=19)).canonical(), bytes(16)
+    entry = RecordEntries(SITE).entry(commitment(salt, data), NOTICE.digest, minute(START))
+    fresh.rows[20] = Row(20, entry, salt, data)
+    fresh.published = [fresh.head(size) for size in (10, 100)]
+    return fresh
+
+
+def test_a_leaf_rewritten_with_all_hashes_is_found_by_a_witness_and_by_nobody_else(tmp_path: Path) -> None:
+    log = grown(300)
+    log.published = [log.head(10, WITNESS), log.head(100, WITNESS)]
+    fresh = rewritten(log)
+    path = written(tmp_path / "a", fresh.lines())
+    alone = check_archive(path, TRUST).verdict
+    assert alone.holds and [c.code for c in alone.caveats] == ["no-witness"]  # and so it says
+    assert [f.code for f in check_archive(path, WITNESSED).verdict.faults] == ["no-cosignature"]  # the witness never saw this one
+    fresh.published = log.published
+    told = said(check_archive(written(tmp_path / "b", fresh.lines()), WITNESSED, name="log").verdict)
+    assert told == ["rewritten: log: the first 100 entries are not those that were published; the first 10 are"]
+    told = said(
+        check_folder(copied(tmp_path / "copy", fresh), WITNESSED, standings=[_standing(log.head(100, WITNESS), "the witness's")]).verdict
+    )
+    assert "rewritten: copy: the first 100 entries are not those that the witness's was signed over" in told
+
+
+def _standing(document: str, name: str) -> Standing:
+    found = check(document.encode(), TRUST, name)
+    assert found.verdict.holds and found.standing
+    return found.standing
+
+
+def test_a_checkpoint_signed_by_another_key() -> None:
+    log = grown(300)
+    told = said(check(json.dumps(log.receipt(20, key=OTHER_KEY)).encode(), TRUST).verdict)
+    assert len(told) == 1 and told[0].startswith("other-key: checkpoint: a checkpoint of 'www.example.org/volens' signed by")
+    told = said(check_log(SITE, len(log.rows), log.read, log.head(key=OTHER_KEY), TRUST).verdict)
+    assert len(told) == 1 and told[0].startswith("other-key: checkpoint")
+
+
+def test_fields_of_two_receipts_swapped() -> None:
+    log = grown(300)
+    one, two = log.receipt(20, 100), log.receipt(180, 200)
+    allowed = {"record": "commit", "salt": "commit", "entry": "path", "index": "path", "proof": "path", "checkpoint": "path"}
+    for name, code in allowed.items():
+        for mine, other in ((one, two), (two, one)):
+            faults = check(json.dumps(mine | {name: other[name]}).encode(), TRUST).verdict.faults
+            assert code in {fault.code for fault in faults}, (name, faults)
+    for first in allowed:
+        for second in allowed:
+            mixed = json.dumps(one | {first: two[first], second: two[second]}).encode()
+            assert not check(mixed, TRUST).verdict.holds, (first, second)
+
+
+def test_two_views_shown_to_two_visitors(tmp_path: Path) -> None:
+    log = grown(300)
+    other = rewritten(log)
+    here, there = (_standing(json.dumps(which.receipt(20)), name) for which, name in ((log, "hers"), (other, "his")))
+    told = said(compare([here, there]).verdict("between", "", {}))
+    assert told == [
+        "fork: hers and his: two roots for the same 303 entries of 'www.example.org/volens'",
+        "fork: hers and his: two entries at place 20 of 'www.example.org/volens'",
+    ]
+    early = _standing(json.dumps(log.receipt(20, 50)), "hers")
+    assert [f.code for f in compare([early, there]).faults] == ["fork"]  # of other sizes, and still the same place
+    apart = _standing(log.head(100), "hers")
+    between = compare([apart, there])
+    assert not between.faults and [c.code for c in between.caveats] == ["not-compared"]
+    told = said(check_archive(written(tmp_path / "a", other.lines()), TRUST, standings=[apart], name="log").verdict)
+    assert told == ["rewritten: log: the first 100 entries are not those that hers was signed over"]
+
+
+def test_a_notice_changed_after_it_was_answered(tmp_path: Path) -> None:
+    log = grown(300)
+    lines = log.lines()
+    lines[1] = logs.spoilt(lines[1], lambda v: v["notice"]["texts"].update(title={"fr": "Autre chose"}))
+    found = check_archive(written(tmp_path / "a", lines), TRUST).verdict
+    assert [f.code for f in found.faults] == ["notice-missing"]
