@@ -1262,9 +1262,9 @@ class _Reading:
         """How long records are kept; never less than the choice that they prove (GDPR 7(1))."""
         here = self.section(("retention",), top.get("retention", {}), SETTINGS["retention"])
         purposes = here.get("purposes", {})
-        terms = {("retention", "days"): here["days"]} if "days" in here else {}
+        terms: dict[Path_, Any] = {("retention", "days"): here["days"]} if "days" in here else {}
         for id, days in purposes.items():
-            path = ("retention", "purposes", id)
+            path: Path_ = ("retention", "purposes", id)
             if id not in notice.askable:
                 self.warn(path, "no such purpose is asked about.", f"Right if it once was; else use one of {', '.join(notice.askable)}.")
             terms[path] = days

@@ -12,7 +12,9 @@ from volens.catalog import Catalog
 from volens.config import Loaded
 from volens.errors import ConfigError, Mistake
 from volens.findings import Findings
+from volens.ledger.keyring import Keyring
 from volens.ledger.sqlite import SqliteStore
+from volens.ledger.store import Store
 from volens.site import Site
 from volens.web.gateway import Gateway
 from volens.web.hooks import read_secrets
@@ -28,7 +30,7 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
     return Gateway(
         loaded.site,
         before.catalog if before is not None else Catalog.packaged(),
-        before.store if before is not None else SqliteStore(Path(loaded.ledger)),
+        before.store if before is not None else open_store(loaded),
         open_keys(Path(loaded.keys)),
         bypass=bypass,
         names=Path(loaded.keys).with_suffix(".names"),
@@ -39,6 +41,11 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
         metrics=before.metrics if before is not None else Metrics(Path(loaded.keys).with_suffix(".metrics")),
         findings=before.findings if before is not None else Findings(Path(loaded.findings), lambda: datetime.now(UTC).date()),
     )
+
+
+def open_store(loaded: Loaded) -> Store:
+    """The ledger that a configuration names, signed with the key that it names."""
+    return SqliteStore(Path(loaded.ledger), Keyring.of(loaded.log_key))
 
 
 def open_audience(site: Site, path: Path) -> Counts | None:
