@@ -186,6 +186,8 @@ class Site:
     """Whether exempt keys of well-known software pass by catalog."""
     shared: bool = False
     """Whether caches in front may give the page of those who have not answered to others who have not."""
+    shared_answers: bool = False
+    """Whether they may give the page of those who answered, too, to others who answered alike."""
     passive: bool = True
     """Whether images and styles of unknown hosts pass when they stand in the page's own markup."""
     deny: tuple[str, ...] = ()

@@ -17,8 +17,9 @@ from volens.choice import Choice
 from volens.enforce import exchange
 from volens.enforce.headers import get_all
 from volens.notice import StorageKey
-from volens.web.gateway import Gateway, Recent
+from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply
+from volens.web.recent import Recent
 
 GA = "https://www.google-analytics.com"
 PAGE = f"<html><head><link rel=preconnect href={GA}></head><body><p>Bonjour</p><script src={GA}/x></script></body></html>".encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from volens.enforce.hosts import Hosts
@@ -21,6 +22,15 @@ def pattern(names: Iterable[str], between: str = ".*") -> str:
 def passing(names: Iterable[str]) -> str:
     """The same for storage names; ours pass always."""
     return pattern(["volens*", *names])
+
+
+@lru_cache(512)
+def keep(storage: Storage) -> str:
+    """What passes from now on, as the answer to a choice tells the guard of the page that stays: JSON."""
+    return json.dumps(
+        {"C": passing(storage.names("cookie")), "S": passing(storage.names("local", "session", "indexeddb", "cache"))},
+        separators=(",", ":"),
+    )
 
 
 def refusing(denied: Iterable[str], paths: str) -> str:

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
-from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
+from volens.choice import COOKIE, GRANT_COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.enforce.csp import hash_source
-from volens.enforce.guard import passing
+from volens.enforce.guard import keep
 from volens.enforce.headers import cookies, expiries, get
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
@@ -34,7 +34,7 @@ from volens.foreign import Tools, version_of
 from volens.ledger.record import Count, Record, new_id
 from volens.ledger.store import Event
 from volens.notice import Notice
-from volens.policy import Decision, Grant, Reason, grant
+from volens.policy import Decision, Grant, Reason
 from volens.regimes import opts_out
 from volens.site import Gate, Site
 from volens.web import hooks
@@ -45,6 +45,7 @@ from volens.web.logfiles import LogFiles
 from volens.web.messages import Pairs, Reply, Waiting
 from volens.web.observe import reported
 from volens.web.rate import Rate, household
+from volens.web.recent import Recent
 from volens.web.replies import NO_STORE, SECURITY, changed, file_reply, json_reply, quoted, see, unread_by_opener, wants_json
 from volens.web.rights import Rights, shown
 from volens.web.screens import Screens, switched
@@ -123,6 +124,7 @@ class Endpoints:
         self._grants: dict[str, Rate] = {}
         self._refused: dict[str, tuple[int, float]] = {}  # by site: grants held up by the quota and not told yet, and when some were told
         self._lessened: OrderedDict[str, None] = OrderedDict()  # records that a withdrawal, or a part of one, has followed
+        self._given: Recent[Record] = Recent(2000)
         self._lock = threading.Lock()
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
         self._admin = Admin(gateway, self.rate)
@@ -343,10 +345,10 @@ class Endpoints:
         else:  # nothing was recorded, and what forgets is no refusal to be counted
             settled = self._answered(asked, choice, None, done, False, keeps_body=False)
         secure = "; Secure" if asked.request.scheme == "https" else ""
-        gone = (b"set-cookie", f"{COOKIE}=; Path=/; Max-Age=0; SameSite=Lax{secure}".encode())
-        return changed(
-            settled, lambda made: replace(made, pairs=[gone, *(p for p in made.pairs if not p[1].startswith(COOKIE.encode() + b"="))])
-        )
+        held = (COOKIE, GRANT_COOKIE) if GRANT_COOKIE in dict(cookies(asked.request.pairs)) else (COOKIE,)
+        gone = [(b"set-cookie", f"{name}=; Path=/; Max-Age=0; SameSite=Lax{secure}".encode()) for name in held]
+        mine = tuple(f"{name}=".encode() for name in (COOKIE, GRANT_COOKIE))
+        return changed(settled, lambda made: replace(made, pairs=[*gone, *(p for p in made.pairs if not p[1].startswith(mine))]))
 
     def _health(self, asked: Asked) -> Reply:
         return json_reply(200, {"ok": True})
@@ -590,24 +592,34 @@ class Endpoints:
             except StoreError as error:  # a refusal takes effect whatever becomes of its count
                 log.error("a refusal took effect but could not be counted: %s", error)
             return reply(None)
-        granted = grant(notice, choice, Signals(locked=asked.grant.locked), now.date())
-        record = Record(
-            id=new_id(),
-            site=site.name,
-            time=now,
-            event="withdrawn" if choice.refuses_all else "changed" if held else "given",
-            method="gate" if surface == "gate" else _METHODS[answer],
-            surface=surface,
-            language=language,
-            notice=notice.digest,
-            purposes={p: p in granted.purposes for p in notice.askable},
-            services={s.id: s.id in granted.services for s in notice.services_asked},
-            supersedes=asked.record or "" if held else "",
-            unconfigured=site.unconfigured,
-            gpc=asked.grant.gpc or asked.grant.overrides_gpc,
-            tool=tool,
-            regime=asked.grant.regime,
-        )
+        granted = self._gateway.granted(site, choice, Signals(locked=asked.grant.locked), now.date())
+        method = "gate" if surface == "gate" else _METHODS[answer]
+        gpc, regime = asked.grant.gpc or asked.grant.overrides_gpc, asked.grant.regime
+
+        def made() -> Record:
+            return Record(
+                id=new_id(),
+                site=site.name,
+                time=now,
+                event="withdrawn" if choice.refuses_all else "changed" if held else "given",
+                method=method,
+                surface=surface,
+                language=language,
+                notice=notice.digest,
+                purposes={p: p in granted.purposes for p in notice.askable},
+                services={s.id: s.id in granted.services for s in notice.services_asked},
+                supersedes=asked.record or "" if held else "",
+                unconfigured=site.unconfigured,
+                gpc=gpc,
+                tool=tool,
+                regime=regime,
+            )
+
+        if held:
+            record = made()
+        else:  # most first answers are like one that another visitor gave
+            like = (site.name, notice.digest, choice, asked.grant.locked, method, surface, language, gpc, tool, regime)
+            record = self._given.get(like, made).again(new_id(), now)
         told: Event | None = None
         if site.hook is not None:
             key = hooks.visitor_key(site.hook, site, asked.request.pairs, asked.grant, granted)
@@ -749,7 +761,11 @@ class Endpoints:
             pairs.append((b"set-cookie", f"{RECORD_COOKIE}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
         elif asked.record is not None or RECORD_COOKIE in dict(cookies(request.pairs)):
             pairs.append((b"set-cookie", f"{RECORD_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
-        granted = grant(site.notice, choice, self._signals(asked, fields), gateway.now().date())
+        granted = gateway.granted(site, choice, self._signals(asked, fields), gateway.now().date())
+        key = gateway.cache_key(site, choice, granted)
+        if key or GRANT_COOKIE in dict(cookies(request.pairs)):
+            kept = f"{life if key else 0}; HttpOnly; SameSite=Lax{secure}"
+            pairs.append((b"set-cookie", f"{GRANT_COOKIE}={key}; Path=/; Max-Age={kept}".encode()))
         _, storage = gateway.judges(site, granted, asked.host)
         pairs += self._expired(asked, granted, back)
         pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), NO_STORE, *SECURITY]
@@ -761,10 +777,9 @@ class Endpoints:
                 "choice": choice.text(),
                 "grant": granted.key,
                 "reload": not first_refusal and granted.key != asked.grant.key,
-                "keep": {"C": passing(storage.names("cookie")), "S": passing(storage.names("local", "session", "indexeddb", "cache"))},
             }
-            made = json_reply(201, value)
-            return Reply(201, [*[p for p in made.pairs if p != NO_STORE], *pairs], made.body)
+            body = f'{json.dumps(value, separators=(",", ":"))[:-1]},"keep":{keep(storage)}}}'
+            return Reply(201, [(b"content-type", b"application/json"), *pairs], body.encode())
         return Reply(307 if keeps_body else 303, [(b"location", quoted(back)), *pairs])
 
     def _expired(self, asked: Asked, granted: Grant, back: str) -> Pairs:

@@ -11,20 +11,18 @@ import hmac
 import itertools
 import logging
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from volens.audience.counts import Counts
 from volens.audience.view import objects, read
 from volens.catalog import Catalog
-from volens.choice import AGE, COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
+from volens.choice import AGE, COOKIE, GRANT_COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.defaults import unconfigured
 from volens.enforce import csp, gates, guard
 from volens.enforce.address import shown, told
@@ -50,10 +48,10 @@ from volens.web.messages import Reply, Request, Waiting
 from volens.web.metrics import Metrics
 from volens.web.observe import Observer
 from volens.web.rate import Rate
+from volens.web.recent import Recent
 from volens.web.screens import Screens
 
 log = logging.getLogger("volens")
-T = TypeVar("T")
 
 MAX_BODY = 1 << 18
 """Bytes of a request's body that our own end points and gates read."""
@@ -61,31 +59,10 @@ WEEKS = 3
 """Weeks in which a page can still be answered: what a browser or a cache in front has kept for a fortnight."""
 PROOF = 8
 """Digits that prove that the notice was served; an address may guess forty at once and two a second."""
+CACHE_KEY = 16
+"""Digits of the tag in ``volens-grant``."""
 _PAGE = re.compile(rb"\s*(?:text/html|application/xhtml\+xml)\s*(?:;|\Z)", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]")
-
-
-class Recent(Generic[T]):
-    """A bounded memory of what is costly to make again; safe between threads."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._held: OrderedDict[Hashable, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What is remembered under ``key``, made where it isn't."""
-        with self._lock:
-            found = self._held.get(key)
-            if found is not None:
-                self._held.move_to_end(key)
-                return found
-        made = make()
-        with self._lock:
-            self._held[key] = made
-            while len(self._held) > self._size:
-                self._held.popitem(last=False)
-        return made
 
 
 @dataclass(frozen=True)
@@ -218,6 +195,21 @@ class Gateway:
     def _week(self) -> int:
         return int(self.now().timestamp() // 604800)
 
+    def cache_key(self, site: Site, choice: Choice, granted: Grant) -> str:
+        """What ``volens-grant`` says of an answer: a digit for each purpose that is asked, in the notice's order, and a tag that nobody
+        makes up. Empty where the purposes do not say all that a page depends on, or the site shares no such pages."""
+        signals = granted.gpc or granted.overrides_gpc or granted.objects or granted.locked or granted.regime
+        whole = choice.notice == site.notice.short and not (choice.services or choice.without or granted.asked or signals)
+        if not (site.shared_answers and granted.answered and whole):
+            return ""
+        digits = "".join("01"[purpose in granted.purposes] for purpose in site.notice.askable)
+        return f"{digits}.{self.token(_cached(site, digits))[:CACHE_KEY]}"
+
+    def is_cache_key(self, given: str, site: Site, choice: Choice, granted: Grant) -> bool:
+        """Whether ``given`` is that, by any of the keys."""
+        digits, dot, _ = self.cache_key(site, choice, granted).partition(".")
+        return bool(dot) and given.startswith(digits + dot) and self.is_token(given[len(digits) + 1 :], [_cached(site, digits)], CACHE_KEY)
+
     def hours(self) -> tuple[int, int]:
         """This hour and the one before: how long a token of ours holds."""
         hour = int(self.now().timestamp() // 3600)
@@ -274,21 +266,24 @@ class Gateway:
         )
         today = self.now().date()
         signals, until = self._placed(site, request, signals, choice, today)
-        key = (site.name, site.notice.digest, choice and choice.text(), record is not None, signals, until)
-        granted = self._grants.get(
-            key,
+        granted = self.granted(site, choice, signals, until, proven=record is not None)
+        if not granted.answered:
+            record = None
+        return Visit(self, site, request, host, granted, choice if granted.answered else None, record)
+
+    def granted(self, site: Site, choice: Choice | None, signals: Signals, today: date, *, proven: bool = True) -> Grant:
+        """What is permitted, remembered between requests."""
+        return self._grants.get(
+            (site.name, site.notice.digest, choice, proven, signals, today),
             lambda: grant(
                 site.notice,
                 choice,
                 signals,
-                until,
-                proven=record is not None,
+                today,
+                proven=proven,
                 earlier=site.earlier_notice(choice.notice) if choice is not None else None,
             ),
         )
-        if not granted.answered:
-            record = None
-        return Visit(self, site, request, host, granted, choice if granted.answered else None, record)
 
     def locked(self, site: Site, choice: Choice | None, record: str | None, request: Request) -> Grant:
         """What a minor is granted: no law of a place and no earlier answer opens what is locked."""
@@ -386,6 +381,10 @@ def _minor(site: Site, request: Request) -> bool:
 
 def _served(site: Site, week: int) -> str:
     return f"{site.name} {site.notice.digest} {week}"
+
+
+def _cached(site: Site, digits: str) -> str:
+    return f"{site.name} {site.notice.digest} grant {digits}"
 
 
 def _still_theirs(site: Site, choice: Choice, pairs: Pairs) -> bool:
@@ -574,10 +573,15 @@ class Visit:
 
     @cached_property
     def _shared(self) -> bool:
-        """Whether this visitor is in the state of everybody who has said nothing, and the site lets caches in front keep that page."""
-        grant = self.grant
+        """Whether this visitor is in the state of everybody who has said nothing, or of all who say by their ``volens-grant`` that they
+        answered so and did, and the site lets caches in front keep that page."""
+        grant, own = self.grant, [pair for pair in cookies(self._request.pairs) if is_own(pair[0])]
+        if grant.answered and self._choice is not None:
+            keys = [value for name, value in own if name == GRANT_COOKIE]
+            known = {COOKIE, RECORD_COOKIE, GRANT_COOKIE}.issuperset(name for name, _ in own)
+            return len(keys) == 1 and known and self._gateway.is_cache_key(keys[0], self.site, self._choice, grant)
         said = grant.answered or grant.gpc or grant.overrides_gpc or grant.objects or grant.locked or grant.regime
-        return self.site.shared and not said and not any(is_own(name) for name, _ in cookies(self._request.pairs))
+        return self.site.shared and not said and not own
 
     @cached_property
     def _exchange(self) -> Exchange:
