@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import os
 import signal
 import socket
 import sqlite3
@@ -15,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,65 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ledger.logs import Log
-from tests.running import free_port, until_listening
+from tests.ledger.witnesses import COMMAND, ENVIRONMENT, NAME, Running
+from tests.running import free_port
 from volens import witness
 from volens.errors import ConfigError, KeyFileError, SignedNoteError, StoreError
 from volens.ledger import verify
 from volens.ledger.cosign import MAX_NOTE, PublicKey, SignedNote, WitnessKey, with_lines
 from volens.ledger.note import LogKey, origin
 from volens.witness import MAX_BODY, Asked, State, Witness
-
-NAME = "temoin.example.org"
-ROOT = Path(__file__).parent.parent.parent
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-COMMAND = [sys.executable, "-m", "volens.cli", "witness"]
-
-
-@dataclass
-class Running:
-    """A witness as its keeper runs it."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "witness.toml"
-
-    @property
-    def key(self) -> PublicKey:
-        return WitnessKey.open(self.folder / "witness.key", NAME).public
-
-    def start(self, program: list[str] | None = None) -> None:
-        with (self.folder / "log").open("ab") as out:
-            command = [*(program or COMMAND), "--config", str(self.config)]
-            self.process = subprocess.Popen(command, stdout=out, stderr=out, env=ENVIRONMENT)
-        until_listening(self.process, self.port, self.folder / "log")
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-    def ask(self, body: bytes, method: str = "POST", path: str = "/add-checkpoint", **headers: str) -> tuple[int, str, str]:
-        """Status, type and body of the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.headers["content-type"] or "", answer.read().decode()
-        finally:
-            connection.close()
-
-    def said(self) -> str:
-        return (self.folder / "log").read_text("utf-8")
-
-    def report(self) -> tuple[int, list[dict[str, object]]]:
-        done = subprocess.run(
-            [*COMMAND, "report", "--json", "--config", str(self.config)], capture_output=True, env=ENVIRONMENT, check=False
-        )
-        return done.returncode, json.loads(done.stdout)["refused"]
 
 
 @pytest.fixture
@@ -91,13 +38,9 @@ def log() -> Log:
 
 @pytest.fixture
 def running(tmp_path: Path, log: Log) -> Iterator[Running]:
-    made = Running(tmp_path, free_port())
-    witness.init(made.config, NAME, [log.key.vkey], f"127.0.0.1:{made.port}")
-    made.start()
+    made = Running.made(tmp_path, [log.key.vkey])
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait()
+    made.end()
 
 
 def cosigned(line: str, note: str, key: PublicKey) -> int | None:

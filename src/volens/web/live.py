@@ -175,7 +175,7 @@ class Opened:
             ours = isinstance(error, VolensError)
             log.error("the configuration changed and cannot be used; the one before goes on. %s", error, exc_info=not ours)
         else:
-            for name in ("ledger", "audience", "listen", "upstream", "trusted"):
+            for name in ("ledger", "log_key", "audience", "listen", "upstream", "trusted"):
                 if getattr(loaded, name) != getattr(self.loaded, name):
                     log.warning("%s changed in %s: that takes a restart.", name, loaded.source)
             self.loaded = loaded

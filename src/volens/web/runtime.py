@@ -12,7 +12,7 @@ from volens.catalog import Catalog
 from volens.config import Loaded
 from volens.errors import ConfigError, Mistake
 from volens.findings import Findings
-from volens.ledger.keyring import Keyring
+from volens.ledger.keyring import Demonstration, Keyring
 from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Store
 from volens.site import Site
@@ -27,6 +27,8 @@ TOKEN = 20
 
 def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, before: Gateway | None = None) -> Gateway:
     """The gateway of a configured site. One made anew shares with the one ``before`` what is open: the ledger and the counts."""
+    log_keys = before.log_keys if before is not None else Keyring.of(loaded.log_key)
+    log_keys(loaded.site.name)  # what is wrong with them is told before anything runs
     return Gateway(
         loaded.site,
         before.catalog if before is not None else Catalog.packaged(),
@@ -40,6 +42,8 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
         rate=before.endpoints.rate if before is not None else None,
         metrics=before.metrics if before is not None else Metrics(Path(loaded.keys).with_suffix(".metrics")),
         findings=before.findings if before is not None else Findings(Path(loaded.findings), lambda: datetime.now(UTC).date()),
+        log_keys=log_keys,
+        witnessed=Path(loaded.keys).with_suffix(".witnesses"),
     )
 
 
@@ -70,10 +74,11 @@ def read_token(path: Path) -> str:
 def open_unconfigured(folder: Path | None = None) -> Gateway:
     """A demonstration: every host is its own site, grants are marked as such and never valid as proof."""
     folder = folder or Path(tempfile.mkdtemp(prefix="volens-"))
+    keys = open_keys(folder / "demonstration.keys")
     return Gateway(
         None,
         Catalog.packaged(),
-        SqliteStore(folder / "demonstration.db"),
-        open_keys(folder / "demonstration.keys"),
+        SqliteStore(folder / "demonstration.db", Demonstration(keys[0])),
+        keys,
         names=folder / "demonstration.names",
     )
