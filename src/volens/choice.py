@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from volens.errors import ChoiceError
 from volens.notice import IDENTIFIER, Notice
@@ -152,6 +152,7 @@ class Choice:
         return cls(notice.short, day, on, frozenset(alone), frozenset(without))
 
 
+@lru_cache(512)
 def expires(day: date, months: int) -> date:
     """The last day on which an answer of ``day`` holds: the same day of the month, or that month's last."""
     index = day.year * 12 + day.month - 1 + months

@@ -11,7 +11,7 @@ from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
 from volens.choice import Choice
-from volens.enforce.headers import get, get_all
+from volens.enforce.headers import cookies, get, get_all
 from volens.enforce.hosts import host_matches
 from volens.policy import Grant
 from volens.site import Site
@@ -121,6 +121,11 @@ class Asked:
             return Fields(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS))
         except ValueError:
             return Fields([])
+
+    @cached_property
+    def cookies(self) -> list[tuple[str, str]]:
+        """Names and values of all that were sent."""
+        return cookies(self.request.pairs)
 
     def language_in(self, fields: Fields) -> str:
         """The one that ``fields`` name, where the notice has it; else the visitor's."""

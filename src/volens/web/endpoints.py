@@ -124,6 +124,7 @@ class Endpoints:
         self._grants: dict[str, Rate] = {}
         self._refused: dict[str, tuple[int, float]] = {}  # by site: grants held up by the quota and not told yet, and when some were told
         self._lessened: OrderedDict[str, None] = OrderedDict()  # records that a withdrawal, or a part of one, has followed
+        self._choices: Recent[Choice] = Recent(2000)
         self._given: Recent[Record] = Recent(2000)
         self._lock = threading.Lock()
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
@@ -547,11 +548,15 @@ class Endpoints:
         notice, day, answer = asked.site.notice, self._gateway.now().date(), fields.get("answer")
         try:
             if answer == "accept":
-                return Choice.accept_all(notice, day)
+                return self._choices.get((notice.digest, day), lambda: Choice.accept_all(notice, day))
             if answer in ("refuse", "withdraw"):
                 return Choice.refuse_all(notice, day)
             if answer == "switches":
-                return Choice.from_switches(notice, day, *switched(notice, fields.all("purposes"), fields.all("services")))
+                on = frozenset(fields.all("purposes")).intersection(notice.askable)
+                chosen = frozenset(fields.all("services")).intersection(notice.service)
+                return self._choices.get(
+                    (notice.digest, day, on, chosen), lambda: Choice.from_switches(notice, day, *switched(notice, on, chosen))
+                )
             if answer == "service":
                 wanted = fields.get("services")
                 if wanted not in notice.service:
@@ -759,11 +764,11 @@ class Endpoints:
         ]
         if tag is not None:
             pairs.append((b"set-cookie", f"{RECORD_COOKIE}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
-        elif asked.record is not None or RECORD_COOKIE in dict(cookies(request.pairs)):
+        elif asked.record is not None or RECORD_COOKIE in dict(asked.cookies):
             pairs.append((b"set-cookie", f"{RECORD_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
         granted = gateway.granted(site, choice, self._signals(asked, fields), gateway.now().date())
         key = gateway.cache_key(site, choice, granted)
-        if key or GRANT_COOKIE in dict(cookies(request.pairs)):
+        if key or GRANT_COOKIE in dict(asked.cookies):
             kept = f"{life if key else 0}; HttpOnly; SameSite=Lax{secure}"
             pairs.append((b"set-cookie", f"{GRANT_COOKIE}={key}; Path=/; Max-Age={kept}".encode()))
         _, storage = gateway.judges(site, granted, asked.host)
@@ -788,21 +793,22 @@ class Endpoints:
         _, storage = gateway.judges(asked.site, granted, asked.host)
         refused = [
             name
-            for name, _ in cookies(asked.request.pairs)
+            for name, _ in asked.cookies
             if name
             and not is_own(name)
-            and storage.decide(name, http_only=gateway.learnt.knows(asked.host, name)).reason
-            in (Reason.REFUSED, Reason.UNNAMED, Reason.OBJECTED)
+            and storage.decide(name).reason in (Reason.REFUSED, Reason.UNNAMED, Reason.OBJECTED)
         ]
         # What was granted until now may lie at paths that this request does not show.
+        before = asked.grant
+        less = before.purposes - granted.purposes or before.services - granted.services or before.objects != granted.objects
         taken_back = [
             key
-            for key in asked.site.storage_declared
+            for key in (asked.site.storage_declared if less else ())
             if key.medium == "cookie"
             and key.party == "first"
             and not key.many
             and not granted.decide(key).allowed
-            and asked.grant.decide(key).allowed
+            and before.decide(key).allowed
         ]
         return expiries(refused, asked.host, back, storage, gateway.catalog, taken_back)
 

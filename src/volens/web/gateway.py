@@ -141,6 +141,7 @@ class Gateway:
         self._sites: Recent[Site] = Recent(1000)
         self._screens: Recent[Screens] = Recent(1000)
         self._grants: Recent[Grant] = Recent(20000)
+        self._proofs: Recent[tuple[bytes, ...]] = Recent(1000)
         self._judges: Recent[tuple[Hosts, Storage]] = Recent(5000)
         self._site = site
         if site is not None:
@@ -189,8 +190,15 @@ class Gateway:
     def is_named(self, site: Site, given: str) -> bool:
         """Whether ``given`` is what a page of the last weeks called the site's present notice; a machine may be ahead of this one."""
         short, _, proof = given.partition(".")
-        weeks = range(self._week() + 1, self._week() - WEEKS, -1)
-        return short == site.notice.short and self.is_token(proof, (_served(site, week) for week in weeks), PROOF)
+        week = self._week()
+
+        def made() -> tuple[bytes, ...]:
+            messages = [_served(site, one) for one in range(week + 1, week - WEEKS, -1)]
+            return tuple(self.token(message, key)[:PROOF].encode() for message in messages for key in self._token_keys)
+
+        proofs = self._proofs.get((site.name, site.notice.digest, week), made)
+        told = proof.encode("utf-8", "replace")
+        return short == site.notice.short and any([hmac.compare_digest(told, one) for one in proofs])
 
     def _week(self) -> int:
         return int(self.now().timestamp() // 604800)

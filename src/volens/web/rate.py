@@ -32,6 +32,8 @@ class Rate:
 
 def household(client: str) -> str:
     """Who a rate is held against: an IPv4 address, of IPv6 the network of 64 bits that one subscriber is given (RFC 6177)."""
+    if ":" not in client:
+        return client
     try:
         address = ipaddress.IPv6Address(client.partition("%")[0])
     except ValueError:
