@@ -64,6 +64,8 @@ def writes_a_letter_over_two_pages(visitor: Visitor) -> None:
     page.get_by_label("Mot de passe").fill("dourelle")
     page.get_by_role("button", name="Entrer").click()
     page.get_by_role("link", name="Écrire une lettre").click()
+    page.get_by_label("Titre").wait_for()
+    page.wait_for_load_state()  # the page's own script keeps what is written from then on
     page.get_by_label("Titre").fill("La navette")
     page.get_by_label("Texte").fill("Elle est promise pour mars.")
     page.reload()
