@@ -1,20 +1,35 @@
-"""Programs that tests start: a port nobody listens on, and when a program listens there."""
+"""What tests wait for, and the programs they start: a port nobody listens on, and when a program listens there."""
 
 from __future__ import annotations
 
+import secrets
 import socket
 import subprocess
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
+def until(what: Callable[[], Any], patience: float = 30.0) -> Any:
+    """What ``what`` says once it is true, or last, when that many seconds are over: only a failing test takes them."""
+    end = time.monotonic() + patience
+    while not (found := what()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
+
+
 def free_port() -> int:
-    """One on this machine that nobody listens on now."""
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
+    """One on this machine that nobody listens on now. Below those that systems give to whoever asks for any (32768 on Linux, 49152 by
+    RFC 6335), so that no connection takes it before the program that is told of it."""
+    while True:
+        port = 15000 + secrets.randbelow(17000)
+        with socket.socket() as asked, suppress(OSError):
+            asked.bind(("127.0.0.1", port))
+            return port
 
 
 def listens(port: int) -> bool:

@@ -461,7 +461,14 @@ class _Reading:
                 ("limits", "grants_a_minute"), f"{limits['grants_a_minute']} grants nothing.", "Give 1 or more; 6000 where it is left out."
             )
         cache = self.section(("cache",), top.get("cache", {}), SETTINGS["cache"])
-        shared = self.one_of(("cache", "shared"), cache.get("shared", "nothing"), ("nothing", "undecided"))
+        shared = self.one_of(("cache", "shared"), cache.get("shared", "nothing"), ("nothing", "undecided", "answers"))
+        apart = {"[regions]": regions is not None, "header of [minors]": bool(age_header), 'notice = "theirs"': theirs is not None}
+        for what in (what for what, there in apart.items() if there and shared == "answers"):
+            self.wrong(
+                ("cache", "shared"),
+                f'"answers" keeps pages apart by answers, and with {what} they depend on more.',
+                'Write "undecided", or "nothing".',
+            )
         if controller is None or any(mistake.fatal for mistake in self.mistakes):
             return None
         try:
@@ -484,7 +491,8 @@ class _Reading:
             leave=leave,
             honour_gpc=top.get("gpc", True),
             catalog_storage=top.get("catalog_storage", True),
-            shared=shared == "undecided",
+            shared=shared != "nothing",
+            shared_answers=shared == "answers",
             passive=top.get("passive", True),
             deny=deny,
             grants_a_minute=limits.get("grants_a_minute", 6000),

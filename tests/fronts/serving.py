@@ -15,7 +15,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import WSMsgType, web
 
-from tests.running import listens
+from tests.running import free_port, listens, until
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "docs" / "examples" / "fronts"
@@ -55,19 +54,6 @@ trusted = ["{FRONT}"]
 SHARED = '[cache]\nshared = "undecided"\n'
 CONTEXT = ssl.create_default_context()
 CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
-
-
-def free() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
-
-
-def until(true: Callable[[], Any], patience: float = 20.0) -> Any:
-    end = time.monotonic() + patience
-    while not (found := true()) and time.monotonic() < end:
-        time.sleep(0.03)
-    return found
 
 
 # --- the site
@@ -200,7 +186,7 @@ def volens(
     folder: Path, upstream: int, *options: str, config: str = CONFIG, port: int = 0
 ) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """``volens proxy`` as one would run it; its port and its process."""
-    port = port or free()
+    port = port or free_port()
     (folder / "volens.toml").write_text(config, "utf-8")
     command = [sys.executable, "-m", "volens.cli", "proxy", "--config", "volens.toml", "--listen", f"127.0.0.1:{port}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
@@ -329,7 +315,7 @@ def front(kind: str, folder: Path, behind: int) -> Iterator[tuple[int, int]]:
     """A front before ``behind``; its ports, with TLS and without."""
     folder.mkdir(exist_ok=True)
     os.chmod(folder, 0o755)
-    port, plain = free(), free()
+    port, plain = free_port(), free_port()
     home = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with process(folder, kind, *FRONTS[kind](folder, behind, port, plain), port=port, env=home):
         yield port, plain
@@ -346,6 +332,8 @@ class Whole:
     site: SiteBehind
     folder: Path
     tls: bool = True
+    sharing: tuple[str, ...] = ()
+    """States whose pages a cache may give to others of the same state."""
 
 
 @contextmanager

@@ -14,15 +14,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.fronts.serving import CONFIG, HOST, ROOT, SHARED, TRACKER, Visitor, Whole, free, process, program, site, standing, until, volens
+from tests.fronts.serving import CONFIG, HOST, ROOT, SHARED, TRACKER, Visitor, Whole, process, program, site, standing, volens
+from tests.running import free_port, until
 
 VISITORS, PAGES, EACH = 1000, 8, 4
 STATES = ("undecided", "undecided", "undecided", "gpc", "refuse", "accept", "some")
 
 
-@pytest.fixture(scope="module", params=["varnish", "nginx-cache"])
+SHARING = {"varnish": ("undecided",), "nginx-cache": ("undecided",), "varnish, answers": ("undecided", "refuse", "accept", "some")}
+"""Who shares pages with others of the same state, by cache."""
+
+
+ANSWERS = pytest.mark.parametrize("whole", ["varnish, answers"], indirect=True)
+
+
+@pytest.fixture(scope="module", params=SHARING)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
-    with standing(request.param, tmp_path_factory.mktemp(request.param), config=CONFIG + SHARED) as made:
+    kind, _, answers = request.param.partition(", ")
+    config = CONFIG + (SHARED.replace("undecided", answers) if answers else SHARED)
+    with standing(kind, tmp_path_factory.mktemp(kind), config=config) as made:
+        made.sharing = SHARING[request.param]
         yield made
 
 
@@ -81,15 +92,15 @@ def test_a_thousand_visitors_in_mixed_states_get_no_page_of_another_state(whole:
             wrong += shown(answer.text) != expected[state, language, page]
             hit = answer.headers["X-Cache"].lower() == "hit"
             hits += hit
-            wrong += hit and state != "undecided"
+            wrong += hit and state not in whole.sharing
         one.close()
-        return wrong, hits, state == "undecided"
+        return wrong, hits, state in whole.sharing
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(visits, range(VISITORS)))
     assert sum(wrong for wrong, _, _ in found) == 0
-    undecided = EACH * sum(alone for _, _, alone in found)
-    assert sum(hits for _, hits, _ in found) > 0.9 * undecided, "who has said nothing shares"
+    sharing = EACH * sum(shares for _, _, shares in found)
+    assert sum(hits for _, hits, _ in found) > 0.9 * sharing, "who is in one state shares"
     assert whole.site.asked - before < EACH * VISITORS
 
 
@@ -98,9 +109,11 @@ def test_who_answers_no_longer_gets_the_shared_page_and_back(whole: Whole) -> No
     one.get("/turn")
     assert one.get("/turn").headers["X-Cache"].lower() == "hit"
     one.choose("accept")
-    for _ in range(2):
+    alone = "accept" not in whole.sharing
+    for turn in range(2):
         page = one.get("/turn")
-        assert page.headers["X-Cache"].lower() != "hit" and f' src="{TRACKER}"' in page.text and "private" in page.headers["Cache-Control"]
+        assert (page.headers["X-Cache"].lower() == "hit") is (turn == 1 and not alone) and f' src="{TRACKER}"' in page.text
+        assert ("private" in page.headers["Cache-Control"]) is alone and "Cookie" in page.headers["Vary"], "the browser keeps it apart"
     one.choose_again("refuse")
     assert f' src="{TRACKER}"' not in one.get("/turn").text
     one.jar.clear()
@@ -131,9 +144,48 @@ def test_check_cdn_finds_nothing_behind_the_recipes(whole: Whole) -> None:
     status, told = check(address, "--json", **trust)
     found = json.loads(told)
     assert status == 0 and found["wrong"] == [] and found["asked"] == 24, told
-    assert found["shared"] == ["undecided", "undecided, another language"]
+    more = ["refused", "accepted", "accepted some"] if "accept" in whole.sharing else []
+    assert found["shared"] == ["undecided", "undecided, another language", *more]
     assert len({one["mark"] for one in found["visitors"]}) == 6
     assert check(f"http://127.0.0.1:{whole.volens}/cdn")[1].endswith("Nobody was given another's page.\n")
+
+
+@ANSWERS
+def test_the_short_cookie_grants_nothing_and_spoils_nobody_s_page(whole: Whole) -> None:
+    """Volens goes by the choice and its record alone; where the cookie says otherwise its page is kept for nobody."""
+    accepted, refused = (visitor(whole, state, "fr", f"127.0.5.{n + 1}") for n, state in enumerate(("accept", "refuse")))
+    digits, _, tag = accepted.jar["volens-grant"].partition(".")
+    assert set(digits) == {"1"} and set(refused.jar["volens-grant"].partition(".")[0]) == {"0"}
+    assert refused.jar["volens-grant"].partition(".")[2] != tag, "a tag is of its digits"
+    forged = Visitor(whole.port, tls=whole.tls, address="127.0.5.9", language="fr")
+    for page in ("/forged-1", "/forged-2"):
+        for cookies in (
+            {"volens-grant": f"{digits}.{'0' * 16}"},
+            {"volens-grant": f"{digits}.{refused.jar['volens-grant'].partition('.')[2]}"},
+            {**refused.jar, "volens-grant": f"{digits}.{'a' * 16}"},
+            {**refused.jar, "volens-grant": accepted.jar["volens-grant"]},  # whoever has it by hand spoils nothing for others
+            {**refused.jar, "volens-grant": "1"},
+            {"volens": accepted.jar["volens"], "volens-grant": f"{digits}.{'b' * 16}"},
+        ):
+            forged.jar = dict(cookies)
+            for _ in range(2):
+                answer = forged.get(page)
+                assert f' src="{TRACKER}"' not in answer.text and answer.headers["X-Cache"].lower() != "hit", cookies
+    for page in ("/forged-1", "/forged-2"):
+        assert f' src="{TRACKER}"' in accepted.get(page).text and f' src="{TRACKER}"' not in refused.get(page).text
+    answered = {**accepted.jar, "volens-grant": refused.jar["volens-grant"]}
+    forged.jar = answered
+    assert f' src="{TRACKER}"' in forged.get("/forged-3").text, "an answer that holds, whatever stands beside it"
+    assert f' src="{TRACKER}"' not in refused.get("/forged-3").text
+
+
+@ANSWERS
+def test_who_objects_is_in_a_state_of_their_own(whole: Whole) -> None:
+    one = visitor(whole, "some", "fr", "127.0.6.1")
+    one.get("/kept")
+    assert one.get("/kept").headers["X-Cache"].lower() == "hit"
+    one.jar["volens-audience"] = "0"
+    assert one.get("/kept").headers["X-Cache"].lower() != "hit"
 
 
 CARELESS = """vcl 4.1;
@@ -145,7 +197,7 @@ sub vcl_backend_response { unset beresp.http.Vary; set beresp.ttl = 60s; return 
 
 
 def test_check_cdn_sees_a_cache_that_mixes_visitors_up(tmp_path: Path) -> None:
-    port = free()
+    port = free_port()
     with site() as behind, volens(tmp_path, behind.port) as (ours, _):
         (tmp_path / "careless.vcl").write_text(CARELESS % ours)
         words = [

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fronts.serving import CONFIG, HOST, connection, site, until, volens
+from tests.fronts.serving import CONFIG, HOST, connection, site, volens
+from tests.running import until
 
 SECONDS = 10.0
 

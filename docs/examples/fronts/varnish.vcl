@@ -1,10 +1,12 @@
 # Varnish before Volens. It speaks no TLS: HAProxy, nginx or hitch stands before it and says X-Forwarded-Proto.
-# volens.toml says: [cache] shared = "undecided"
+# volens.toml says: [cache] shared = "undecided", or "answers"
 #
-# Who has said nothing shares one page per address and language. Everybody else goes through to Volens.
+# Who has said nothing shares one page per address and language. With "answers", so do those who answered alike, by their short
+# cookie volens-grant. Everybody else goes through to Volens.
 
 vcl 4.1;
 
+import cookie;
 import std;
 
 backend default {
@@ -30,9 +32,18 @@ sub vcl_recv {
     if (req.method != "GET" && req.method != "HEAD") {
         return (pass);
     }
-    # Who has answered, objects, or has a browser that speaks for them.
-    if (req.http.Cookie ~ "(^|;\s*)volens" || req.http.Sec-GPC == "1" || req.http.DNT == "1") {
+    unset req.http.X-Answer;
+    unset req.http.X-Answer-Cookie;
+    # Who objects, is a minor, or has a browser that speaks for them.
+    if (req.http.Cookie ~ "(^|;\s*)volens-(audience|age)=" || req.http.Sec-GPC == "1" || req.http.DNT == "1") {
         return (pass);
+    }
+    # Who has answered: by the short cookie, or not from here.
+    if (req.http.Cookie ~ "(^|;\s*)volens") {
+        if (req.http.Cookie !~ "(^|;\s*)volens-grant=[01]+\.[0-9a-f]{16}(;|$)" || req.http.Cookie ~ "volens-grant=.*volens-grant=") {
+            return (pass);
+        }
+        set req.http.X-Answer = regsub(req.http.Cookie, "^.*?volens-grant=([01]+\.[0-9a-f]{16}).*$", "\1");
     }
     # Who is logged in: name the cookies of your application.
     if (req.http.Cookie ~ "(^|;\s*)(session|sessionid|PHPSESSID|wordpress_logged_in_[^=]*)=") {
@@ -42,7 +53,12 @@ sub vcl_recv {
     if (req.http.Sec-Fetch-Dest && req.http.Sec-Fetch-Dest != "document") {
         return (pass);
     }
-    # One page for all the others: no cookie, and one of the notice's languages, the first where none of them is asked for.
+    # One page for all the others: no cookie but the answer, which Volens judges where there is no page yet, and one of the notice's languages, the first where none of them is asked for.
+    if (req.http.X-Answer) {
+        cookie.parse(req.http.Cookie);
+        cookie.keep("volens,volens-record,volens-grant");
+        set req.http.X-Answer-Cookie = cookie.get_string();
+    }
     unset req.http.Cookie;
     unset req.http.Sec-Fetch-Site;
     set req.http.Accept-Language = req.http.Accept-Language + ",fr";
@@ -57,6 +73,14 @@ sub vcl_pipe {
 sub vcl_hash {
     hash_data(req.http.Accept-Language);
     hash_data(req.http.X-Forwarded-Proto);
+    hash_data(req.http.X-Answer);
+}
+
+sub vcl_backend_fetch {
+    if (bereq.http.X-Answer-Cookie) {
+        set bereq.http.Cookie = bereq.http.X-Answer-Cookie;
+    }
+    unset bereq.http.X-Answer-Cookie;
 }
 
 sub vcl_backend_response {
@@ -64,9 +88,19 @@ sub vcl_backend_response {
     if (!beresp.http.Cache-Control && !beresp.http.Expires) {
         set beresp.uncacheable = true;
     }
+    # Here the answer keeps pages apart; the visitor's own browser does so by the cookies.
+    if (bereq.http.X-Answer) {
+        set beresp.http.X-Vary = beresp.http.Vary;
+        set beresp.http.Vary = regsuball(beresp.http.Vary, "(?i)(^|,)\s*Cookie\s*(?=,|$)", "");
+        set beresp.http.Vary = regsub(beresp.http.Vary, "^\s*,\s*", "");
+    }
 }
 
 sub vcl_deliver {
+    if (resp.http.X-Vary) {
+        set resp.http.Vary = resp.http.X-Vary;
+        unset resp.http.X-Vary;
+    }
     set resp.http.X-Cache = "miss";
     if (obj.hits > 0) {
         set resp.http.X-Cache = "hit";
