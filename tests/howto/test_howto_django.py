@@ -6,11 +6,10 @@ import os
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
-from tests.running import free_port
+from tests.running import free_port, listens, until
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "how-to" / "django.md").read_text("utf-8")
@@ -18,6 +17,13 @@ TEXT = (ROOT / "docs" / "how-to" / "django.md").read_text("utf-8")
 
 def block(language: str, holds: str) -> str:
     return next(text for text in re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL) if holds in text)
+
+
+def test_two_commands_are_all() -> None:
+    assert re.findall(r"^    ((?:pip|python|volens) .*)$", TEXT.partition("That is all:")[0], re.MULTILINE) == [
+        'pip install "volens[django]"',
+        "python manage.py runserver",
+    ]
 
 
 def test_a_new_project_stands_behind_volens(tmp_path: Path) -> None:
@@ -40,18 +46,17 @@ def test_a_new_project_stands_behind_volens(tmp_path: Path) -> None:
     settings.write_text(f"{text}\n{setting[0]}\n")
     (tmp_path / "volens.toml").write_text(block("toml", "[controller]"))
     assert "no issues" in run("manage.py", "check")
-    run("manage.py", "migrate", "-v0")
     port = free_port()
     command = [sys.executable, "manage.py", "runserver", "--noreload", f"localhost:{port}"]
+    (tmp_path / "volens.toml").write_text(block("toml", "[controller]").replace("[services.youtube]", "[services.youtub]"))
+    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert told.returncode != 0 and "Did you mean 'youtube'" in told.stderr, "runserver tells what check tells"
+    (tmp_path / "volens.toml").write_text(block("toml", "[controller]"))
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            for _ in range(300):
-                try:
-                    asking = urllib.request.Request(f"http://localhost:{port}/", headers={"Accept": "text/html"})
-                    page = urllib.request.urlopen(asking, timeout=10).read().decode()
-                    break
-                except OSError:
-                    time.sleep(0.1)
+            assert until(lambda: listens(port), 60)
+            asking = urllib.request.Request(f"http://localhost:{port}/", headers={"Accept": "text/html"})
+            page = urllib.request.urlopen(asking, timeout=60).read().decode()
             assert "The install worked successfully" in page
             assert "Accept all" in page and "Refuse all" in page
         finally:
