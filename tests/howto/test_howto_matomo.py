@@ -10,13 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.running import until
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "docs/examples/matomo.toml"
@@ -56,13 +58,6 @@ def page(chromium: Any) -> Iterator[Any]:
 
 def cookie(page: Any, start: str) -> dict[str, Any] | None:
     return next((dict(c) for c in page.context.cookies() if c["name"].startswith(start)), None)
-
-
-def until(what: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 8
-    while not what() and time.monotonic() < end:
-        time.sleep(0.05)
-    return what()
 
 
 def refuse(page: Any) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.enforce.making import CATALOG
+from tests.running import until
 from tests.web.making import request
 from volens.cli import main
 from volens.config import load
@@ -160,9 +160,7 @@ def test_a_running_process_takes_it_up_by_itself(file: Path) -> None:
 
     assert b"data-volens-src" in served()
     decide(file, "own", "widget-of-us.example")
-    until = time.monotonic() + 20
-    while b"data-volens-src" in served() and time.monotonic() < until:
-        time.sleep(0.1)
+    assert until(lambda: b"data-volens-src" not in served())
     assert b"<script src=https://widget-of-us.example/x.js>" in served()
     opened().retire()
     opened.close()

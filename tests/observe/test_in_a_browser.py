@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,8 +14,9 @@ import pytest
 import uvicorn
 
 from tests.enforce.making import NOTICE, NOW
+from tests.running import until
 from tests.web.making import Clock, gateway
-from volens.findings import REPORT, Findings
+from volens.findings import REPORT, Findings, Found
 from volens.site import Site
 from volens.web.asgi import AsgiFace
 
@@ -64,12 +64,13 @@ def test_what_a_script_leads_to_is_reported_by_the_browser_and_listed(chromium: 
         context = chromium.new_context()
         page = context.new_page()
         page.goto(f"http://journal.localhost:{port}/article?secret=1")
-        until, noted = time.monotonic() + 15, {}
-        while ("script", "tiers.localhost") not in noted and time.monotonic() < until:
-            page.wait_for_timeout(100)
-            assert made.findings is not None
-            noted = {(one.kind, one.name): one for one in made.findings.read(site.name, NOW.date() - timedelta(days=1))}
-        assert noted["script", "tiers.localhost"].ways == (REPORT,)
+        assert made.findings is not None
+        findings, since = made.findings, NOW.date() - timedelta(days=1)
+
+        def noted() -> list[Found]:
+            return [one for one in findings.read(site.name, since) if (one.kind, one.name) == ("script", "tiers.localhost")]
+
+        assert [one.ways for one in until(noted)] == [(REPORT,)]
         if mode == "observe":
             assert page.evaluate("window.ran") is True and page.evaluate("document.cookie") == "suivi=1"
             assert page.evaluate("localStorage.getItem('suivi')") == "1" and page.locator("volens-notice").count() == 0

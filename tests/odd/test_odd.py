@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from odd_site import TABLE, Odd
+
+from tests.running import until
 
 PURPOSE = {"gauge": "personnalisation", "badge": "reseaux-sociaux", "finder": "personnalisation", "bidder": "publicite", "film": "video"}
 """Who needs an agreement to what; the others of the site need none."""
@@ -27,14 +28,6 @@ SEEN = """() => ({works: (document.documentElement.getAttribute("data-works") ||
 _number = itertools.count(1)
 
 
-def until(what: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """Waits until ``what`` is true; its last value."""
-    end = time.monotonic() + seconds
-    while not (found := what()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return found
-
-
 class Visitor:
     """A browser profile in one state; ``state`` raw: of the site without Volens."""
 
@@ -44,7 +37,7 @@ class Visitor:
             f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Odd/{next(_number)}"
         )
         self.context = browser.new_context(user_agent=self.agent, locale="en-GB", viewport={"width": 1280, "height": 900})
-        self.context.set_default_timeout(5000)
+        self.context.set_default_timeout(30000)
         self.url = odd.raw if state == "raw" else odd.url
         if state == "raw":  # the only ones that would leave this machine
             self.context.route(re.compile(r"https://www\.googletagmanager\.com/"), lambda route: route.abort())
@@ -76,33 +69,40 @@ class Visitor:
 
 
 class Look:
-    """One page in one state, as it was seen."""
+    """One page in one state, as it was seen. It is opened when this is made, ``come`` waits for what it is to do, ``see`` looks."""
 
-    def __init__(self, visitor: Visitor, name: str, raw: Look | None = None) -> None:
-        row = TABLE[name]
+    def __init__(self, visitor: Visitor, name: str) -> None:
+        self.visitor, self.row = visitor, TABLE[name]
         self.said: list[str] = []
-        since = len(visitor.odd.received(visitor.agent))
-        page, visitor.said = visitor.page, self.said
-        page.goto(f"{visitor.url}/p/{name}", wait_until="load")
-        for button in row.get("press", ()):
+        self._since = len(visitor.odd.received(visitor.agent))
+        visitor.said = self.said
+        visitor.page.goto(f"{visitor.url}/p/{name}", wait_until="commit")
+        self.wanted = {*self.row["works"], *(work for work, party in self.row.get("with", {}).items() if visitor.allowed(party))}
+        self.expected: set[tuple[str, str]] = set()
+        """Of third parties, with the paths they are asked for without Volens."""
+
+    def come(self, raw: Look | None = None) -> None:
+        visitor, page, never = self.visitor, self.visitor.page, self.row.get("never", ())
+        page.wait_for_load_state("load")
+        for button in self.row.get("press", ()):
             page.get_by_role("button", name=button, exact=True).first.click()
-        wanted = {*row["works"], *(work for work, party in row.get("with", {}).items() if visitor.allowed(party))}
-        never = row.get("never", ())
-        heard = raw.heard if raw else ()
+        heard = raw.visitor.heard(raw._since) if raw else ()
         self.expected = {(party, path) for party, path in heard if visitor.allowed(party) and not {party, party + path} & {*never}}
 
         def told() -> bool:
-            heard = visitor.heard(since)
-            parties = heard >= self.expected if raw else {party for party, _ in heard} >= set(row["parties"])
-            return parties and wanted <= set(page.evaluate(SEEN)["works"])
+            heard = visitor.heard(self._since)
+            parties = heard >= self.expected if raw else {party for party, _ in heard} >= set(self.row["parties"])
+            return parties and self.wanted <= set(page.evaluate(SEEN)["works"])
 
-        until(told, 3)
-        page.wait_for_timeout(100 if raw else 250)  # what comes late, and should not
+        until(told)
+
+    def see(self) -> None:
+        visitor, page = self.visitor, self.visitor.page
         seen = page.evaluate(SEEN)
-        self.wanted, self.works, self.text, self.notices = wanted, set(seen["works"]), seen["text"], seen["notices"]
+        self.works, self.text, self.notices = set(seen["works"]), seen["text"], seen["notices"]
         self.places = page.locator("iframe[src*='/_volens/embed/']").count()
         self.frames = [f.evaluate("document.body.innerText") for f in page.frames[1:] if f.url.startswith(visitor.url + "/parts/")]
-        self.heard = visitor.heard(since)
+        self.heard = visitor.heard(self._since)
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +132,19 @@ WITHOUT = {"frameset": 0, "feed": 0}
 
 @pytest.mark.parametrize("name", [name for name in TABLE if name != "installed"])
 def test_a_page_is_as_it_was_but_for_who_hears_of_it(name: str, visitors: dict[str, Visitor]) -> None:
-    raw = Look(visitors["raw"], name)
+    raw, *looks = [Look(visitors[state], name) for state in ("raw", *states(TABLE[name]))]
+    raw.come()
+    raw.visitor.page.wait_for_timeout(100)
+    for look in looks:
+        look.come(raw)
+    raw.visitor.page.wait_for_timeout(250)  # what comes late, and should not
+    for look in (raw, *looks):
+        look.see()
     assert raw.wanted == raw.works, f"without Volens: {raw.said}"
     assert {party for party, _ in raw.heard} == {*TABLE[name]["parties"], *(who.partition("/")[0] for who in TABLE[name].get("never", ()))}
     wrong: list[str] = []
-    for state in states(TABLE[name]):
-        look = Look(visitors[state], name, raw)
+    for look in looks:
+        state = look.visitor.state
         for what, found, wanted in (
             ("works", look.works, look.wanted),
             ("hear", look.heard, look.expected),
@@ -171,20 +178,20 @@ def test_a_service_worker_of_before_takes_itself_away(chromium: Any, odd: Odd) -
     finally:
         odd.bypassed = False
     page.goto(f"{odd.url}/p/installed")
-    page.wait_for_selector("volens-notice", state="attached", timeout=15000)  # made anew, by us, with nothing pressed
+    page.wait_for_selector("volens-notice", state="attached")  # made anew, by us, with nothing pressed
     assert until(lambda: page.evaluate("navigator.serviceWorker.getRegistrations().then(all => all.length)") == 0)
     cdp = visitor.context.new_cdp_session(page)
     assert cdp.send("CacheStorage.requestCacheNames", {"securityOrigin": odd.url})["caches"] == []
-    until(lambda: False, 0.3)
+    page.wait_for_timeout(300)
     for state in ("refused", "accepted"):
         since = len(odd.received(visitor.agent))
         visitor.context.clear_cookies()
         page.goto(f"{odd.url}/p/print")
         Visitor.answer(page, state)
         page.goto(f"{odd.url}/p/installed")
-        until(lambda: page.evaluate(SEEN)["works"] == ["refused"])
+        assert until(lambda: page.evaluate(SEEN)["works"] == ["refused"])
         assert page.evaluate(SEEN)["text"] == "An app"
-        assert until(lambda since=since: bool(visitor.heard(since)), 1) is (state == "accepted")
+        assert until(lambda since=since: bool(visitor.heard(since)), 30 if state == "accepted" else 1) is (state == "accepted")
     visitor.context.close()
 
 
@@ -193,7 +200,7 @@ def test_a_page_that_routes_without_loading_follows_a_refusal(chromium: Any, odd
     visitor = Visitor(chromium, odd, "none")
     page = visitor.page
     page.goto(f"{odd.url}/p/single-page")
-    until(lambda: "back" in page.evaluate(SEEN)["works"])
+    assert until(lambda: "back" in page.evaluate(SEEN)["works"])
     page.locator("volens-notice").get_by_role("button", name="Refuse all", exact=True).click()
     assert until(lambda: any(cookie["name"] == "volens" for cookie in visitor.context.cookies()))
     for view in ("third", "fourth"):
@@ -225,6 +232,7 @@ def test_one_answer_is_enough_for_a_page_of_frames(chromium: Any, odd: Odd) -> N
     page = visitor.page
     page.goto(f"{odd.url}/p/frameset")
     asks = "document.querySelector('volens-notice').shadowRoot.querySelector('#volens-ask').checkVisibility()"
+    assert until(lambda: all((frame := page.frame(name)) and frame.locator("volens-notice").count() for name in ("menu", "text")))
     menu, text = (page.frame(name) for name in ("menu", "text"))
     assert menu.evaluate(asks) and text.evaluate(asks)
     text.locator("volens-notice").get_by_role("button", name="Refuse all", exact=True).click()

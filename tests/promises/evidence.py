@@ -18,7 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from table import TABLE
-from visitor import ARTICLE, NOTICE, ON_SITE, PARTIES, PURPOSES, UNLISTED, Visitor, until
+from visitor import ARTICLE, NOTICE, ON_SITE, PARTIES, PURPOSES, UNLISTED, Visitor
+
+from tests.running import until
 
 _numbers = itertools.count(1)
 ADDRESS = "203.0.113.77"
@@ -121,7 +123,7 @@ def choose(visitor: Visitor, purpose: str) -> tuple[bool, frozenset[str]]:
             close_link = where.get_by_role("link", name="Fermer").or_(where.get_by_role("button", name="Fermer")).first
             close_link.click()
             visitor.page.wait_for_url(f"**{ARTICLE}*")
-            visitor.page.wait_for_timeout(300)
+            visitor.page.wait_for_timeout(300)  # what comes late, and should not
             closed = frozenset(visitor.cookies())
         else:
             _press(visitor, where.get_by_role("button", name="OK", exact=True), True)
@@ -150,7 +152,7 @@ def look(visitor: Visitor, *, answered: bool = True, wanted: Iterable[str] = ())
     visitor.read_on(0.7)
     text, links = page.evaluate(TEXT), page.evaluate(LINKS)
     band = [visitor.field(which) if asked(visitor) else {} for which in ("storage", "profiles")]
-    until(lambda: wanted <= set(visitor.received()), 6)
+    until(lambda: wanted <= set(visitor.received()))
     position = page.evaluate(POSITION) if scripted else None
     weather = page.goto(visitor.demo.url + "/meteo/ici?position=44,3").ok
     visitor.open()
@@ -236,7 +238,7 @@ def _craft(visitor: Visitor, words: str) -> None:
     address = urlsplit(visitor.demo.url)
     cookies = "; ".join(f"{c['name']}={c['value']}" for c in visitor.all_cookies() if "courrier" in c["domain"])
     headers = {"Host": address.netloc, "Cookie": cookies, "Content-Type": "application/json", "Origin": visitor.demo.url}
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", address.port, timeout=10)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", address.port, timeout=30)) as connection:
         connection.request("POST", f"/isso/new?uri={ARTICLE}", json.dumps({"author": "x", "text": words, "title": "x"}), headers)
         connection.getresponse().read()
 

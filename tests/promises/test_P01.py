@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from visitor import ARTICLE, PARTIES, UNLISTED, Visitor, until
+from visitor import ARTICLE, PARTIES, UNLISTED, Visitor
+
+from tests.running import until
 
 
 def reached(visitor: Visitor) -> bool:
@@ -17,17 +19,17 @@ def reached(visitor: Visitor) -> bool:
 
 
 def browsing(visitor: Visitor) -> bool:
-    return bool(until(lambda: any(ARTICLE in r.page for r in visitor.demo.received(visitor.agent)), 8 if visitor.agreed else 0))
+    return bool(until(lambda: any(ARTICLE in r.page for r in visitor.demo.received(visitor.agent)), 30 if visitor.agreed else 0))
 
 
 def usage(visitor: Visitor) -> bool:
     visitor.read_on()
-    return bool(until(lambda: any("defilement" in r.path for r in visitor.demo.received(visitor.agent)), 8 if visitor.agreed else 0))
+    return bool(until(lambda: any("defilement" in r.path for r in visitor.demo.received(visitor.agent)), 30 if visitor.agreed else 0))
 
 
 def geolocation(visitor: Visitor) -> bool:
     script = """() => new Promise(done => navigator.geolocation.getCurrentPosition(
-        p => done(p.coords.latitude), () => done(null), {timeout: 4000}))"""
+        p => done(p.coords.latitude), () => done(null), {timeout: 20000}))"""
     position = visitor.page.evaluate(script)
     status = visitor.page.evaluate("fetch('/meteo/ici?position=44,3', {headers: {accept: 'application/json'}}).then(a => a.status)")
     assert (position is not None) == (status == 200), f"browser and server disagree: position {position}, status {status}"
@@ -39,7 +41,7 @@ def social(visitor: Visitor) -> bool:
     return bool(
         until(
             lambda: {"telepost", "xpost"} <= {r.party for r in visitor.demo.received(visitor.agent) if "publications vues" in r.learns},
-            8 if visitor.agreed else 0,
+            30 if visitor.agreed else 0,
         )
     )
 

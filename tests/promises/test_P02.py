@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from visitor import TECHNICAL, Visitor, until
+from visitor import TECHNICAL, Visitor
+
+from tests.running import until
 
 PAGES = ("/", "/article/pont-vieux", "/article/truites", "/article/rex", "/boutique", "/membres", "/confidentialite", "/temoin", "/visite")
 

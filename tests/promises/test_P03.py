@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from visitor import Visitor, until
+from visitor import Visitor
+
+from tests.running import until
 
 OLD = ("_ga", "_ga_COURRIER", "_fbp", "__regie_uid", "profil_lecture")
 
@@ -66,4 +68,4 @@ def test_withheld_cookies_expire_on_sight_after_a_refusal(visitors: Callable[...
     visitor = visitors(storage_state=before(demo))
     visitor.open().refuse()
     visitor.open("/").open("/article/rex")
-    assert until(lambda: not set(OLD) & visitor.cookies(), 2), visitor.cookies()
+    assert until(lambda: not set(OLD) & visitor.cookies()), visitor.cookies()

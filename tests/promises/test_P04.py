@@ -44,7 +44,7 @@ def test_no_way_of_writing_the_path_gets_round_the_gate(visitor: Visitor, path: 
     visitor.open().refuse()
     address = urlsplit(visitor.demo.url)
     cookies = "; ".join(f"{c['name']}={c['value']}" for c in visitor.all_cookies())
-    connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=30)
     body = urlencode({"article": "rex", "nom": "x", "texte": f"par {path}"})
     headers = {
         "Host": address.netloc,

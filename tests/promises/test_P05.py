@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from visitor import Visitor
 
+from tests.running import until
+
 
 def test_a_comment_is_published_after_accepting_all(visitor: Visitor) -> None:
     visitor.open()
@@ -22,7 +24,5 @@ def test_the_gate_page_allows_and_sends_what_was_typed(visitor: Visitor) -> None
     visitor.comment("Écrit une seule fois.")
     assert not visitor.published("Écrit une seule fois.")
     visitor.page.get_by_role("button", name="Autoriser").first.click()
-    visitor.page.wait_for_load_state("load")
-    visitor.page.wait_for_timeout(500)
-    assert visitor.published("Écrit une seule fois.")
+    assert until(lambda: visitor.published("Écrit une seule fois."))
     assert "reseaux-sociaux" in visitor.open().told()["granted"]

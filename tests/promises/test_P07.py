@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from visitor import ARTICLE, Visitor, until
+from visitor import ARTICLE, Visitor
+
+from tests.running import until
 
 
 def hue(colour: str) -> str:

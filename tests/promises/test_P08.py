@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from test_P07 import hue
-from visitor import Visitor, until
+from visitor import Visitor
+
+from tests.running import until
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from visitor import ARTICLE, Visitor
 
+from tests.running import until
+
 
 @pytest.mark.parametrize("path", [ARTICLE, "/", "/boutique", "/confidentialite"])
 def test_from_any_page_a_yes_becomes_a_no_and_a_no_a_yes(visitor: Visitor, path: str) -> None:
@@ -44,13 +46,13 @@ def test_the_panel_shows_what_was_chosen(visitor: Visitor) -> None:
 def test_without_javascript_too(visitors: Callable[..., Visitor]) -> None:
     visitor = visitors(java_script_enabled=False)
     visitor.open()
-    visitor.button("Tout refuser").click()
-    visitor.page.wait_for_load_state("load")
+    with visitor.page.expect_navigation():
+        visitor.button("Tout refuser").click()
     assert visitor.page.url.endswith(ARTICLE) and "volens" in visitor.cookies()
     visitor.page.get_by_role("link", name="Paramétrer vos choix", exact=True).click()
     visitor.page.get_by_role("switch", name="Vidéos").or_(visitor.page.get_by_role("checkbox", name="Vidéos")).first.check()
-    visitor.page.get_by_role("button", name="OK", exact=True).click()
-    visitor.page.wait_for_load_state("load")
+    with visitor.page.expect_navigation():
+        visitor.page.get_by_role("button", name="OK", exact=True).click()
     visitor.open()
-    assert visitor.received()["videotube"], "the granted video is shown"
+    assert until(lambda: visitor.received()["videotube"]), "the granted video is shown"
     assert set(visitor.received()) == {"videotube"}

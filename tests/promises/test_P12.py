@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from visitor import NOTICE, Visitor
 
+from tests.running import until
+
 NAMES = ("Tout accepter", "Tout refuser", "Paramétrer vos choix")
 LOOK = """button => { const s = getComputedStyle(button), r = button.getBoundingClientRect();
   return {tag: button.tagName, w: Math.round(r.width), h: Math.round(r.height), colour: s.color, back: s.backgroundColor,
@@ -44,6 +46,6 @@ def test_the_headline_stays_in_view_on_a_phone(visitors: Callable[..., Visitor])
 def test_one_press_is_enough(visitor: Visitor, name: str) -> None:
     visitor.open()
     visitor.button(name).click()
-    visitor.page.wait_for_timeout(1500)
+    assert until(lambda: "volens" in visitor.cookies())
     visitor.open("/article/rex")
     assert not visitor.button("Tout refuser").is_visible(), "asked again after an answer"

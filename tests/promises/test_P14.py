@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from visitor import ARTICLE, Visitor, until
+from visitor import ARTICLE, Visitor
+
+from tests.running import until
 
 ORDER = (
     "h1",

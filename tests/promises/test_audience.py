@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from visitor import TECHNICAL, Visitor, until
+from visitor import TECHNICAL, Visitor
+
+from tests.running import until
 
 
 def read(visitor: Visitor, path: str) -> int:
@@ -40,18 +42,17 @@ def test_the_switch_in_the_dialog_objects_and_takes_it_back(visitor: Visitor) ->
     dialog = visitor.panel()
     assert not objection(visitor).is_checked(), "no switch is on at first (R04)"
     objection(visitor).click()
-    dialog.get_by_role("button", name="OK", exact=True).click()
-    assert until(lambda: "volens-audience" in visitor.cookies())
-    visitor.page.wait_for_timeout(1000)  # the page is read anew
+    visitor._and_reloaded(lambda: dialog.get_by_role("button", name="OK", exact=True).click())
+    assert "volens-audience" in visitor.cookies()
     before = read(visitor, "/article/rex")
     visitor.open("/article/rex")
     assert read(visitor, "/article/rex") == before
     visitor.panel()
     assert objection(visitor).is_checked()
     objection(visitor).click()
-    visitor.page.get_by_role("dialog").get_by_role("button", name="Tout refuser", exact=True).click()
-    assert until(lambda: "volens-audience" not in visitor.cookies())
-    visitor.page.wait_for_timeout(1000)  # the page is read anew, which counts
+    dialog = visitor.page.get_by_role("dialog")
+    visitor._and_reloaded(lambda: dialog.get_by_role("button", name="Tout refuser", exact=True).click())
+    assert "volens-audience" not in visitor.cookies()
     again = read(visitor, "/article/rex")
     assert again in (before, before + 1)
     visitor.open("/article/rex")
@@ -64,7 +65,7 @@ def test_the_switch_works_without_javascript(visitors: Callable[..., Visitor]) -
     objection(visitor).check()
     visitor.page.get_by_role("button", name="OK", exact=True).click()
     visitor.page.wait_for_url("**/article/rex")
-    assert {"volens", "volens-audience"} <= visitor.cookies()
+    assert until(lambda: {"volens", "volens-audience"} <= visitor.cookies())
     before = read(visitor, "/article/rex")
     visitor.page.goto(visitor.demo.url + "/article/rex")
     assert read(visitor, "/article/rex") == before

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from visitor import ON_SITE, PARTIES, PURPOSES, TECHNICAL, Visitor, until
+from visitor import ON_SITE, PARTIES, PURPOSES, TECHNICAL, Visitor
+
+from tests.running import until
 
 
 def _works(visitor: Visitor, purpose: str) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from visitor import Visitor, until
+from visitor import Visitor
+
+from tests.running import until
 
 
 def test_a_service_allowed_in_its_frame_opens_there_and_the_page_stays(visitor: Visitor) -> None:
@@ -18,7 +20,7 @@ def test_a_service_allowed_in_its_frame_opens_there_and_the_page_stays(visitor: 
     frame.frame_locator("iframe").get_by_role("button", name="Lire la vidéo").wait_for()
     assert until(lambda: page.locator("volens-notice").get_attribute("data-storage") == "part")
     assert page.evaluate("window.untouched") is True
-    assert page.locator("#volens-band").inner_text().count("refus") < 2, "the band's words follow"
+    assert until(lambda: page.locator("#volens-band").inner_text().count("refus") < 2), "the band's words follow"
 
 
 def requests_of(page: Any) -> list[str]:
@@ -47,7 +49,7 @@ def test_just_this_one_plays_at_one_press_and_stores_nothing(visitors: Callable[
     playing = page.frame_locator(".video iframe").frame_locator("iframe")
     playing.locator("body").wait_for()
     assert page.locator(".video iframe").evaluate(place) == before, "nothing shifts"
-    assert "volens" not in visitor.cookies() and visitor.received()["videotube"] > 0
+    assert "volens" not in visitor.cookies() and until(lambda: visitor.received()["videotube"] > 0)
     page.evaluate("history.back()")
     page.frame_locator(".video iframe").get_by_role("button", name="Juste cette fois").wait_for()
     page.evaluate("history.forward()")
@@ -74,8 +76,8 @@ def test_a_script_that_works_on_its_page_makes_that_page_again(visitors: Callabl
     assert page.locator("blockquote.xpost").inner_text().startswith("Deux ans sans lui"), "its quote can be read"
     page.frame_locator("iframe[title=XPost]").get_by_role("button", name="Autoriser XPost").click()
     page.locator("iframe[title=XPost]").wait_for(state="detached")
-    assert page.url.endswith("/article/pont-vieux?lu=oui&suite")
-    assert until(lambda: visitor.received()["xpost"] > 0, 8 if script else 1) is script
+    page.wait_for_url("**/article/pont-vieux?lu=oui&suite")
+    assert until(lambda: visitor.received()["xpost"] > 0, 30 if script else 1) is script
     assert visitor.received()["videotube"] == 0
 
 
@@ -172,12 +174,12 @@ def test_a_frame_grows_with_what_plays_in_it_and_no_further(visitor: Visitor) ->
     for service, said in SAID.items():
         element.evaluate("f => f.setAttribute('height', 315)")
         player.evaluate(f"parent.postMessage({said}, '*')")
-        assert until(lambda: high() == 480, 3), service
+        assert until(lambda: high() == 480), service
     for nothing in ("{ height: 200 }", "{ height: 1e6 }", "{ height: 'x' }", "null", "'[iFrameSizer]'", "{ details: 3, type: 'MEASURE' }"):
         player.evaluate(f"parent.postMessage({nothing}, '*')")
     element.evaluate("f => f.contentWindow.postMessage({ height: 900 }, '*')")
     player.evaluate("parent.postMessage({ height: 500 }, '*')")
-    assert until(lambda: high() == 500, 3), "what came before changed nothing"
+    assert until(lambda: high() == 500), "what came before changed nothing"
 
 
 @pytest.mark.parametrize("box", ["allow-scripts allow-same-origin", "allow-scripts allow-same-origin allow-popups"])

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from visitor import Visitor, until
+from visitor import Visitor
+
+from tests.running import until
 
 FOCUSED = """() => {
   let at = document.activeElement, x = 0, y = 0;
@@ -54,7 +56,7 @@ class Keys:
                 continue  # past the end: the browser's own bar
             self.stops += 1
             passed.append(now["name"][:40])
-            seen = now["seen"] or until(lambda: self.at()["seen"], 2)  # the page may scroll softly
+            seen = now["seen"] or until(lambda: self.at()["seen"])  # the page may scroll softly
             assert seen and (now["ring"] >= 3 or now["what"] == "iframe"), now
             if now["name"].startswith(name):
                 return now

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Error
+
+from tests.running import until
 
 ARTICLE = "/article/pont-vieux"
 PURPOSES = {
@@ -41,16 +42,6 @@ ON_SITE = {
 TECHNICAL = {"volens", "volens-record", "aud_visite", "courrier_session", "langue", "theme", "brouillon"}
 NOTICE = "volens-notice"
 _number = itertools.count(1)
-
-
-def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Waits until ``what`` is true; its last value."""
-    end = time.monotonic() + seconds
-    while True:
-        found = what()
-        if found or time.monotonic() > end:
-            return found
-        time.sleep(0.05)
 
 
 class Visitor:
@@ -132,7 +123,7 @@ class Visitor:
             self._and_reloaded(press.click)
         else:
             press.click()
-            until(lambda: "volens" in self.cookies())
+            assert until(lambda: "volens" in self.cookies()), "no answer to the choice"
 
     def withdraw(self) -> None:
         """*Tout refuser* in the panel, after an agreement: the page reloads."""
@@ -213,8 +204,8 @@ class Visitor:
             return
         self.page.get_by_label("Votre nom").fill("Odette")
         self.page.get_by_label("Votre commentaire").fill(text)
-        self.page.get_by_role("button", name="Publier").click()
-        self.page.wait_for_load_state("load")
+        with self.page.expect_navigation():  # whoever answers, the page is another
+            self.page.get_by_role("button", name="Publier").click()
 
     def published(self, text: str) -> bool:
         """Whether the engine's own database holds it."""

@@ -9,18 +9,17 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Barrier, Thread
-from typing import Any
 
 import pytest
 
 from tests.enforce.making import NOW
+from tests.running import until
 from tests.web.making import FORM, SAME, Visitor, request
 from volens.cli import main
 from volens.errors import ConfigError
@@ -58,14 +57,6 @@ def opened(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
     made = packaged(file)
     yield made
     made.close()
-
-
-def until(true: Callable[[], Any], patience: float = 10.0) -> Any:
-    """What ``true`` comes to say within ``patience`` seconds."""
-    end = time.monotonic() + patience
-    while not (found := true()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return found
 
 
 def page(opened: Opened) -> bytes:

@@ -158,7 +158,7 @@ class World:
     runner: Any
     port: int
 
-    async def ask(self, *raw: bytes, wait: float = 0.0, within: float = 5.0) -> bytes:
+    async def ask(self, *raw: bytes, wait: float = 0.0, within: float = 30.0) -> bytes:
         """Everything that comes back until the connection ends."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -196,7 +196,7 @@ async def world(script: Script = OK, limits: Limits = QUICK, gateway: Through | 
     await eventually(lambda: asyncio.all_tasks() <= before, "tasks are left")
 
 
-async def eventually(true: Callable[[], bool], complaint: str, within: float = 3.0) -> None:
+async def eventually(true: Callable[[], bool], complaint: str, within: float = 30.0) -> None:
     end = time.monotonic() + within
     while not true():
         assert time.monotonic() < end, f"{complaint}: {asyncio.all_tasks()}"
@@ -547,6 +547,7 @@ async def test_a_page_at_hand_is_judged_whole_and_a_long_one_streamed() -> None:
                 assert w.gateway.ways.pop() == way
 
 
+@pytest.mark.alone
 async def test_the_first_byte_of_a_streamed_page_does_not_wait() -> None:
     async def slow(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
@@ -585,7 +586,7 @@ async def test_server_sent_events_flow_at_once() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
         writer.write(get())
         for number in range(3):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(30):
                 await reader.readuntil(b"data: %d\n\n" % number)
             heard[number].set()
         assert b"data: end\n\n" in await reader.read(-1)
@@ -659,6 +660,7 @@ async def test_an_upload_streams_and_waits_for_the_upstream(chunked: bool) -> No
                 writer.write(b"0\r\n\r\n")
 
         sending = asyncio.create_task(send())
+        await eventually(lambda: sent > 0, "nothing of the upload is taken")
         await asyncio.sleep(0.5)
         assert 0 < sent < 24, "the proxy buffers the upload"
         assert len(w.origin.heads) == 1, "the upload did not begin before it had ended"
@@ -734,7 +736,7 @@ async def test_expect_100_continue_is_asked_of_the_upstream() -> None:
         writer.write(b"body")
         assert split(await reader.read(-1))[2] == b"body"
         writer.close()
-        refused = await w.ask(get(b"/no", b"Expect: 100-continue", b"Content-Length: 4", method=b"POST"), within=7)
+        refused = await w.ask(get(b"/no", b"Expect: 100-continue", b"Content-Length: 4", method=b"POST"))
         assert split(refused)[0] == 413
         assert b"100 Continue" not in refused
         own = await w.ask(get(b"/_volens/x", b"Expect: 100-continue", b"Content-Length: 4", method=b"POST"), b"body", wait=0.05)
@@ -1009,11 +1011,11 @@ async def test_slow_requests_are_cut_off() -> None:
     async with world(hangs()) as w:
         begin = time.monotonic()
         assert split(await w.ask(b"GET / HTTP/1.1\r\nHost: a"))[0] == 408
-        reply = await w.ask(get(b"/", b"Content-Length: 10", method=b"POST") + b"abc", within=8)
+        reply = await w.ask(get(b"/", b"Content-Length: 10", method=b"POST") + b"abc")
         assert split(reply)[0] == 408
-        reply = await w.ask(get(b"/_volens/x", b"Content-Length: 10", method=b"POST") + b"abc", within=8)
+        reply = await w.ask(get(b"/_volens/x", b"Content-Length: 10", method=b"POST") + b"abc")
         assert split(reply)[0] == 408
-        assert time.monotonic() - begin < 20
+        assert time.monotonic() - begin < 60
 
 
 async def test_a_visitor_who_reads_nothing_is_let_go() -> None:
@@ -1029,7 +1031,7 @@ async def test_a_visitor_who_reads_nothing_is_let_go() -> None:
 async def test_more_connections_than_the_limit_are_told_so() -> None:
     async with world() as w:
         held = [await asyncio.open_connection("127.0.0.1", w.port) for _ in range(QUICK.connections)]
-        await asyncio.sleep(0.05)
+        await eventually(lambda: len(w.runner.proxy.server.connections) == QUICK.connections, "some never came")
         assert split(await w.ask(b""))[0] == 503
         for _, writer in held:
             writer.close()
@@ -1094,13 +1096,13 @@ async def test_stopping_lets_requests_in_flight_finish() -> None:
         await asyncio.sleep(0.3)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
-    async with world(slow, limits=Limits(grace=2)) as w:
+    async with world(slow, limits=Limits(grace=60)) as w:
         idle = await asyncio.open_connection("127.0.0.1", w.port)
         asking = asyncio.create_task(w.ask(get(close=False)))
         await eventually(lambda: len(w.origin.heads) == 1, "never came")
         begin = time.monotonic()
         await w.runner.cleanup()
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 20, "it does not wait for who is idle"
         assert split(await asking)[2] == b"ok"
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", w.port)
@@ -1115,7 +1117,7 @@ async def test_what_does_not_finish_in_time_is_cut_off() -> None:
         await reader.readuntil(b"abc")
         begin = time.monotonic()
         await w.runner.cleanup()
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 20
         writer.close()
 
 
@@ -1155,7 +1157,7 @@ async def served(workers: int, script: Script = OK) -> AsyncIterator[tuple[subpr
 
 
 async def pid_of(port: int) -> int:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(get(b"/_volens/pid"))
         reply = await reader.read(-1)
@@ -1173,7 +1175,7 @@ async def test_a_dead_worker_is_replaced_and_sigterm_ends_all() -> None:
         assert victim not in after
         assert len(after | seen) == 2
         process.terminate()
-        assert await asyncio.to_thread(process.wait, 5) == 0
+        assert await asyncio.to_thread(process.wait, 30) == 0
         with pytest.raises(ConnectionRefusedError):
             await pid_of(port)
 
@@ -1187,7 +1189,7 @@ async def test_workers_end_with_their_parent() -> None:
         def gone() -> bool:
             return not any(Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2] for pid in workers)
 
-        await eventually(gone, "workers are left", within=5)
+        await eventually(gone, "workers are left")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -1203,7 +1205,7 @@ async def test_sigterm_lets_a_request_finish(workers: int) -> None:
         process.send_signal(signal.SIGTERM)
         assert split(await reader.read(-1))[2] == b"ok"
         writer.close()
-        assert await asyncio.to_thread(process.wait, 5) == 0
+        assert await asyncio.to_thread(process.wait, 30) == 0
 
 
 async def test_a_worker_that_cannot_start_ends_the_command() -> None:
@@ -1213,7 +1215,7 @@ async def test_a_worker_that_cannot_start_ends_the_command() -> None:
         "def bad(): raise ConfigError('volens.toml', (Mistake('[site]', 'nothing', 'Write it.'),))\n"
         "serve(bad, upstream='http://127.0.0.1:9', listen='127.0.0.1:0', workers=2)\n"
     )
-    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, timeout=10, check=False)
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 78
     assert "Write it." in done.stderr
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from looking import faults
 from screens_site import PART, RECORD, Desk
 
 from tests.enforce.making import HOST, NOTICE, TODAY
+from tests.running import until
 from tests.web.making import FORM, ORIGIN, SAME, Clock, Visitor, cookies_of, forged, gateway, header, request, settle
 from volens.choice import Choice
 from volens.errors import StoreUnavailable
@@ -152,10 +152,7 @@ def test_forgetting_withdraws_expires_and_drops_the_number(made: Gateway, visito
     assert len([line for line in header(reply, "set-cookie") if line.startswith("volens=")]) == 1
     assert visitor.jar == {} and visitor.granted() == set()
     assert "Rien n’est gardé de votre choix" in visitor.send("GET", header(reply, "location")[0], OPENED).body.decode()
-    end = time.monotonic() + 10
-    while totals(made) == {"given": 1} and time.monotonic() < end:  # a withdrawal waits for no record
-        time.sleep(0.01)
-    assert totals(made) == {"given": 1, "withdrawn": 1}
+    assert until(lambda: totals(made) == {"given": 1, "withdrawn": 1}), "a withdrawal waits for no record"
     assert made.store.record(id) is not None, "the proof that the law asks for stays"
     assert made.visit(request("GET", "/a", visitor.cookie())).grant.asked, "and the site asks anew"
 

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import free_port, listens
+from tests.running import free_port, listens, until
 
 ROOT = Path(__file__).parents[2]
 WORDPRESS = Path("/usr/share/wordpress")
@@ -57,11 +56,8 @@ def _running(command: list[str], ready: Callable[[], bool], log: Path, **environ
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **environment}, cwd=log.parent)
     try:
-        end = time.monotonic() + 60
-        while not ready():
-            if process.poll() is not None or time.monotonic() > end:
-                pytest.fail(f"{command[0]} did not start: {log.read_text(errors='replace')[-3000:]}")
-            time.sleep(0.05)
+        if not until(lambda: ready() or process.poll() is not None, 60) or process.poll() is not None:
+            pytest.fail(f"{command[0]} did not start: {log.read_text(errors='replace')[-3000:]}")
         yield
     finally:
         process.terminate()
