@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
 
 from volens import testing
 from volens.config import Loaded
@@ -33,7 +34,13 @@ def protect(app: Starlette, config: str | os.PathLike[str] | Loaded = "volens.to
     build = app.build_middleware_stack
 
     def built() -> Any:
-        return Consent(build(), opened, interface="asgi")
+        stack = build()
+
+        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["volens"] = opened  # ``app`` is another in what is mounted, and so its state
+            await stack(scope, receive, send)
+
+        return Consent(told, opened, interface="asgi")
 
     app.build_middleware_stack = built  # type: ignore[method-assign]
     app.state.volens = opened
@@ -48,7 +55,7 @@ def consent(connection: HTTPConnection) -> Grant:
 
 def context(request: HTTPConnection) -> dict[str, Any]:
     """For ``Jinja2Templates(…, context_processors=[context])``: ``consent``, ``volens_panel``, ``volens_gate(path)``."""
-    prefix = request.app.state.volens.loaded.site.prefix
+    prefix = request.scope["volens"].loaded.site.prefix
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return {
         "consent": consent(request),

@@ -105,7 +105,7 @@ def test_a_mistake_of_the_file_is_told_when_the_program_starts(tmp_path: Any) ->
 
 def test_templates_of_starlette_have_the_choice(tmp_path: Any) -> None:
     from starlette.applications import Starlette
-    from starlette.routing import Route
+    from starlette.routing import Mount, Route
     from starlette.templating import Jinja2Templates
     from starlette.testclient import TestClient
 
@@ -115,7 +115,8 @@ def test_templates_of_starlette_have_the_choice(tmp_path: Any) -> None:
         "<!doctype html><title>x</title>{{ consent.allows('video') }} {{ volens_panel }} {{ volens_gate('/a\"b') }}"
     )
     templates = Jinja2Templates(tmp_path, context_processors=[context])
-    app = Starlette(routes=[Route("/", lambda request: templates.TemplateResponse(request, "page.html"))])
+    shown = Route("/", lambda request: templates.TemplateResponse(request, "page.html"))
+    app = Starlette(routes=[shown, Mount("/routes", routes=[shown]), Mount("/inner", Starlette(routes=[shown]))])
     protect(app, EXAMPLES / "site.toml")
     set_aside(app)
     client = TestClient(app)
@@ -123,3 +124,5 @@ def test_templates_of_starlette_have_the_choice(tmp_path: Any) -> None:
     accept(client)
     page = client.get("/").text
     assert "True /_volens/panel?back=/" in page and "&lt;volens-gate" not in page
+    for path in ("/routes/", "/inner/"):  # what is mounted may be an application of its own
+        assert f"True /_volens/panel?back={path}" in client.get(path).text
