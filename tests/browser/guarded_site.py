@@ -197,7 +197,7 @@ class Site:
 
     def settle(self, seconds: float = 0.6) -> None:
         """Wait until nothing has arrived for a while."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         count = -1
         while time.monotonic() < end and count != len(self.net.requests) + len(self.net.names):
             count = len(self.net.requests) + len(self.net.names)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from guarded_site import SITE, Answer, Site
 
+from tests.running import until
+
 EARLIER = f"https://{SITE}"
 
 
@@ -281,8 +283,7 @@ def test_an_earlier_service_worker_is_unregistered_unless_allowed(site: Site) ->
     page.wait_for_timeout(300)
     assert page.evaluate(count) == 1
     page = site.open("")
-    page.wait_for_timeout(300)
-    assert page.evaluate(count) == 0
+    assert until(lambda: page.evaluate(count) == 0)
 
 
 def test_the_window_s_name_stays_in_the_page(site: Site) -> None:
@@ -304,5 +305,5 @@ def test_geolocation_is_refused_as_by_the_visitor(site: Site) -> None:
 def test_everything_open_is_the_browser_s_own(site: Site) -> None:
     page = site.open("", {"a": 1})
     page.evaluate("() => { document.cookie = 'a=1'; localStorage.b = 1; caches.open('c'); indexedDB.open('d') }")
-    page.wait_for_timeout(300)
-    assert site.stored() == {"cookies": ["a"], "localStorage": ["b"], "databases": ["d"], "caches": ["c"]}
+    stored = {"cookies": ["a"], "localStorage": ["b"], "databases": ["d"], "caches": ["c"]}
+    assert until(lambda: site.stored() == stored), site.stored()

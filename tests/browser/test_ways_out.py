@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from guarded_site import SITE, STATIC, Answer, Site
 
+from tests.running import until
 from volens.catalog import Catalog
 from volens.choice import Signals
 from volens.defaults import unconfigured
@@ -130,8 +131,7 @@ def test_it_is_a_way_out(site: Site, how: str) -> None:
     """The same page without guard and CSP."""
     site.serve("/", one(site, how), None, csp="")
     site.page.goto(f"https://{SITE}/")
-    site.settle()
-    assert site.net.left()
+    assert until(site.net.left)
 
 
 @pytest.mark.parametrize("name", ["frame, src property", "frame, innerHTML", "preconnect", "speculation rules", "form, submit", "WebRTC"])
@@ -139,16 +139,15 @@ def test_it_is_one_under_the_csp_alone(site: Site, name: str) -> None:
     """Each family once: why the CSP does not make the guard superfluous."""
     site.serve("/", one(site, WAYS[name]), None)
     site.page.goto(f"https://{SITE}/")
-    site.settle()
-    assert site.net.left()
+    assert until(site.net.left)
 
 
 def test_a_late_frame_becomes_the_placeholder(site: Site) -> None:
     page = site.open(
         "<div id=d></div><script>d.innerHTML = '<iframe class=v width=300 src=\"https://video.test/embed/1?a=b&amp;c\"></iframe>'</script>"
     )
-    page.wait_for_timeout(300)
     frame = page.locator("iframe.v")
+    frame.content_frame.locator("p").wait_for()
     assert frame.get_attribute("src") == f"https://{SITE}/_volens/embed/frame?u=https%3A%2F%2Fvideo.test%2Fembed%2F1%3Fa%3Db%26c"
     assert frame.get_attribute("width") == "300"
     assert page.frames[1].inner_text("p") == "withheld"
@@ -161,6 +160,7 @@ def test_allowed_hosts_and_the_site_s_own_load(site: Site) -> None:
         {"H": ["ok.test", "*.ok.test"]},
         csp="",
     )
+    assert until(lambda: site.net.left() == ["ok.test", "~pre.ok.test"])
     site.settle()
     assert [frame.url for frame in page.frames[1:]] == ["https://ok.test/f", f"https://{SITE}/own"]
     assert site.net.left() == ["ok.test", "~pre.ok.test"]
@@ -185,10 +185,10 @@ def test_images_of_unlisted_hosts_load_from_markup_and_lazily_but_not_as_beacons
         "new Image().src = '/own.gif'; new Image().src = 'data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='</script>",
         {"I": ["images.test"]},
     )
+    page.wait_for_function("[...document.images].slice(0, 3).every(i => i.naturalWidth == 1)")
     site.settle()
     assert sorted(seen.path for seen in site.net.requests if seen.host == "images.test") == ["/a.gif", "/b.gif", "/c.gif"]
     assert any(seen.path == "/own.gif" for seen in site.net.requests)
-    assert page.evaluate("[...document.images].slice(0, 3).map(i => i.naturalWidth)") == [1, 1, 1]
 
 
 def test_first_party_collection_paths_are_refused_quietly(site: Site) -> None:
@@ -230,10 +230,10 @@ def test_nothing_of_ours_breaks_trusted_types_and_a_strict_policy(site: Site) ->
         "localStorage.y = 2; indexedDB.open('z').onsuccess = () => document.querySelector('h1').textContent = 'open';"
     )
     page = site.open(f"<h1></h1><script nonce=abc>{script}</script>", {}, csp=strict)
-    page.get_by_role("heading", name="open").wait_for(timeout=4000)
+    page.get_by_role("heading", name="open").wait_for()
     assert site.errors == []
     assert page.inner_text("b") == "bold"
-    assert any(seen.path == "/own.js" for seen in site.net.requests)
+    assert until(lambda: any(seen.path == "/own.js" for seen in site.net.requests))
     assert site.stored() == {}
 
 
