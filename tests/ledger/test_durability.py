@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conformance import NOTICE, SITE, counted, record, refusal
+from conformance import NOTICE, SITE, counted, faults, record, refusal, signer, sound
 
 from volens.errors import StoreUnavailable
 from volens.ledger.sqlite import SqliteStore
@@ -57,6 +57,13 @@ def missing(path: Path, ids: list[str]) -> set[str]:
     given = reader.execute("SELECT coalesce(sum(n), 0) FROM counts WHERE event = 'given'").fetchone()
     assert given == (len(found),), "each record is counted in its own transaction"
     reader.close()
+    if found:
+        store = SqliteStore(path, signer)
+        assert sound(store) == len(found) + 1, "the notice's entry, and one for each record"
+        for id in ids[:: len(ids) // 20 + 1]:
+            if id in found:
+                assert faults(store.receipt(id)) == []
+        store.close()
     return set(ids) - found
 
 
@@ -70,7 +77,7 @@ def test_a_process_killed_under_load_loses_no_acknowledged_record(tmp_path: Path
         assert ids
         acknowledged += ids
         assert missing(path, acknowledged) == set()
-        store = SqliteStore(path)
+        store = SqliteStore(path, signer)
         assert store.record(ids[-1])
         store.append(record(), NOTICE).result(30)
         store.close()
@@ -80,7 +87,7 @@ def test_a_process_killed_under_load_loses_no_acknowledged_record(tmp_path: Path
 def test_the_kill_test_can_fail(tmp_path: Path) -> None:
     """The same look at a file that lost its log, as one written without waiting for the disk could have."""
     path = tmp_path / "ledger.db"
-    SqliteStore(path).close()
+    SqliteStore(path, signer).close()
     ids = kill_under_load([writer(path)], 0.05)
     for log in tmp_path.glob("ledger.db-wal"):
         log.write_bytes(b"")
@@ -109,7 +116,7 @@ def test_on_a_full_disk_grants_fail_and_refusals_are_counted_once_there_is_room(
     path = tmp_path / "ledger.db"
 
     def task() -> None:
-        store = SqliteStore(path)
+        store = SqliteStore(path, signer)
         kept = [store.append(record(), NOTICE).result(10).record for _ in range(5)]
         resource.setrlimit(resource.RLIMIT_FSIZE, (32_768, resource.RLIM_INFINITY))  # what the log's index needs, no more
         refused = []
@@ -139,7 +146,7 @@ def test_refusals_are_retried_without_a_grant_to_carry_them(tmp_path: Path) -> N
     path = tmp_path / "ledger.db"
 
     def task() -> None:
-        store = SqliteStore(path)
+        store = SqliteStore(path, signer)
         store.append(record(), NOTICE).result(10)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
         for _ in range(1000):
@@ -165,10 +172,10 @@ def test_several_processes_append_to_one_new_file(tmp_path: Path) -> None:
     each, workers = 300, 4
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from conformance import NOTICE, record, refusal\n"
+        "from conformance import NOTICE, record, refusal, signer\n"
         "from volens.ledger.sqlite import SqliteStore\n"
         "sys.stdin.readline()\n"
-        "store = SqliteStore(sys.argv[2], patience=30)\n"
+        "store = SqliteStore(sys.argv[2], signer, patience=30)\n"
         f"for _ in range({each // 10}):\n"
         "    futures = [store.append(record(), NOTICE) for _ in range(10)]\n"
         "    for future in futures: store.count(refusal()); print(future.result().record.id)\n"
@@ -193,7 +200,7 @@ def test_several_processes_append_to_one_new_file(tmp_path: Path) -> None:
         ids += out.decode().split()
     assert len(set(ids)) == each * workers
     assert missing(path, ids) == set()
-    store = SqliteStore(path)
+    store = SqliteStore(path, signer)
     assert counted(store) == {"given": each * workers, "refused": each * workers}
     assert store.notices(SITE) == {NOTICE.short: NOTICE}
     store.close()
@@ -210,4 +217,4 @@ def test_a_process_that_ends_without_closing_its_store_writes_its_counts(tmp_pat
     subprocess.run(
         [sys.executable, "-c", script, str(HERE), str(path)], check=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}, timeout=60
     )
-    assert counted(SqliteStore(path)) == {"refused": 1}
+    assert counted(SqliteStore(path, signer)) == {"refused": 1}

@@ -26,6 +26,7 @@ from conformance import (
     notice,
     record,
     refusal,
+    signer,
 )
 
 from volens.errors import StoreBusy, StoreError, StoreTooNew, StoreUnavailable
@@ -37,8 +38,12 @@ from volens.ledger.store import Kept, Store
 
 class TestSqliteStore(StoreConformance):
     @pytest.fixture
-    def open_store(self, tmp_path: Path) -> Callable[[], Store]:
-        return lambda: SqliteStore(tmp_path / "ledger.db")
+    def open_store(self, tmp_path: Path) -> Callable[..., Store]:
+        return lambda **more: SqliteStore(tmp_path / "ledger.db", **{"signer": signer} | more)
+
+    @pytest.fixture
+    def open_other(self, tmp_path: Path) -> Callable[..., Store]:
+        return lambda **more: SqliteStore(tmp_path / "other.db", **{"signer": signer} | more)
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conformance import NOTICE, record, refusal
+from conformance import NOTICE, record, refusal, signer
 
 from volens.ledger.sqlite import SqliteStore
 
 
 def main(path: str, threads: int) -> None:
-    store = SqliteStore(path, patience=30)
+    store = SqliteStore(path, signer, patience=30)
 
     def submit() -> None:
         while True:
