@@ -42,6 +42,8 @@ def seed(text: str) -> bytes:
 KEY = LogKey(f"{SITE}/volens", seed("log"))
 OTHER_KEY = LogKey(f"{SITE}/volens", seed("another"))
 WITNESS = WitnessKey("witness.example.net/w1", seed("witness"))
+PICTURES = hashlib.sha256(b"Pictures").hexdigest()
+"""Stands for the list of a notice's pictures."""
 WITNESS_TIME = 1_795_343_000
 
 
@@ -156,7 +158,7 @@ class Log:
             "keys": [self.key.vkey],
             "made": "2026-11-22T12:00:00Z",
         }
-        found: list[dict[str, Any]] = [top, {"notice": self.notice.to_json()}]
+        found: list[dict[str, Any]] = [top, {"notice": self.notice.to_json()}, {"file": {"sha256": PICTURES, "data": "UGljdHVyZXM="}}]
         for row in self.rows:
             line: dict[str, Any] = {"i": row.index, "entry": json.loads(row.entry)}
             if row.record is not None and row.salt is not None:
@@ -173,7 +175,7 @@ def grown(records: int = 300, key: LogKey = KEY) -> Log:
         if number == records // 2 and number > 8:
             log.erase(2, 4, START + timedelta(seconds=number))
         log.keep(record(number, START + timedelta(seconds=number)))
-    log.entry(snapshot_entry(SITE, minute(START + timedelta(seconds=records)), NOTICE.digest, "5" * 64))
+    log.entry(snapshot_entry(SITE, minute(START + timedelta(seconds=records)), NOTICE.digest, PICTURES))
     return log
 
 

@@ -262,3 +262,12 @@ def test_a_notice_changed_after_it_was_answered(tmp_path: Path) -> None:
     lines[1] = logs.spoilt(lines[1], lambda v: v["notice"]["texts"].update(title={"fr": "Autre chose"}))
     found = check_archive(written(tmp_path / "a", lines), TRUST).verdict
     assert [f.code for f in found.faults] == ["notice-missing"]
+
+
+def test_pictures_changed_or_dropped_after_they_were_logged(tmp_path: Path) -> None:
+    log = grown(30)
+    lines = log.lines()
+    lines[2] = logs.spoilt(lines[2], lambda v: v["file"].update(data="QXV0cmVz"))
+    assert [f.code for f in check_archive(written(tmp_path / "a", lines), TRUST).verdict.faults] == ["file"]
+    del lines[2]
+    assert [f.code for f in check_archive(written(tmp_path / "a", lines), TRUST).verdict.faults] == ["file"]

@@ -154,7 +154,7 @@ def test_several_processes_say_what_one_says(tmp_path: Path, monkeypatch: pytest
     log = grown(2500)
     whole = written(tmp_path / "good", log.lines())
     lines = log.lines()
-    for at in (40, 900, 2200):
+    for at in (41, 901, 2201):
         lines[at]["record"]["language"] = "de"
     spoilt = written(tmp_path / "bad", lines)
     monkeypatch.setattr("volens.ledger.verify_log.BLOCK", 70_000)
@@ -284,7 +284,7 @@ def test_nothing_in_a_file_moves_the_cursor() -> None:
 def test_an_archive_is_read_in_bounded_memory_whatever_it_claims(tmp_path: Path) -> None:
     lines = grown(10).lines()
     lines[0]["size"] = 2**53 - 1
-    lines[4]["i"] = 2**53 - 1
+    lines[5]["i"] = 2**53 - 1
     found = check_archive(written(tmp_path / "a", lines), TRUST)
     assert {"cut", "order"} <= set(told(found))
     text = KEY.sign(f"{SITE}/volens\n4611686018427387904\n{vectors.b64(bytes(32))}\n")

@@ -47,10 +47,10 @@ _sha256 = hashlib.sha256
 _HEX32 = re.compile(r"[0-9a-f]{64}")
 _SALT = re.compile(r"[0-9a-f]{32}")
 _ID = re.compile(r"[0-9a-v]{26}")
-_TIME = re.compile(r"(?!0000)[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z")
-_MINUTE = re.compile(r"(?!0000)[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]Z")
+_MINUTE = re.compile(r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-[0-3][0-9]T(?:[01][0-9]|2[0-3]):[0-5][0-9]Z")
+_TIME = re.compile(_MINUTE.pattern.removesuffix("Z") + ":[0-5][0-9]Z")
 _SIZE = re.compile(rb"0|[1-9][0-9]{0,18}")
-_NAME = re.compile(r"[^\s+\x00-\x20\x7f]{1,300}")
+_NAME = re.compile(r"[^\s+\x00-\x20\x7f\ufeff]{1,300}")
 _SAFE = (1 << 53) - 1  # RFC 8785 §3.2.2.3: beyond it an integer is not the same everywhere
 
 MEANS: Mapping[str, str] = {
@@ -89,6 +89,7 @@ MEANS: Mapping[str, str] = {
     "kept": "What the log says was erased has come back, as from an older database.",
     "cut": "The file is not whole: it was cut off or changed on its way. Get it again before you believe the rest.",
     "notice-missing": "Nobody can see any more what was asked: the notice was dropped.",
+    "file": "What was shown cannot be seen any more as it was: a picture or page was changed or dropped.",
     "unasked": "The log does not show since when this notice was asked.",
     "unwitnessed": "What is newer is evident to everybody but the operator until a witness has seen it.",
     "demonstration": "A demonstration without configuration made these: they prove nothing about a site.",
@@ -206,7 +207,7 @@ def read_json(data: bytes) -> Any:
     """A JSON value that can have one meaning only: UTF-8, no field twice, integers of 53 bits; raises Malformed."""
     try:
         value = _decode(data.decode())
-        if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        if data.count(b"{") + data.count(b"[") >= MAX_DEPTH and _depth(value) > MAX_DEPTH:
             raise Malformed("it is nested too deep", "unreadable")
         if b"\\u" in data:
             canonical(value)  # half a surrogate pair has no UTF-8

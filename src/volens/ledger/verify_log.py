@@ -8,6 +8,7 @@ and that the tree has the root that was signed, at this size and at each size fo
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import os
@@ -346,6 +347,8 @@ def _line(line: bytes, reader: _Reader) -> None:
         reader.entry(index, entry, canonical(entry), bytes_of, None if record is None else canonical(record), record)
     elif "notice" in value:
         block.notices.append(_sha256(canonical(value["notice"])).hexdigest())
+    elif "file" in value:
+        block.files.append(_file(value["file"], block.found))
     elif "checkpoints" in value:
         notes = value["checkpoints"]
         for note in notes if isinstance(notes, list) else [notes]:
@@ -367,6 +370,19 @@ class Rows:
     first: int
     last: int
     records: bool = True
+
+
+def _file(value: Any, found: Findings) -> str:
+    """The digest of a file that the log names, which its bytes must have."""
+    digest, data = (value.get("sha256"), value.get("data")) if isinstance(value, dict) else (None, None)
+    if not isinstance(digest, str) or not isinstance(data, str):
+        raise Malformed("a file without its digest or its bytes")
+    try:
+        if _sha256(base64.b64decode(data, validate=True)).hexdigest() != digest:
+            found.fault("file", f"file {digest[:16]}", "its bytes have another digest")
+    except ValueError as error:
+        raise Malformed("a file that is not base64") from error
+    return digest
 
 
 def check_rows(task: Rows) -> Block:
@@ -447,6 +463,8 @@ class _Whole:
         self._answered: dict[str, int] = {}
         self._asked: dict[str, int] = {}
         self.notices: set[str] = set()
+        self.files: set[str] = set()
+        self._snapshots: dict[str, int] = {}
         self.checkpoints: list[str] = []
         self.kinds: dict[str, int] = {}
         self.first_time = self.last_time = ""
@@ -457,6 +475,7 @@ class _Whole:
         for mine, theirs in ((found.faults, block.found.faults), (found.gaps, block.found.gaps), (found.caveats, block.found.caveats)):
             mine += theirs
         self.notices.update(block.notices)
+        self.files.update(block.files)
         self.checkpoints += block.checkpoints
         for kind, count in block.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, 0) + count
@@ -476,14 +495,15 @@ class _Whole:
         for at, first, last in block.erased:
             if at < self.tree.size:
                 self._erased.set(first, last)
-        for mine_, theirs_ in ((self._answered, block.answered), (self._asked, block.asked)):
+        named = ((self._answered, block.answered), (self._asked, block.asked), (self._snapshots, block.snapshots))
+        for mine_, theirs_ in named:
             for digest, index in theirs_.items():
                 mine_.setdefault(digest, index)
         if self._progress is not None:
             self._progress(self.tree.size, self._total)
 
-    def finish(self, records: bool, notices: Collection[str] | None) -> None:
-        """What only the whole can tell."""
+    def finish(self, records: bool, notices: Collection[str] | None, files: Collection[str] | None = None) -> None:
+        """What only the whole can tell. ``notices`` and ``files``: the digests of those that are kept, where that is known."""
         found = self.found
         for index in _some(self._gone.without(self._erased)):
             found.fault("dropped", f"entry {index}", "its record is gone, and no entry says that it was erased")
@@ -492,6 +512,8 @@ class _Whole:
         if notices is not None:
             for digest in sorted(self._answered.keys() - set(notices)):
                 found.fault("notice-missing", f"entry {self._answered[digest]}", f"it answers the notice {digest}, which is not here")
+        for digest in sorted(self._snapshots.keys() - set(files)) if files is not None else ():
+            found.fault("file", f"entry {self._snapshots[digest]}", f"it names the file {digest}, which is not here")
         for digest, index in sorted(self._answered.items()):
             if self._asked.get(digest, index) >= index and records:
                 found.caveat("unasked", f"entry {index}", f"no earlier entry says that the notice {digest[:16]} was put into use")
@@ -705,7 +727,7 @@ def check_archive(
     for block in _apart(check_lines, tasks(blocks, at, more, 2), _processes(processes, path.stat().st_size * (8 if source.packed else 1))):
         whole.add(block)
     _end(source, broken, whole.found, name)
-    whole.finish(True, whole.notices)
+    whole.finish(True, whole.notices, whole.files)
     head, facts = whole.checkpoint(header["checkpoint"], _with_claimed(trust, header["keys"], whole.found))
     if header["size"] != whole.tree.size and (head is None or head.size == whole.tree.size):
         whole.found.fault("cut", name, f"its first line tells {header['size']} entries; {whole.tree.size} are here")
