@@ -63,6 +63,7 @@ def aside(loaded: Loaded, folder: Path) -> Loaded:
         source=None,  # the file the site runs by is not looked at again
         ledger=str(folder / "volens.db"),
         keys=str(folder / "volens.keys"),
+        log_key=str(folder / "volens.log-key"),
         audience=str(folder / "volens-audience.db"),
         bypass=str(folder / "volens.bypass"),
     )
