@@ -28,9 +28,11 @@ from volens import config, preview
 from volens.catalog import Catalog
 from volens.choice import Signals
 from volens.config import Loaded
-from volens.errors import ConfigError, Mistake
+from volens.errors import ConfigError, KeyFileError, Mistake
 from volens.foreign import Tools
 from volens.languages import BUTTONS, shipped
+from volens.ledger import keyring
+from volens.ledger.publish import standing, words
 from volens.policy import grant
 from volens.theme import contrast
 
@@ -391,7 +393,7 @@ def run(
     unmeasured = ""
     try:
         loaded = config.load(path, Catalog.packaged())
-        mistakes = list(loaded.warnings)
+        mistakes = [*loaded.warnings, *log_key_mistakes(loaded)]
     except ConfigError as error:
         mistakes = list(error.mistakes)
         unmeasured = "the screens were not measured: mend the file first"
@@ -437,6 +439,20 @@ def run(
     return status
 
 
+def log_key_mistakes(loaded: Loaded) -> list[Mistake]:
+    """What is wrong with the file of keys that sign the log, where there is one."""
+    path = Path(loaded.log_key)
+    try:
+        there = keyring.describe(path, loaded.site.name)
+    except KeyFileError as error:
+        return [Mistake("[proof] key", str(error), "Without it nothing can be recorded.")]
+    if there and path.exists() and path.stat().st_mode & 0o077:
+        remedy = f"Let its owner alone read it: chmod 600 {path}"
+        found = f"{path} can be read by other users of this machine: they could sign in the site's name."
+        return [Mistake("[proof] key", found, remedy, False)]
+    return []
+
+
 def carries(page: str) -> list[dict[str, str]]:
     """The consent tools that a page's own markup gives away, and by what; scripts that it loads are not fetched."""
     if page.startswith(("http://", "https://")):
@@ -477,6 +493,11 @@ def _site(loaded: Loaded) -> dict[str, Any]:
         "gates": [gate.path for gate in loaded.site.gates],
         "languages": list(notice.languages),
         "unreviewed": list(loaded.unreviewed),
+        "proof": {
+            "witnesses": [witness.name for witness in loaded.site.proof.witnesses],
+            "quorum": loaded.site.proof.quorum,
+            "standing": words(standing(Path(loaded.keys).with_suffix(".witnesses")), loaded.site.proof.witnesses),
+        },
     }
 
 
@@ -502,6 +523,12 @@ def _text(report: Mapping[str, Any]) -> str:
             lines.append(
                 f"  Have one read the notice, the panel and the policy page, then write at the top of the file: reviewed = {example}."
             )
+        if site["proof"]["witnesses"]:
+            lines.append(f"Witnesses of the log, {site['proof']['quorum'] or 'none'} of them wanted under each checkpoint:")
+            lines += [f"  {line}" for line in site["proof"]["standing"]]
+        else:
+            lines.append("No witness signs the log: what it proves is evident to everybody but you, who could rewrite it and sign it anew.")
+            lines.append("  Ask a data protection officer or another publisher (docs/how-to/witness.md), and name them: [proof] witnesses.")
     if report["unmeasured"]:
         lines.append(f"Not measured: {report['unmeasured']}.")
     elif site:

@@ -124,6 +124,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=("list", "add", "use", "drop", "rotate"),
         help="add: a new one that verifies; use: the newest signs from now on; drop: the oldest goes; rotate: add and use",
     )
+    keys.add_argument(
+        "--log",
+        action="store_true",
+        help="the keys that sign the log instead: list, rotate (the one before vouches for the new one), drop (its secret goes)",
+    )
     keys.add_argument("--force", action="store_true", help="drop a key although choices that only it proves are still valid")
     keys.add_argument("--config", type=Path, default=Path(DEFAULT))
     keys.add_argument("--json", action="store_true", help="for machines")
@@ -361,6 +366,8 @@ def _keys(arguments: argparse.Namespace) -> int:
     from volens.web import keys
 
     loaded = load(arguments.config, Catalog.packaged())
+    if arguments.log:
+        return _log_keys(arguments, Path(loaded.log_key), loaded.site.name)
     path = Path(loaded.keys)
     if arguments.action != "list":
         keys.change(path, arguments.action, datetime.now(UTC).date(), loaded.site.notice.months, force=arguments.force)
@@ -370,6 +377,19 @@ def _keys(arguments: argparse.Namespace) -> int:
     for key in found if not arguments.json else ():
         made, until = (f", {name} {key[name]}" if key[name] else "" for name in ("made", "until"))
         print(f"{key['id']}  {key['does']}{made}{until}")
+    return 0
+
+
+def _log_keys(arguments: argparse.Namespace, path: Path, site: str) -> int:
+    from volens.ledger import keyring
+
+    if arguments.action != "list":
+        keyring.change(path, site, arguments.action)
+    found = keyring.describe(path, site)
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    for key in found if not arguments.json else ():
+        print(f"{key['key']}  {key['does']}")
     return 0
 
 

@@ -222,11 +222,11 @@ class Publisher:
     async def _round(self, session: aiohttp.ClientSession | None) -> None:
         """Take what is new to the witnesses; publish what may be."""
         try:
-            head = await asyncio.to_thread(self._store.head, self._site)
+            head = self._store.head(self._site)
             if head is None or not head.note:
                 return
             if self._published[0] < 0:
-                await self._resume()
+                self._resume()
             self._consider(head)
             now = time.monotonic()
             for one in self._asked:
@@ -236,16 +236,16 @@ class Publisher:
             tasks = [one.task for one in self._asked if one.task is not None and not one.task.done()]
             if tasks:
                 await asyncio.wait(tasks, timeout=WAIT)
-            await self._publish()
+            self._publish()
         except StoreError as error:
             if time.monotonic() - self._said > QUIET:
                 self._said = time.monotonic()
                 log.error("%s The log is not published; it goes on by itself.", error)
         self._write()
 
-    async def _resume(self) -> None:
+    def _resume(self) -> None:
         """What an earlier process has published."""
-        note = await asyncio.to_thread(self._store.published, self._site)
+        note = self._store.published(self._site)
         if note is None:
             self._published = (0, 0)
             return
@@ -263,7 +263,7 @@ class Publisher:
         while len(self._trees) > IN_FLIGHT:
             del self._trees[next(iter(self._trees))]
 
-    async def _publish(self) -> None:
+    def _publish(self) -> None:
         """The newest head that enough have signed; after a while the newest."""
         size, signed = self._published
         newer = [
@@ -280,7 +280,7 @@ class Publisher:
         if not enough and not waited:
             return
         at, tree = max(enough or newer, key=lambda found: found[0])
-        await asyncio.to_thread(self._store.publish, self._site, with_lines(tree.note, tree.lines.values()))
+        self._store.publish(self._site, with_lines(tree.note, tree.lines.values()))
         if at > size:
             self._behind = 0.0 if at == max(self._trees)[0] else time.monotonic()
         self._published, self._lines = (at, len(tree.lines)), dict(tree.lines)
@@ -328,7 +328,7 @@ class Publisher:
         for _ in range(4):
             self._consider(head)
             tree = self._trees[head.size, head.root]
-            hashes = await asyncio.to_thread(self._proof, old, head.size)
+            hashes = self._proof(old, head.size)
             lines = [f"old {old}", *(base64.b64encode(step).decode() for step in hashes), "", tree.note]
             status, kind, body = await self._post(session, one, "\n".join(lines).encode())
             if status == 200:
@@ -339,7 +339,7 @@ class Publisher:
                 if told == old:
                     raise _Refused(f"has signed another tree of {told} entries: somebody was shown another log, or entries were changed.")
                 if told > head.size:  # another process may have been faster
-                    newest = await asyncio.to_thread(self._store.head, self._site)
+                    newest = self._store.head(self._site)
                     head = newest or head
                     if told > head.size:
                         raise _Refused(
@@ -373,7 +373,7 @@ class Publisher:
                 return answer.status, answer.content_type, data.decode("utf-8", "replace")
         except TimeoutError:
             raise _Down(f"does not answer within {self._timeout:g} s.") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
             raise _Down(f"cannot be reached ({type(error).__name__}: {error}).") from None
 
     # How things stand -------------------------------------------------------------------------------------------
