@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from volens.errors import ProofError
@@ -34,6 +35,15 @@ class Receipt:
     def of(cls, record: Record, salt: bytes, entry: bytes, index: int, proof: Iterable[bytes], checkpoint: str) -> Receipt:
         """Of what a store keeps: the entry in canonical JSON."""
         return cls(record, salt, json.loads(entry), index, tuple(proof), checkpoint)
+
+    @staticmethod
+    def text(record: bytes, salt: bytes, entry: bytes, index: int, proof: Iterable[bytes], checkpoint: str) -> str:
+        """The JSON of a receipt whose record and entry are at hand in canonical form."""
+        steps = ",".join([f'"{base64.b64encode(step).decode()}"' for step in proof])
+        return (
+            f'{{"format":"{RECEIPT}","record":{record.decode()},"salt":"{salt.hex()}","entry":{entry.decode()},"index":{index},'
+            f'"proof":[{steps}],"checkpoint":{_quoted(checkpoint)}}}'
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As it is given to the visitor."""
@@ -67,6 +77,11 @@ class Receipt:
             if isinstance(error, ProofError) or type(error).__module__ == "volens.errors":
                 raise
             raise ProofError(f"a {RECEIPT} document of another form: {error}.") from error
+
+
+@lru_cache(16)  # one checkpoint for all of a group commit
+def _quoted(checkpoint: str) -> str:
+    return json.dumps(checkpoint, ensure_ascii=False)
 
 
 def bundle(receipt: Receipt, notice: Notice, keys: Sequence[str]) -> dict[str, Any]:

@@ -92,6 +92,10 @@ class Kept:
         proof = tuple(self.path(self.index))
         return Receipt(self.record, self.salt, json.loads(self.entry), self.index, proof, self.checkpoint)
 
+    def text(self) -> str:
+        """The same as JSON."""
+        return Receipt.text(self.record.canonical(), self.salt, self.entry, self.index, self.path(self.index), self.checkpoint)
+
 
 @dataclass(frozen=True, slots=True)
 class Head:

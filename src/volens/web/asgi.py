@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from volens.enforce.exchange import WHOLE
+from volens.web.arrivals import outcome
 from volens.web.gateway import Gateway, Visit
 from volens.web.messages import Pairs, Reply, Request, Waiting
 
@@ -106,10 +107,7 @@ async def settled(answer: Reply | Waiting) -> Reply:
     """An answer of ours, awaited."""
     if isinstance(answer, Reply):
         return answer
-    waiting = asyncio.wrap_future(answer.future)
-    await asyncio.wait([waiting])  # not awaited itself: a visitor who leaves must not take the record back
-    result: Any = waiting.exception() or waiting.result()
-    return answer.then(result)
+    return answer.then(await outcome(answer.future))
 
 
 async def _reply(send: Send, reply: Reply, bodyless: bool = False) -> None:

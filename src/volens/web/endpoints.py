@@ -32,7 +32,7 @@ from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
 from volens.findings import REPORT
 from volens.foreign import Tools, version_of
 from volens.ledger.record import Count, Record, new_id
-from volens.ledger.store import Event
+from volens.ledger.store import Event, Kept
 from volens.notice import Notice
 from volens.policy import Decision, Grant, Reason
 from volens.regimes import opts_out
@@ -588,8 +588,8 @@ class Endpoints:
         held = asked.record is not None and asked.choice is not None and not asked.choice.refuses_all
         self._gateway.metrics.chosen(answer, surface)
 
-        def reply(tag: RecordTag | None) -> Reply:
-            return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body, fields=fields)
+        def reply(tag: RecordTag | None, kept: Kept | None = None) -> Reply:
+            return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body, fields=fields, recorded=kept)
 
         if choice.refuses_all and not held:
             try:
@@ -648,11 +648,13 @@ class Endpoints:
                     raise result
                 log.error("a grant could not be recorded, so it takes no effect: %s", result)
                 if asks_json:
-                    return json_reply(
-                        503, {"error": "not recorded", "detail": "Your answer could not be recorded, so nothing was allowed."}
-                    )
-                return self.page(site, 503, self._screens(asked).problem("record", language, back=back))
-            return reply(tag)
+                    detail = "Your answer could not be recorded, so nothing was allowed."
+                    failed = json_reply(503, {"error": "not recorded", "detail": detail})
+                else:
+                    failed = self.page(site, 503, self._screens(asked).problem("record", language, back=back))
+                soon = b"1" if isinstance(result, StoreBusy) else b"10"
+                return replace(failed, pairs=[*failed.pairs, (b"retry-after", soon)])
+            return reply(tag, result if isinstance(result, Kept) else None)
 
         return Waiting(future, then)
 
@@ -751,8 +753,9 @@ class Endpoints:
         *,
         keeps_body: bool,
         fields: Fields | None = None,
+        recorded: Kept | None = None,
     ) -> Reply:
-        """The cookies, what is expired, and the way on."""
+        """The cookies, what is expired, the receipt where a script takes it, and the way on."""
         gateway, site, request = self._gateway, asked.site, asked.request
         secure = "; Secure" if request.scheme == "https" else ""
         # Where a site need not ask, an answer of no is what stands between: kept as long as browsers keep a cookie (RFC 6265bis 5.5).
@@ -783,7 +786,8 @@ class Endpoints:
                 "grant": granted.key,
                 "reload": not first_refusal and granted.key != asked.grant.key,
             }
-            body = f'{json.dumps(value, separators=(",", ":"))[:-1]},"keep":{keep(storage)}}}'
+            receipt = f',"receipt":{recorded.text()}' if recorded is not None else ""
+            body = f'{json.dumps(value, separators=(",", ":"))[:-1]},"keep":{keep(storage)}{receipt}}}'
             return Reply(201, [(b"content-type", b"application/json"), *pairs], body.encode())
         return Reply(307 if keeps_body else 303, [(b"location", quoted(back)), *pairs])
 
@@ -794,9 +798,7 @@ class Endpoints:
         refused = [
             name
             for name, _ in asked.cookies
-            if name
-            and not is_own(name)
-            and storage.decide(name).reason in (Reason.REFUSED, Reason.UNNAMED, Reason.OBJECTED)
+            if name and not is_own(name) and storage.decide(name).reason in (Reason.REFUSED, Reason.UNNAMED, Reason.OBJECTED)
         ]
         # What was granted until now may lie at paths that this request does not show.
         before = asked.grant

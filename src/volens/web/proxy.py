@@ -42,7 +42,8 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import RawRequestMessage, RawResponseMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from volens.errors import ConfigError, Mistake, StoreUnavailable
+from volens.errors import ConfigError, Mistake
+from volens.web.arrivals import outcome
 from volens.web.logs import Json
 from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.workers import Handed, address, become, listening, on_trial, supervise, tried
@@ -624,15 +625,7 @@ class Proxy:
             return self._reply(arrival, visit.too_large(), keep=False)
         reply = visit.answer(body)
         if isinstance(reply, Waiting):
-            waiting = asyncio.wrap_future(reply.future)
-            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
-            await asyncio.wait((waiting,))  # a visitor who leaves does not take the row back
-            result: Any
-            if waiting.cancelled():
-                result = StoreUnavailable("the ledger was closed before the row was written")
-            else:
-                result = waiting.exception() or waiting.result()
-            reply = reply.then(result)
+            reply = reply.then(await outcome(reply.future))
         return self._reply(arrival, reply)
 
     async def _own_body(self, arrival: _Arrival, request: Request, visit: Visit) -> bytes | None:
