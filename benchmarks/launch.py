@@ -34,7 +34,10 @@ class Passing:
     def __init__(self, request: Request | None = None) -> None:
         self.forward: Pairs = request.pairs if request is not None else []
 
-    def visit(self, request: Request) -> Passing:
+    def visiting(self, request: Request) -> None:
+        return None
+
+    def visit(self, request: Request, *, unread: bool = False) -> Passing:
         return Passing(request)
 
     def answer(self, body: bytes) -> Reply:
@@ -83,9 +86,9 @@ class OnePurpose(Gateway):
     def _choice(self, site: Site, pairs: Pairs) -> tuple[Choice | None, str | None]:
         return Choice(site.notice.short, self.now().date(), frozenset({self.purpose})), "0" * 26
 
-    def visit(self, request: Request) -> Visit:
+    def visit(self, request: Request, *, unread: bool = False) -> Visit:
         """The browser holds the choice as well: a page that finds another would be made again."""
-        visit = super().visit(request)
+        visit = super().visit(request, unread=unread)
         choice, _ = self._choice(visit.site, [])
         assert choice is not None
         held = (b"set-cookie", f"volens={choice.text()}; Path=/; Max-Age=86400; SameSite=Lax".encode())

@@ -123,12 +123,14 @@ function reveal(config: Config, allowed: string[]): void {
   }
 }
 
-/** The choice is another than this page was made for: by `answer`, or as another tab left it. */
+/** The choice is another than this page was made for: by `answer`, or as another tab left it; of an account's choice no cookie tells. */
 export async function follow(inside: Inside, answer?: Answer): Promise<void> {
   const { config, host } = inside;
-  inside.choice = /(?:^|; )volens=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+  const account = config.u != null;
+  inside.choice = account ? (answer?.choice ?? inside.choice) : (/(?:^|; )volens=([^;]*)/.exec(document.cookie)?.[1] ?? "");
   // A grant without a choice is the law's of the place (regimes): any answer is another.
-  const other = meaning(inside.choice) !== meaning(config.c) || !!(config.k && !config.c && inside.choice);
+  const other = account || meaning(inside.choice) !== meaning(config.c) || !!(config.k && !config.c && inside.choice);
+  if (account) config.u = inside.choice;
   for (const f of inside.on) {
     try {
       f(inside.choice);
@@ -145,7 +147,7 @@ export async function follow(inside: Inside, answer?: Answer): Promise<void> {
     if (meaning(inside.choice) === "-") host.dataset.storage = host.dataset.profiles = "no"; // now the visitor's own word
   }
   if (!(answer ? answer.reload : other)) return;
-  if (!answer && opened(meaning(config.c), meaning(inside.choice))) {
+  if (!answer && !account && opened(meaning(config.c), meaning(inside.choice))) {
     config.c = inside.choice;
     reveal(config, meaning(config.c).split("~"));
     await band(inside).catch(() => 0); // the next page says it

@@ -10,6 +10,8 @@ export interface Config {
   k?: string;
   /** Text of the `volens` cookie this page was made for. */
   c?: string;
+  /** Of a logged-in reader: the text of the account's choice, which no cookie tells; empty where it has none. */
+  u?: string;
   /** Everything is open: enforce nothing. */
   a?: 1;
   /** The page answered a POST: never reload it. */

@@ -23,7 +23,8 @@ function told(data: any): number {
 }
 
 if (document.documentElement.className) {
-  channel.postMessage(0);
+  // Under an account a page that hears it makes itself again, which would end what plays: no cookie tells what changed.
+  if (!around?.ownerDocument.querySelector("volens-notice[data-account]")) channel.postMessage(0);
   const player = document.querySelector("iframe")!;
   const { origin } = new URL(player.src);
   const box = new URLSearchParams(location.search).get("sandbox");

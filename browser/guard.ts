@@ -331,17 +331,18 @@ export function guard(config: Config, own?: HTMLScriptElement): void {
 
 
   // --- Asking.
-  const text = (): string => /(^| )volens=([^;]*)/.exec(doc.cookie)?.[2] || "";
+  const text = (): string => config.u || /(^| )volens=([^;]*)/.exec(doc.cookie)?.[2] || "";
   if (!doc) return;
   /** Without the day: a choice that means the same. */
   const bare = (choice: string): string => choice.replace(/\.\d+\./, "..");
-  const compare = (): void => {
-    if (bare(text()) != bare(inside.choice)) late((m) => m.follow(inside)).catch(() => location.reload());
-  };
+  const follow = (): unknown => late((m) => m.follow(inside)).catch(() => location.reload());
   const open = (): Promise<unknown> => late((m) => m.open(inside), inside.host?.dataset.panel);
+  const compare = (): void => {
+    if (bare(inside.choice) != bare(text())) follow();
+  };
   const when = (target: Any, type: string, f: Any): void => target.addEventListener(type, f);
   inside.choice = config.c || ""; // what the server saw: to ask the cookies themselves takes a wait at every page
-  attempt(() => ((inside.channel = new BroadcastChannel("volens")).onmessage = compare));
+  attempt(() => ((inside.channel = new BroadcastChannel("volens")).onmessage = follow));
   when(doc, "visibilitychange", compare);
   /** The buttons of the notice, or of a place that says what a gate needs. */
   const heed = (host: Any): void => {

@@ -32,6 +32,7 @@ ROOMS = {
     "volens.ledger.record": (2, "ledger"),
     "volens.ledger.cosign": (2, "ledger"),
     "volens.ledger": (3, "ledger"),
+    "volens.accounts": (2, "accounts"),
     "volens.audience": (3, "audience"),
     "volens.config": (3, "config"),
     "volens.defaults": (3, "config"),

@@ -35,6 +35,12 @@ GRANT_COOKIE = "volens-grant"
 """What a cache in front keeps pages apart by, where the site lets it (``[cache]``). It grants nothing."""
 AGE = "volens-age"
 """Says for one session that the application calls the visitor a minor. It can only lock, so nothing signs it."""
+ACCOUNT = "volens-account"
+"""Says for one session whose choice applies: the account's keyed hash, what was told of its choice, and a tag only the server makes."""
+ACCOUNT_NO = "volens-account-no"
+"""A refusal that the file of accounts could not take yet: holds here meanwhile. Signed, for it is written to the account later."""
+HOST_ONLY = "__Host-"
+"""Stands before the names of both over https: so that no other host of the domain can set them (RFC 6265bis 4.1.3.2)."""
 MAX_TEXT = 2048
 """Longest choice text that is read, in characters."""
 

@@ -148,6 +148,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "cache": table,
         "regions": table,
         "minors": table,
+        "accounts": table,
         "report": table,
         "proof": table,
         "retention": table,
@@ -190,6 +191,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
     "cache": {"shared": text},
     "regions": {"follow": flag, "header": text, "subdivision": text, "uk_exempt": names},
     "minors": {"header": text, "lock": names},
+    "accounts": {"enabled": flag, "file": text},
     "report": {"sample": share, "file": text},
     "proof": {"key": text, "witnesses": tables, "quorum": number},
     "proof.witnesses": {"url": text, "key": text},
@@ -229,13 +231,15 @@ class Loaded:
     """Path of the file of what pages were found to use."""
     log_key: str = "volens.log-key"
     """Path of the file of the keys that sign the log; ``VOLENS_LOG_KEY`` in the environment goes before it."""
+    accounts: str = "volens-accounts.db"
+    """Path of the file of accounts' choices, where ``site.accounts`` is set."""
 
 
 def outside(loaded: Loaded, folder: Path) -> None:
     """Raises ConfigError where what configures, proves or records lies in ``folder``, whose files are published."""
     root = folder.resolve()
     files = (loaded.source, loaded.keys, loaded.ledger, loaded.audience, loaded.bypass, loaded.hook_secret, loaded.admin_token)
-    for name in (*files, loaded.log_key):
+    for name in (*files, loaded.log_key, loaded.accounts):
         place = Path(name).resolve() if name else root
         if root in place.parents and not any(part.startswith(".") and part != ".well-known" for part in place.relative_to(root).parts):
             found = f"{place} lies in {root}, so that anybody could read it."
@@ -413,6 +417,7 @@ class _Reading:
         advertising = self.replaced.get("publicite", "publicite")
         minors = tuple(self.known_purpose(("minors", "lock"), name, declared) for name in young.get("lock", ())) or (advertising,)
         age_header = self.header(("minors", "header"), young.get("header", ""))
+        accounts = self.section(("accounts",), top.get("accounts", {}), SETTINGS["accounts"])
         regions = self.regions(self.section(("regions",), top.get("regions", {}), SETTINGS["regions"]), declared)
         purposes = self.asked(declared)
         self.exemptions(purposes, services, storage)
@@ -431,6 +436,9 @@ class _Reading:
         theirs = self.theirs(top, purposes, services)
         if theirs is not None:
             services += tuple(self.their_service(theirs, services))
+        if theirs is not None and accounts.get("enabled"):
+            remedy = 'Remove [accounts], or let Volens ask: notice = "volens".'
+            self.wrong(("accounts", "enabled"), f"{theirs.tool.id} asks on this site, and keeps the choice where it will.", remedy)
         prefix = top.get("prefix", "/_volens/")
         if not _PREFIX.fullmatch(prefix):
             self.wrong(("prefix",), f"{prefix!r} cannot be a reserved path.", 'Write a path that begins and ends with "/": "/_volens/".')
@@ -507,6 +515,7 @@ class _Reading:
             minors=minors,
             told_age="minors" in top,
             age_header=age_header,
+            accounts=accounts.get("enabled", False),
         )
 
         def beside(name: str) -> str:
@@ -523,6 +532,7 @@ class _Reading:
             audience=beside(measure.get("file", "volens-audience.db")),
             findings=beside(report.get("file", "volens-hosts.db")),
             log_key=beside(proof.get("key", "volens.log-key")),
+            accounts=beside(accounts.get("file", "volens-accounts.db")),
             bypass=str(Path(beside(top.get("keys", "volens.keys"))).with_name("volens.bypass")),
             admin_token=beside(admin["token_file"]) if admin.get("token_file") else "",
             hook_secret=beside(told.get("secret", "volens.hook")),

@@ -86,6 +86,9 @@ class Grant:
     """The law of the visitor's place, where it is not the strictest; empty otherwise."""
     presumed: frozenset[str] = frozenset()
     """Of ``purposes``, those that stand by that law alone: nobody was asked, and it is no consent."""
+    account: str = ""
+    """Whether an answer is the account's (R36): ``own`` where the visitor is logged in, ``told`` where the account's choice newly holds
+    on this device, ``conflict`` where the device has another of its own and the stricter of both holds."""
 
     def _reason(self) -> Reason:
         return Reason.REFUSED if self.answered else Reason.UNDECIDED

@@ -210,6 +210,8 @@ class Site:
     """Whether the site's application or front may say that a visitor is a minor, so that the cookie of it is listed."""
     age_header: bytes = b""
     """Request header, lower-case, in which the site's own front says that the visitor is a minor."""
+    accounts: bool = False
+    """Whether the choice of a logged-in reader is kept with the account (R36)."""
     unconfigured: bool = False
     earlier: Mapping[str, Notice] = field(default_factory=dict)
     """Earlier notices of this site by short digest, as kept by the store."""

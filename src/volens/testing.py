@@ -56,7 +56,7 @@ def taken(status: int, body: bytes) -> None:
 
 
 def aside(loaded: Loaded, folder: Path) -> Loaded:
-    """The same site with ledger, keys and counts in ``folder``: a test leaves no row among the visitors' own."""
+    """The same site with ledger, keys, counts and accounts in ``folder``: a test leaves no row among the visitors' own."""
     return replace(
         loaded,
         site=replace(loaded.site, hook=None),
@@ -65,5 +65,6 @@ def aside(loaded: Loaded, folder: Path) -> Loaded:
         keys=str(folder / "volens.keys"),
         log_key=str(folder / "volens.log-key"),
         audience=str(folder / "volens-audience.db"),
+        accounts=str(folder / "volens-accounts.db"),
         bypass=str(folder / "volens.bypass"),
     )

@@ -409,6 +409,7 @@ def test_every_setting_stands_in_a_table_of_the_reference() -> None:
         "hooks",
         "regions",
         "minors",
+        "accounts",
         "audience",
         "admin",
         "limits",

@@ -99,7 +99,10 @@ class Through:
     requests: list[Request] = field(default_factory=list)
     future: Future[Any] = field(default_factory=Future)
 
-    def visit(self, request: Request) -> Plain:
+    def visiting(self, request: Request) -> None:
+        return None
+
+    def visit(self, request: Request, *, unread: bool = False) -> Plain:
         self.requests.append(request)
         self.fault("visit")
         return Plain(self, request)

@@ -34,8 +34,8 @@ sub vcl_recv {
     }
     unset req.http.X-Answer;
     unset req.http.X-Answer-Cookie;
-    # Who objects, is a minor, or has a browser that speaks for them.
-    if (req.http.Cookie ~ "(^|;\s*)volens-(audience|age)=" || req.http.Sec-GPC == "1" || req.http.DNT == "1") {
+    # Who objects, is a minor, has an account whose choice applies, or a browser that speaks for them.
+    if (req.http.Cookie ~ "(^|;\s*)(__Host-)?volens-(audience|age|account)" || req.http.Sec-GPC == "1" || req.http.DNT == "1") {
         return (pass);
     }
     # Who has answered: by the short cookie, or not from here.

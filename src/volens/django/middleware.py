@@ -73,7 +73,8 @@ class Middleware:
         """One request."""
         if self._async:
             return self._later(request)
-        visit = _visit(request)
+        asked = _asked(request)
+        visit = opened()().visit(asked) if asked is not None else None
         if visit is None:
             return _read(request, self.get_response(request))
         if visit.own:
@@ -83,7 +84,8 @@ class Middleware:
         return _leave(visit, request, self.get_response(request))
 
     async def _later(self, request: HttpRequest) -> HttpResponseBase:
-        visit = _visit(request)
+        asked = _asked(request)
+        visit = await asgi.visited(opened()(), asked) if asked is not None else None
         if visit is None:
             return _read(request, await self.get_response(request))
         if visit.own:
@@ -96,8 +98,8 @@ class Middleware:
 _TOO_LARGE = Reply(413, [(b"content-type", b"text/plain")], b"Too large.\n")
 
 
-def _visit(request: HttpRequest) -> Visit | None:
-    """Who asks; None where a face around the application has answered that already."""
+def _asked(request: HttpRequest) -> Request | None:
+    """What is asked; None where a face around the application has answered that already."""
     scope = getattr(request, "scope", None)
     around = (request.META if scope is None else scope).get("consent")
     if isinstance(around, Grant):
@@ -108,7 +110,7 @@ def _visit(request: HttpRequest) -> Visit | None:
         host = request.get_host().lower()  # as Django's settings about fronts have it, and the scheme too
     except DisallowedHost:
         host = asked.host  # refused by Django, in its own way
-    return opened()().visit(replace(asked, host=host, scheme=request.scheme or asked.scheme))
+    return replace(asked, host=host, scheme=request.scheme or asked.scheme)
 
 
 def _body(request: HttpRequest, visit: Visit) -> bytes | None:
@@ -140,6 +142,7 @@ def _read(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
 def _leave(visit: Visit, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """The answer as the visitor has it."""
     _read(request, response)
+    visit.account_of = lambda: request.META.get("volens.account")
     pairs: Pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     pairs += [(b"Set-Cookie", morsel.OutputString().encode("latin-1")) for morsel in response.cookies.values()]
     status = response.status_code

@@ -137,7 +137,7 @@ class State:
             str((grant.answered, grant.asked, sorted(grant.new), grant.gpc, grant.overrides_gpc, site.unconfigured, self.posted)),
             self.language,
             self.named,
-            str((sorted(grant.locked), grant.regime, sorted(grant.presumed))),
+            str((sorted(grant.locked), grant.regime, sorted(grant.presumed), grant.account)),
             str((self.destination in _FRAMED, self.foreign)),
             f"{self.page.scheme}://{self.page.host}:{self.page.port}",
             "\n".join((*site.hosts, "", *site.deny, "", *(f"{gate.path} {gate.purpose} {gate.withdrawn}" for gate in site.gates))),

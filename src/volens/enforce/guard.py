@@ -76,6 +76,8 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
     told |= {name: value for name, value in (("k", grant.key), ("c", answer)) if value}
     if posted:
         told["m"] = 1
+    if grant.account:
+        told["u"] = answer
     if hosts.open and storage.open:
         told["a"] = 1
         return told

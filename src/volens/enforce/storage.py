@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from volens.catalog import Catalog
-from volens.choice import COOKIE
+from volens.choice import COOKIE, HOST_ONLY
 from volens.foreign import Tools
 from volens.policy import Decision, Grant, Reason
 from volens.site import Site
@@ -16,7 +16,7 @@ OWN_PREFIX = "volens"
 
 def is_own(name: str) -> bool:
     """Whether a cookie is ours."""
-    return name == COOKIE or name.startswith(OWN_PREFIX + "-")
+    return name == COOKIE or name.removeprefix(HOST_ONLY).startswith(OWN_PREFIX + "-")
 
 
 class Storage:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from volens.enforce.exchange import WHOLE
@@ -13,11 +14,20 @@ from volens.web.arrivals import outcome
 from volens.web.gateway import Gateway, Visit
 from volens.web.messages import Pairs, Reply, Request, Waiting
 
+V = TypeVar("V", covariant=True)
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Asking(Protocol[V]):
+    """What is asked for a visit."""
+
+    def visit(self, request: Request, *, unread: bool = ...) -> V: ...
+    def visiting(self, request: Request) -> Future[Any] | None: ...
+
 
 _UNSEEN = ("http.response.pathsend", "http.response.zerocopysend")
 """Ways to send a body that we would not see."""
@@ -55,18 +65,22 @@ class AsgiFace:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        visit = self._gateway().visit(request_of(scope))
+        visit = await visited(self._gateway(), request_of(scope))
         if scope["type"] == "websocket":
             if visit.own:
                 await send({"type": "websocket.close", "code": 1008})
                 return
-            await self._app(inner_of(scope, visit), receive, send)
+            inner = inner_of(scope, visit)
+            visit.account_of = lambda: inner.get("volens.account")
+            await self._app(inner, receive, _Accepting(visit, send))
             return
         if visit.own:
             await self._own(visit, receive, send, scope.get("method", "GET") == "HEAD")
             return
         extensions = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in _UNSEEN}
-        await self._app({**inner_of(scope, visit), "extensions": extensions}, receive, _Answer(visit, send, scope.get("method", "GET")))
+        inner = {**inner_of(scope, visit), "extensions": extensions}
+        visit.account_of = lambda: inner.get("volens.account")
+        await self._app(inner, receive, _Answer(visit, send, scope.get("method", "GET")))
 
     def _ending(self, send: Send) -> Send:
         """uvicorn and granian end by a signal, which runs no exit functions: what is in memory is written before they are told."""
@@ -103,6 +117,22 @@ def inner_of(scope: Scope, visit: Visit) -> Scope:
     return inner
 
 
+LOOK = 2.0
+"""Seconds in which the file of accounts is to answer; beyond that it is as one that cannot be read."""
+
+
+async def visited(gateway: Asking[V], request: Request) -> V:
+    """The visit, once what it goes by is read."""
+    future = gateway.visiting(request)
+    if future is None:
+        return gateway.visit(request)
+    try:
+        made: V = await asyncio.wait_for(asyncio.wrap_future(future), LOOK)
+        return made
+    except TimeoutError:
+        return gateway.visit(request, unread=True)
+
+
 async def settled(answer: Reply | Waiting) -> Reply:
     """An answer of ours, awaited."""
     if isinstance(answer, Reply):
@@ -119,6 +149,8 @@ async def _reply(send: Send, reply: Reply, bodyless: bool = False) -> None:
 class _Answer:
     """Takes the application's messages: holds the head until it is known whether the whole body is there."""
 
+    protocol = "http"
+
     def __init__(self, visit: Visit, send: Send, method: str) -> None:
         self._visit, self._send, self._bodyless = visit, send, method == "HEAD"
         self._start: Message | None = None
@@ -126,13 +158,13 @@ class _Answer:
 
     async def __call__(self, message: Message) -> None:
         kind = message["type"]
-        if kind == "http.response.early_hint":
+        if kind == f"{self.protocol}.response.early_hint":
             pairs = self._visit.early([(b"link", link) for link in message["links"]])
             if pairs:
                 await self._send({**message, "links": [value for _, value in pairs]})
-        elif kind == "http.response.start":
+        elif kind == f"{self.protocol}.response.start":
             self._start = message
-        elif kind == "http.response.body":
+        elif kind == f"{self.protocol}.response.body":
             await self._body(message.get("body", b""), bool(message.get("more_body")))
         else:
             await self._send(message)
@@ -149,7 +181,7 @@ class _Answer:
                 self._done = True
                 status, pairs, body = self._visit.whole(status, pairs, body)
                 await self._send({**self._start, "status": status, "headers": pairs})
-                await self._send({"type": "http.response.body", "body": body})
+                await self._send({"type": f"{self.protocol}.response.body", "body": body})
                 return
             status, pairs = self._visit.head(status, pairs)
             await self._send({**self._start, "status": status, "headers": pairs})
@@ -158,4 +190,22 @@ class _Answer:
             self._done = True
             made += self._visit.finish()
         if made or not more:
-            await self._send({"type": "http.response.body", "body": made, "more_body": more})
+            await self._send({"type": f"{self.protocol}.response.body", "body": made, "more_body": more})
+
+
+class _Accepting(_Answer):
+    """The same of a WebSocket: what accepts it is an answer 101, what refuses it one of HTTP (ASGI's Websocket Denial Response)."""
+
+    protocol = "websocket.http"
+
+    def __init__(self, visit: Visit, send: Send) -> None:
+        super().__init__(visit, send, "GET")
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] != "websocket.accept":
+            await super().__call__(message)
+            return
+        status, pairs, _ = self._visit.whole(101, [(bytes(k), bytes(v)) for k, v in message.get("headers") or ()], b"")
+        if status != 101:
+            raise RuntimeError(f"the answer 101 was turned into {status}")
+        await self._send({**message, "headers": [(key.lower(), value) for key, value in pairs if key.lower() != b"content-length"]})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import date
 from email.message import Message
 from email.parser import HeaderParser
 from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
+from volens.accounts import Row
 from volens.choice import Choice
 from volens.enforce.headers import cookies, get, get_all
 from volens.enforce.hosts import host_matches
@@ -21,6 +23,27 @@ MAX_FIELDS = 500
 """Fields of one form that are read."""
 MAX_HEAD = 2000
 """Characters of the header of one part of a form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose choice a request goes by (R36)."""
+
+    hash: str
+    """What names the account in our file, and only there."""
+    told: str
+    """Mark of what the visitor was told on this device in this session."""
+    row: Row | None = None
+    """What it has answered, where that still holds."""
+    device: Choice | None = None
+    """The device's own answer, which stays as it is (R39)."""
+    device_record: str | None = None
+    down: bool = False
+    """The file cannot be read: nothing is granted meanwhile."""
+    aside: date | None = None
+    """Day of a refusal that waits to be written there."""
+    written: bool = False
+    """One that waited needs to no longer."""
 
 
 class Fields:
@@ -107,6 +130,8 @@ class Asked:
     record: str | None
     host: str
     language: str
+    account: Account | None = None
+    """Of a logged-in reader: ``choice`` and ``record`` are then the account's, where it has answered."""
 
     @property
     def content_type(self) -> str:

@@ -21,6 +21,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from volens.accounts import Row, mark
 from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
 from volens.choice import COOKIE, GRANT_COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.enforce.csp import hash_source
@@ -111,6 +112,50 @@ def _unlocked(choice: Choice, granted: Grant) -> Choice:
         if s.id in granted.locked and purposes.issuperset(set(s.purposes).intersection(granted.notice.askable))
     }
     return replace(choice, purposes=purposes, services=choice.services - granted.locked, without=choice.without | without)
+
+
+def _row(asked: Asked, choice: Choice, tag: RecordTag | None) -> Row:
+    """What the account keeps of an answer given on this device, whose own answer it is given in place of."""
+    account = asked.account
+    assert account is not None
+    settled = account.row.settled if account.row is not None else ()
+    device = (mark(account.device),) if account.device is not None else ()
+    return Row(choice, tag.text() if tag is not None else "", (*(m for m in settled if m not in device), *device))
+
+
+def _outcome(future: Future[Any]) -> Any:
+    return future.exception() or future.result()
+
+
+def _both(made: Reply | Waiting, other: Future[Any]) -> Future[tuple[Any, Any]]:
+    """What became of both, results or exceptions, once both are done."""
+    joined: Future[tuple[Any, Any]] = Future()
+
+    def second(first: Any) -> None:
+        other.add_done_callback(lambda future: joined.set_result((first, _outcome(future))))
+
+    if isinstance(made, Reply):
+        second(None)
+    else:
+        made.future.add_done_callback(lambda future: second(_outcome(future)))
+    return joined
+
+
+def _made(made: Reply | Waiting, result: Any) -> Reply:
+    return made if isinstance(made, Reply) else made.then(result)
+
+
+def _after(reply: Reply | Waiting, other: Reply | Waiting) -> Reply | Waiting:
+    """``reply``, once ``other`` is settled too, whose own answer nobody is given."""
+    if isinstance(other, Reply):
+        return reply
+
+    def then(result: Any) -> Reply:
+        made = _made(reply, result[0])
+        other.then(result[1])
+        return made
+
+    return Waiting(_both(reply, other.future), then)
 
 
 class Endpoints:
@@ -333,23 +378,52 @@ class Endpoints:
             language,
             back,
             token=self._token(asked),
-            anything=bool(held & {COOKIE, RECORD_COOKIE}),
+            anything=bool(held & {COOKIE, RECORD_COOKIE}) or (asked.account is not None and asked.account.row is not None),
             recorded=asked.record is not None,
         )
         return self.page(asked.site, 200, text)
 
     def _forgotten(self, asked: Asked, language: str, back: str) -> Reply | Waiting:
-        choice = Choice.refuse_all(asked.site.notice, self._gateway.now().date())
+        choice, whole = Choice.refuse_all(asked.site.notice, self._gateway.now().date()), asked
         done = f"{asked.site.prefix}forget?language={language}&back={quote(back, safe='/')}"
+        account = asked.account
+        if account is not None:  # what this device keeps of its own, first
+            asked = replace(asked, choice=account.device, record=account.device_record, account=None)
         if asked.record is not None and asked.choice is not None and not asked.choice.refuses_all:
             settled = self._settle(asked, choice, "withdraw", "panel", language, done, False, keeps_body=False)
         else:  # nothing was recorded, and what forgets is no refusal to be counted
             settled = self._answered(asked, choice, None, done, False, keeps_body=False)
+        if account is not None:
+            settled = self._dropped(whole, choice, language, done, settled)
         secure = "; Secure" if asked.request.scheme == "https" else ""
         held = (COOKIE, GRANT_COOKIE) if GRANT_COOKIE in dict(cookies(asked.request.pairs)) else (COOKIE,)
         gone = [(b"set-cookie", f"{name}=; Path=/; Max-Age=0; SameSite=Lax{secure}".encode()) for name in held]
         mine = tuple(f"{name}=".encode() for name in (COOKIE, GRANT_COOKIE))
         return changed(settled, lambda made: replace(made, pairs=[*gone, *(p for p in made.pairs if not p[1].startswith(mine))]))
+
+    def _dropped(self, asked: Asked, choice: Choice, language: str, done: str, device: Reply | Waiting) -> Waiting:
+        """``device``'s answer, once the account's record is withdrawn and its row deleted; a row that cannot be is a refusal meanwhile."""
+        account = asked.account
+        assert account is not None and self._gateway.accounts is not None
+        made = device
+        if account.row is not None and asked.record is not None and not account.row.choice.refuses_all:
+            made = _after(device, self._record_of(asked, choice, "withdraw", "panel", language, done, False, keeps_body=False))
+        gone = self._gateway.accounts.forget(asked.site.name, account.hash)
+        return self._kept(asked, made, gone)
+
+    def _told(self, asked: Asked, back: str, asks_json: bool) -> Reply:
+        """The line about the account's choice was closed: not shown again in this session."""
+        account = asked.account
+        assert account is not None
+        marks = [account.row.choice] if account.row is not None else []
+        if account.device is not None and asked.grant.account == "conflict":
+            marks.append(account.device)
+        cookie = self._gateway.account_cookie(asked.site, asked.request, account.hash, mark(*marks) if marks else account.told)
+        if not asks_json:
+            return Reply(303, [(b"location", quoted(back)), cookie, NO_STORE, *SECURITY])
+        value = {"choice": asked.choice.text() if asked.choice else "", "grant": asked.grant.key, "reload": False}
+        made = json_reply(200, value)
+        return replace(made, pairs=[*made.pairs, cookie])
 
     def _health(self, asked: Asked) -> Reply:
         return json_reply(200, {"ok": True})
@@ -445,6 +519,8 @@ class Endpoints:
         back = local(fields.get("back"))
         if fields.get("answer") == "object":
             return self._objected(asked, fields, self._moved(asked, fields, back, asks_json))
+        if fields.get("answer") == "told" and asked.account is not None:
+            return self._told(asked, back, asks_json)
         if fields.get("answer") == "once":
             where = self._embeds.once(asked, back)
             return see(where) if where else self._wrong(asks_json, 400, "back must be the address of a placeholder.")
@@ -569,7 +645,31 @@ class Endpoints:
             return None
         return None
 
-    def _settle(
+    def _settle(self, asked: Asked, choice: Choice, *more: Any, **named: Any) -> Reply | Waiting:
+        """The answer to a choice, once it is recorded and, of a logged-in reader, written to the account."""
+        made = self._record_of(asked, choice, *more, **named)
+        accounts = self._gateway.accounts
+        if asked.account is None or accounts is None or not choice.refuses_all:
+            return made
+        return self._kept(asked, made, accounts.put(asked.site.name, asked.account.hash, _row(asked, choice, None)))
+
+    def _kept(self, asked: Asked, made: Reply | Waiting, row: Future[None]) -> Waiting:
+        """``made``, once the account's row is written or cannot be: a refusal holds on this device whatever became of it (R37)."""
+
+        def then(result: Any) -> Reply:
+            reply, kept = _made(made, result[0]), result[1]
+            if not isinstance(kept, BaseException):
+                return reply
+            log.error("a refusal took effect on this device and could not be written to the account yet: %s", kept)
+            account, gateway = asked.account, self._gateway
+            assert account is not None
+            cookie = gateway.aside_cookie(asked.site, asked.request, account.hash, gateway.now().date())
+            name = cookie[1].partition(b"=")[0]
+            return replace(reply, pairs=[*(p for p in reply.pairs if p[1].partition(b"=")[0] != name), cookie])
+
+        return Waiting(_both(made, row), then)
+
+    def _record_of(
         self,
         asked: Asked,
         choice: Choice,
@@ -586,6 +686,8 @@ class Endpoints:
         """Count a refusal and answer; record a grant, change or withdrawal and answer when that is durable."""
         site, notice, now = asked.site, asked.site.notice, self._gateway.now()
         held = asked.record is not None and asked.choice is not None and not asked.choice.refuses_all
+        if asked.account is not None and asked.account.row is None:
+            held = False  # the device's own answer, and its record, stay as they are
         self._gateway.metrics.chosen(answer, surface)
 
         def reply(tag: RecordTag | None, kept: Kept | None = None) -> Reply:
@@ -636,11 +738,16 @@ class Endpoints:
             return self._withdrawn(record, notice, told, lambda: reply(None)) if first else reply(None)
         tag = RecordTag.sign(self._gateway.keys, site.name, record.id, choice)
         if first:  # what is taken away is so at once, and what is left was recorded when it was given
-            return self._withdrawn(record, notice, told, lambda: reply(tag))
+            less, accounts = self._withdrawn(record, notice, told, lambda: reply(tag)), self._gateway.accounts
+            if asked.account is None or accounts is None:
+                return less
+            return self._kept(asked, less, accounts.put(site.name, asked.account.hash, _row(asked, choice, tag)))
         if wait := self._quota(site).allows("", time.monotonic()):
             self._held_up(site)
             return self._too_often(asked, asks_json, wait, language, back, status=503)
         future = self._append(record, notice, told)
+        if asked.account is not None:
+            future = self._to_account(asked, choice, tag, record, future)
 
         def then(result: Any) -> Reply:
             if isinstance(result, BaseException):
@@ -657,6 +764,40 @@ class Endpoints:
             return reply(tag, result if isinstance(result, Kept) else None)
 
         return Waiting(future, then)
+
+    def _to_account(self, asked: Asked, choice: Choice, tag: RecordTag, record: Record, recorded: Future[Any]) -> Future[Any]:
+        """A grant is the account's once it is recorded and then written; one that cannot be written is withdrawn again."""
+        accounts, account, notice = self._gateway.accounts, asked.account, asked.site.notice
+        assert accounts is not None and account is not None
+        made: Future[Any] = Future()
+
+        def written(future: Future[Any]) -> None:
+            error = future.exception()
+            if error is None:
+                made.set_result(None)
+                return
+            undone = replace(
+                record,
+                id=new_id(),
+                event="withdrawn",
+                method="refuse-all",
+                supersedes=record.id,
+                tool="",
+                purposes=dict.fromkeys(record.purposes, False),
+                services=dict.fromkeys(record.services, False),
+            )
+            self._follow(undone, notice, None)
+            made.set_exception(error)
+
+        def done(future: Future[Any]) -> None:
+            error = future.exception()
+            if error is not None:
+                made.set_exception(error)
+                return
+            accounts.put(asked.site.name, account.hash, _row(asked, choice, tag)).add_done_callback(written)
+
+        recorded.add_done_callback(done)
+        return made
 
     def _first(self, record: str) -> bool:
         """Whether this is the first answer here that takes from what ``record`` granted."""
@@ -765,13 +906,17 @@ class Endpoints:
         pairs: Pairs = [
             (b"set-cookie", f"{COOKIE}={choice.text()}; Path=/; Max-Age={life}; SameSite=Lax{secure}".encode()),
         ]
-        if tag is not None:
+        if asked.account is not None:  # the device's own answer stays as it is (R39)
+            pairs = [gateway.account_cookie(site, request, asked.account.hash, mark(choice))]
+            if asked.account.aside or asked.account.written:
+                pairs.append(gateway.aside_cookie(site, request, asked.account.hash, None))
+        elif tag is not None:
             pairs.append((b"set-cookie", f"{RECORD_COOKIE}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
         elif asked.record is not None or RECORD_COOKIE in dict(asked.cookies):
             pairs.append((b"set-cookie", f"{RECORD_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
         granted = gateway.granted(site, choice, self._signals(asked, fields), gateway.now().date())
         key = gateway.cache_key(site, choice, granted)
-        if key or GRANT_COOKIE in dict(asked.cookies):
+        if asked.account is None and (key or GRANT_COOKIE in dict(asked.cookies)):
             kept = f"{life if key else 0}; HttpOnly; SameSite=Lax{secure}"
             pairs.append((b"set-cookie", f"{GRANT_COOKIE}={key}; Path=/; Max-Age={kept}".encode()))
         _, storage = gateway.judges(site, granted, asked.host)

@@ -12,6 +12,7 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -19,19 +20,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from volens.accounts import Accounts, Row, mark
 from volens.audience.counts import Counts
 from volens.audience.view import objects, read
 from volens.catalog import Catalog
-from volens.choice import AGE, COOKIE, GRANT_COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
+from volens.choice import ACCOUNT, ACCOUNT_NO, AGE, COOKIE, GRANT_COOKIE, HOST_ONLY, RECORD_COOKIE, Choice, RecordTag, Signals, expires
 from volens.defaults import unconfigured
 from volens.enforce import csp, gates, guard
 from volens.enforce.address import shown, told
 from volens.enforce.exchange import WHOLE, Exchange, Learnt, Memo, State, TextOnly
-from volens.enforce.headers import Pairs, cookies, get, get_all, with_consent, without
+from volens.enforce.headers import Pairs, cookies, get, get_all, private, with_consent, without
 from volens.enforce.hosts import Hosts
 from volens.enforce.storage import Storage, is_own
 from volens.enforce.url import Target
-from volens.errors import ChoiceError
+from volens.errors import ChoiceError, StoreError
 from volens.findings import Findings
 from volens.foreign import Tools
 from volens.ledger.keyring import Demonstration
@@ -41,7 +43,7 @@ from volens.ledger.store import Store
 from volens.policy import Decision, Grant, grant
 from volens.regimes import regime_of
 from volens.site import FULL, Audience, Gate, Site
-from volens.web.asked import Asked
+from volens.web.asked import Account, Asked
 from volens.web.endpoints import Endpoints, foreign_choice
 from volens.web.hooks import Sender
 from volens.web.messages import Reply, Request, Waiting
@@ -62,6 +64,11 @@ PROOF = 8
 CACHE_KEY = 16
 """Digits of the tag in ``volens-grant``."""
 _PAGE = re.compile(rb"\s*(?:text/html|application/xhtml\+xml)\s*(?:;|\Z)", re.IGNORECASE)
+_ACCOUNT = re.compile(r"1\.([0-9a-f]{32})\.([0-9a-f]{8}|-)\.([0-9a-f]{32})")
+_ACCOUNT_NO = re.compile(r"1\.(\d{4}-\d\d-\d\d)\.([0-9a-f]{32})")
+PATIENCE = 1.0
+"""Seconds in which a refusal that waited is to be written while a page is asked for."""
+_ALONE = re.compile(r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])(?::\d*)?")
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 
@@ -122,15 +129,18 @@ class Gateway:
         metrics: Metrics | None = None,
         log_keys: Callable[[str], LogKeys] | None = None,
         witnessed: Path | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
         tests can move the clock. ``names``: file in which workers share the names of HttpOnly cookies. ``audience``: where page
         views are counted. ``admin_token``: what opens the operator's pages; empty: being on this machine. ``hook_secrets``: what signs
         the site's hook, newest first; without one nothing is sent, and what is to be told waits. ``rate``: how often each address has
         answered until now. ``findings``: where what pages use is noted. ``log_keys``: what signs a site's log; without it nothing is
-        published. ``witnessed``: the file in which the publisher says what the witnesses answer."""
+        published. ``witnessed``: the file in which the publisher says what the witnesses answer. ``accounts``: where the choices of
+        logged-in readers are kept."""
         self.catalog, self.store, self.keys, self.now, self._bypassed = catalog, store, tuple(keys), now, bypass
         self.audience, self.admin_token, self.findings = audience, admin_token, findings
+        self.accounts, self._plain = accounts, False
         self.observer = Observer(self)
         self._served = itertools.count()
         self.assets = Assets.packaged()
@@ -236,14 +246,22 @@ class Gateway:
         """The site's own names of fields that tell where the visitor is."""
         return self._places if site is self._site else frozenset()
 
-    def visit(self, request: Request) -> Visit:
-        """Who asks and what is permitted: decided here, once. Where that fails, nothing is granted, and pages are text."""
+    def visiting(self, request: Request) -> Future[Visit] | None:
+        """The visit, made off the event loop where a file has to be read for it; None where ``visit`` reads none."""
+        if self.accounts is None or not any(name in (ACCOUNT, HOST_ONLY + ACCOUNT) for name, _ in cookies(request.pairs)):
+            return None
+        return self.accounts.apart(self.visit, request)
+
+    def visit(self, request: Request, *, unread: bool = False) -> Visit:
+        """Who asks and what is permitted: decided here, once. Where that fails, nothing is granted, and pages are text.
+
+        ``unread``: the file of accounts did not answer in time; as where it cannot be read."""
         host = request.host.rpartition(":")[0] if re.search(r":\d*\Z", request.host) else request.host
         if not _HOST.fullmatch(host):
             host = "invalid"
         site = self.site(host)
         try:
-            made = self._visit(request, host, site)
+            made = self._visit(request, host, site, unread)
         except Exception:
             log.exception("who asks could not be told; pages are served as text with third parties withheld")
             made = Visit(self, site, request, host, grant(site.notice, None, Signals(), self.now().date()), None, None, failing=True)
@@ -261,8 +279,9 @@ class Gateway:
         every = max(1, round(1 / site.report_sample))
         return next(self._served) % every == every - 1
 
-    def _visit(self, request: Request, host: str, site: Site) -> Visit:
+    def _visit(self, request: Request, host: str, site: Site, unread: bool) -> Visit:
         choice, record = self._choice(site, request.pairs)
+        account = self._account(site, request, choice, record, unread)
         path = request.target.partition(b"?")[0].decode("latin-1")
         ours = path.startswith(site.prefix) and not path.startswith(f"{site.prefix}embed/")
         if choice is not None and not ours and not _still_theirs(site, choice, request.pairs):
@@ -273,6 +292,10 @@ class Gateway:
             locked=site.locked if _minor(site, request) else frozenset(),
         )
         today = self.now().date()
+        if account is None and self._torn(request):
+            choice = record = None
+        if account is not None:
+            return self._of_account(site, request, host, signals, account, today)
         signals, until = self._placed(site, request, signals, choice, today)
         granted = self.granted(site, choice, signals, until, proven=record is not None)
         if not granted.answered:
@@ -293,6 +316,34 @@ class Gateway:
             ),
         )
 
+    def _of_account(self, site: Site, request: Request, host: str, signals: Signals, account: Account, today: date) -> Visit:
+        """What the account's choice permits here; where the device has another of its own that the account has not answered over, the
+        stricter of both (R37–R39). Without a choice of the account the device's own goes on holding, and nobody is asked twice."""
+        if account.down:
+            granted = replace(self.granted(site, None, signals, today, proven=False), account="own")
+            return Visit(self, site, request, host, granted, None, None, account)
+        row = account.row
+        device, by = account.device, account.device_record
+        own = self.granted(site, device, signals, today, proven=by is not None) if device is not None else None
+        record = self._proven(site, row.choice, {row.record}) if row is not None else None
+        theirs = self.granted(site, row.choice, signals, today, proven=record is not None) if row is not None else None
+        if theirs is None or row is None or not theirs.answered:
+            account = replace(account, row=None)
+            choice = account.device if own is not None and own.answered else None
+            record = account.device_record if choice is not None else None
+            signals, today = self._placed(site, request, signals, choice, today)
+            granted = self.granted(site, choice, signals, today, proven=record is not None)
+            return Visit(self, site, request, host, replace(granted, account="own"), choice, record, account)
+        if account.device is None or own is None or not own.answered or own.key == theirs.key or mark(account.device) in row.settled:
+            state = "own" if account.told == mark(row.choice) else "told"
+            return Visit(self, site, request, host, replace(theirs, account=state), row.choice, record, account)
+        state = "own" if account.told == mark(row.choice, account.device) else "conflict"
+        day = min(row.choice.day, account.device.day)
+        strict = Choice.from_switches(site.notice, day, theirs.purposes & own.purposes, theirs.services & own.services)
+        proven = record is not None and account.device_record is not None
+        granted = replace(self.granted(site, strict, signals, today, proven=proven), account=state)
+        return Visit(self, site, request, host, granted, strict, record, account)
+
     def locked(self, site: Site, choice: Choice | None, record: str | None, request: Request) -> Grant:
         """What a minor is granted: no law of a place and no earlier answer opens what is locked."""
         signals = Signals(objects=bool(site.notice.objectable and objects(request.pairs)), locked=site.locked)
@@ -312,7 +363,7 @@ class Gateway:
             return signals, today
         gpc = signals.gpc or (regime.opt_out and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1")
         presumed: frozenset[str] = frozenset()
-        if not any(name == COOKIE for name, _ in cookies(request.pairs)):
+        if choice is None and not any(name == COOKIE for name, _ in cookies(request.pairs)):
             wide = frozenset(site.notice.askable) - {site.address.place} - (site.locked if gpc else frozenset())
             presumed = wide if regime.opt_out else wide.intersection(site.regions.uk_exempt)
         if regime.opt_out and choice is not None and choice.refuses_all:
@@ -333,14 +384,87 @@ class Gateway:
             choice = Choice.parse(min(texts))
         except ChoiceError:
             return None, None  # a damaged answer is no answer: the notice asks again
+        return choice, self._proven(site, choice, tags)
+
+    def _proven(self, site: Site, choice: Choice, tags: set[str]) -> str | None:
+        """The record that one of ``tags`` proves to stand behind ``choice``."""
         for text in sorted(tags)[:4]:
             try:
                 tag = RecordTag.parse(text)
             except ChoiceError:
                 continue
             if tag.verifies(self.keys, site.name, choice):
-                return choice, tag.record
-        return choice, None
+                return tag.record
+        return None
+
+    def _account(self, site: Site, request: Request, choice: Choice | None, record: str | None, unread: bool) -> Account | None:
+        """The account that our cookie names and proves, with what it has answered. Anything doubtful is no account."""
+        if self.accounts is None or (names := _account_names(request)) is None:
+            return None
+        held: dict[str, set[str]] = {}
+        for name, value in cookies(request.pairs):
+            held.setdefault(name, set()).add(value)
+        values = held.get(names[0], set())
+        found = _ACCOUNT.fullmatch(min(values)) if len(values) == 1 else None
+        if found is None or not self.is_token(found[3], (_logged_in(site, found[1]),)):
+            return None
+        today = self.now().date()
+        if len(held.get(COOKIE, ())) > 1:  # somebody's doing, to have this device's own refusal forgotten
+            choice = Choice.refuse_all(site.notice, today)
+        made = Account(found[1], found[2], device=choice, device_record=record)
+        aside = self._aside(site, found[1], held.get(names[1], set()))
+        if unread:
+            return self._refused(site, made, aside) if aside is not None else replace(made, down=True)
+        try:
+            row = self.accounts.get(site.name, found[1])
+            if aside is None:
+                return replace(made, row=row)
+            if row is None or row.choice.day <= aside:  # a later answer, from another device, has taken its place
+                refused = self._refused(site, made, aside)
+                assert refused.row is not None
+                self.accounts.put(site.name, found[1], refused.row).result(PATIENCE)
+                row = refused.row
+            return replace(made, row=row, written=True)
+        except (StoreError, TimeoutError) as error:
+            log.error("the choice of an account cannot be read, so nothing is granted by it: %s", error)
+            return self._refused(site, made, aside) if aside is not None else replace(made, down=True)
+
+    def _torn(self, request: Request) -> bool:
+        """Whether two cookies name accounts, one of which somebody planted: nothing is granted by any answer."""
+        names = _account_names(request) if self.accounts is not None else None
+        return names is not None and len({value for name, value in cookies(request.pairs) if name == names[0]}) > 1
+
+    def _refused(self, site: Site, account: Account, day: date) -> Account:
+        settled = (mark(account.device),) if account.device is not None else ()
+        return replace(account, row=Row(Choice.refuse_all(site.notice, day), "", settled), aside=day)
+
+    def _aside(self, site: Site, hash: str, values: set[str]) -> date | None:
+        """The day of a refusal of this account that waits to be written."""
+        found = _ACCOUNT_NO.fullmatch(min(values)) if len(values) == 1 else None
+        if found is None or not self.is_token(found[2], (_refused_on(site, hash, found[1]),)):
+            return None
+        return date.fromisoformat(found[1])
+
+    def account_hashes(self, site: Site, id: bytes) -> list[str]:
+        """What names the account ``id`` in our file, by each key, the one that signs first."""
+        return [self.token(f"account\0{site.name}\0{id.hex()}", key) for key in self._token_keys]
+
+    def account_cookie(self, site: Site, request: Request, hash: str, told: str) -> tuple[bytes, bytes]:
+        """Remembers for this session whose choice applies; forgets it where ``hash`` is empty."""
+        text = f"1.{hash}.{told or '-'}.{self.token(_logged_in(site, hash))}" if hash else ""
+        return self._for_session(request, 0, text)
+
+    def aside_cookie(self, site: Site, request: Request, hash: str, day: date | None) -> tuple[bytes, bytes]:
+        """Remembers for this session that the account refused on ``day``; forgets it where there is none."""
+        text = f"1.{day.isoformat()}.{self.token(_refused_on(site, hash, day.isoformat()))}" if day is not None else ""
+        return self._for_session(request, 1, text)
+
+    def _for_session(self, request: Request, which: int, text: str) -> tuple[bytes, bytes]:
+        names = _account_names(request)
+        assert names is not None
+        life = "" if text else "; Max-Age=0"
+        secure = "; Secure" if names[which].startswith(HOST_ONLY) else ""
+        return b"set-cookie", f"{names[which]}={text}; Path=/{life}; HttpOnly; SameSite=Lax{secure}".encode()
 
     def judges(self, site: Site, granted: Grant, host: str) -> tuple[Hosts, Storage]:
         """Decisions about hosts and storage names, remembered between requests."""
@@ -353,9 +477,16 @@ class Gateway:
             granted.locked,
             granted.regime,
             granted.presumed,
+            granted.account,
         )  # what the page is told goes by this grant too
         key = (site.name, site.notice.digest, granted.key, granted.answered, *shown, host)
         return self._judges.get(key, lambda: (Hosts(site, granted, self.catalog, host), Storage(site, granted, self.catalog)))
+
+    def plain(self, host: str) -> None:
+        """The application named an account over plain http, where a sub-domain could plant its cookie: said once."""
+        if not self._plain:
+            self._plain = True
+            log.error("http://%s names an account; the choice follows it over https alone. Behind a front, have its scheme trusted.", host)
 
     def retire(self) -> None:
         """Another has taken its place and shares its store: end what runs for this one alone."""
@@ -371,6 +502,8 @@ class Gateway:
             if tally is not None:
                 tally.close()
         self.metrics.close()
+        if self.accounts is not None:
+            self.accounts.close()
         self.store.close()
 
     @property
@@ -385,6 +518,22 @@ def _minor(site: Site, request: Request) -> bool:
         return True
     said = get_all(request.pairs, site.age_header) if site.age_header and request.vouched else []
     return any(value.strip().lower() == b"minor" for value in said)
+
+
+def _account_names(request: Request) -> tuple[str, str] | None:
+    """What the cookies of an account are called here: over https so that no other host of the domain can set them. None over plain
+    http, where whoever answers for a sub-domain could, but for a host that has none: an address, or this machine."""
+    if request.scheme == "https":
+        return HOST_ONLY + ACCOUNT, HOST_ONLY + ACCOUNT_NO
+    return (ACCOUNT, ACCOUNT_NO) if _ALONE.fullmatch(request.host) else None
+
+
+def _logged_in(site: Site, hash: str) -> str:
+    return f"logged in\0{site.name}\0{hash}"
+
+
+def _refused_on(site: Site, hash: str, day: str) -> str:
+    return f"refused\0{site.name}\0{hash}\0{day}"
 
 
 def _served(site: Site, week: int) -> str:
@@ -425,12 +574,18 @@ class Visit:
         granted: Grant,
         choice: Choice | None,
         record: str | None,
+        account: Account | None = None,
         *,
         failing: bool = False,
     ) -> None:
-        """``failing``: something of ours is broken already, so that pages are served as text."""
+        """``account``: of a logged-in reader, whose choice applies.
+
+        ``failing``: something of ours is broken already, so that pages are served as text."""
         self._gateway, self.site, self._request = gateway, site, request
         self.grant, self._choice, self._record, self._host = granted, choice, record, host
+        self._account = account
+        self.account_of: Callable[[], object] = lambda: None
+        """What the application says beside its answer, where it runs in this process: the account's id, or '' for logged out."""
         path = request.target.partition(b"?")[0]
         self.own = path.startswith(site.prefix.encode()) or path == site.prefix.rstrip("/").encode()
         self._gate: tuple[Gate, Decision] | None = None
@@ -664,7 +819,14 @@ class Visit:
         request = replace(self._request, body=body)
         accept = (get(request.pairs, b"accept-language") or b"").decode("latin-1")
         asked = Asked(
-            request, self.site, self.grant, self._choice, self._record, self._host, self._gateway.screens(self.site).language("", accept)
+            request,
+            self.site,
+            self.grant,
+            self._account.row.choice if self._account is not None and self._account.row is not None else self._choice,
+            self._record,
+            self._host,
+            self._gateway.screens(self.site).language("", accept),
+            self._account,
         )
         if self._gate is not None:
             return self._gateway.endpoints.gate(asked, *self._gate)
@@ -746,7 +908,8 @@ class Visit:
         secure = "; Secure" if self._request.scheme == "https" else ""
         if minor and not self.grant.locked and not self.left and not self.observed and self._text is None:
             try:
-                self.grant = self._gateway.locked(self.site, self._choice, self._record, self._request)
+                locked = self._gateway.locked(self.site, self._choice, self._record, self._request)
+                self.grant = replace(locked, account=self.grant.account)
                 for made in ("_state", "_exchange", "_shared"):
                     self.__dict__.pop(made, None)
                 self._exchange.ask(self._request.pairs, self._request.target)
@@ -758,11 +921,77 @@ class Visit:
         life = "" if minor else "; Max-Age=0"
         return pairs, [(b"set-cookie", f"{AGE}={'minor' if minor else ''}; Path=/{life}; HttpOnly; SameSite=Lax{secure}".encode())]
 
+    def _logged(self, status: int, pairs: Pairs) -> tuple[Pairs, Pairs]:
+        """The head without what the application says of who is logged in, which is for us alone, and the cookies that remember it."""
+        said = {value.strip() for value in get_all(pairs, b"volens-account")}
+        kept = get(pairs, b"age")
+        pairs = without(pairs, b"volens-account") if said else pairs
+        gateway, site, request, now = self._gateway, self.site, self._request, self._account
+        if gateway.accounts is None or self.observed or gateway.bypassed:
+            return pairs, []
+        if said and kept is not None and kept.strip(b" 0"):  # RFC 9111 5.1
+            log.error("a cache has kept an answer that says who is logged in; nothing is remembered by it")
+            said = set()
+        beside = self.account_of()
+        if isinstance(beside, (str, bytes)):
+            said.add((beside.encode("utf-8", "surrogatepass") if isinstance(beside, str) else beside).strip())
+        names = _account_names(request)
+        if names is None:
+            if said - {b""}:
+                gateway.plain(self._host)
+            return pairs, []
+        if said and (len(said) > 1 or said == {b""}):  # logged out, or two names at once: nobody's
+            held = {name for name, _ in cookies(request.pairs)}
+            gone = [gateway.account_cookie(site, request, "", ""), gateway.aside_cookie(site, request, "", None)]
+            return pairs, [line for name, line in zip(names, gone, strict=True) if name in held]
+        if said:
+            hash, *older = gateway.account_hashes(site, min(said))
+            if now is None or now.hash != hash:
+                if older:
+                    gateway.accounts.move(site.name, older, hash)
+                gateway.accounts.prune(site.name, site.notice.months)
+                same = now is not None and now.hash in older
+                out = [gateway.account_cookie(site, request, hash, now.told if same and now else "")]
+                if now is not None and (now.aside or now.written):
+                    out.append(gateway.aside_cookie(site, request, hash, now.aside if same else None))
+                return pairs, out
+        return pairs, self._told_account(now, status, pairs) if now is not None and not self.left else []
+
+    def _told_account(self, now: Account, status: int, pairs: Pairs) -> Pairs:
+        """What is remembered once this page has said that the account's choice holds here."""
+        gateway, site, request = self._gateway, self.site, self._request
+        out: Pairs = [gateway.aside_cookie(site, request, now.hash, None)] if now.written else []
+        types = get_all(pairs, b"content-type")
+        purpose = get(request.pairs, b"sec-purpose")
+        shown = status == 200 and types and _PAGE.match(types[-1]) and purpose is None and request.method == "GET"
+        framed = (get(request.pairs, b"sec-fetch-dest") or b"document").strip().lower() != b"document"
+        if shown and not framed and self.grant.account == "told" and now.row is not None and self._text is None:
+            out.append(gateway.account_cookie(site, request, now.hash, mark(now.row.choice)))
+        return out
+
+    def _said(self, status: int, pairs: Pairs) -> tuple[Pairs, Pairs]:
+        """The head without what the application says for us alone, and our cookies of it."""
+        pairs, age = self._aged(pairs)
+        try:
+            pairs, account = self._logged(status, pairs)
+        except Exception:
+            log.exception("who is logged in could not be told; nothing is remembered of it")
+            return without(pairs, b"volens-account"), age
+        return pairs, age + account
+
     def whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
         """An answer that is all at hand. An error of ours serves the text with third parties withheld, never the raw page."""
-        pairs, age = self._aged(pairs)
+        pairs, said = self._said(status, pairs)
         status, pairs, body = self._whole(status, pairs, body)
-        return status, pairs + age, body
+        return status, self._mine(pairs, said), body
+
+    def _mine(self, pairs: Pairs, said: Pairs) -> Pairs:
+        """With our cookies of what the application said. A page under an account is kept by nobody: *Back* after a log-out, or after a
+        withdrawal on another device, would show it as it was, and nothing that a script can read tells."""
+        types = get_all(pairs, b"content-type")
+        if self._account is not None and not self.left and types and _PAGE.match(types[-1]):
+            pairs = [*without(pairs, b"cache-control", b"expires"), (b"cache-control", b"private, no-store")]
+        return private(pairs + said) if said else pairs
 
     def _whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
         if self.observed:
@@ -788,9 +1017,9 @@ class Visit:
 
     def head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
         """Status and headers before the body."""
-        pairs, age = self._aged(pairs)
+        pairs, said = self._said(status, pairs)
         status, pairs = self._head(status, pairs)
-        return status, pairs + age
+        return status, self._mine(pairs, said)
 
     def _head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
         if self.observed:

@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -104,9 +105,13 @@ class Opened:
             self.loaded, self._made = loaded, None
             self._read = self._seen = self._stat()
 
-    def visit(self, request: Request) -> Visit:
+    def visit(self, request: Request, *, unread: bool = False) -> Visit:
         """See ``Gateway.visit``."""
-        return self().visit(request)
+        return self().visit(request, unread=unread)
+
+    def visiting(self, request: Request) -> Future[Visit] | None:
+        """See ``Gateway.visiting``."""
+        return self().visiting(request)
 
     def close(self) -> None:
         """See ``Gateway.close``. What asks again gets another."""

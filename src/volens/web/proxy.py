@@ -25,6 +25,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -44,6 +45,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from volens.errors import ConfigError, Mistake
 from volens.web.arrivals import outcome
+from volens.web.asgi import visited
 from volens.web.logs import Json
 from volens.web.messages import Pairs, Reply, Request, Waiting
 from volens.web.workers import Handed, address, become, listening, on_trial, supervise, tried
@@ -77,7 +79,8 @@ class Visit(Protocol):
 class Gateway(Protocol):
     """What the proxy is a face of."""
 
-    def visit(self, request: Request) -> Visit: ...
+    def visit(self, request: Request, *, unread: bool = ...) -> Visit: ...
+    def visiting(self, request: Request) -> Future[Any] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,7 +512,7 @@ class Proxy:
         own = False
         try:
             request = self._read(arrival)
-            visit = self._gateway.visit(request)
+            visit = await visited(self._gateway, request)
             own = visit.own
             if own:
                 return await self._answer(arrival, request, visit)

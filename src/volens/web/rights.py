@@ -58,8 +58,10 @@ class Rights:
         notice, choice, grant = asked.site.notice, asked.choice, asked.grant
         id = shown(asked)
         cookies: dict[str, Any] = {}
+        followed: dict[str, Any] = {}
         if choice is not None:
-            cookies[COOKIE] = {
+            kept = followed if asked.account is not None and asked.account.row is not None else cookies
+            kept[COOKIE] = {
                 "text": choice.text(),
                 "notice": choice.notice,
                 "day": choice.day.isoformat(),
@@ -68,7 +70,7 @@ class Rights:
                 "services": sorted(choice.services),
                 "without": sorted(choice.without),
             }
-        if id:
+        if id and not followed:
             cookies[RECORD_COOKIE] = {"record": id}
         value: dict[str, Any] = {
             "format": "volens-choice/1",
@@ -81,6 +83,8 @@ class Rights:
             "record": id or None,
             "recorded": recorded.to_json() if recorded else None,
         }
+        if followed:  # the account's, in our file
+            value["account"] = followed[COOKIE]
         if unavailable:
             value["unavailable"] = True
         if recorded:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from volens.accounts import Accounts
 from volens.audience.counts import Counts
 from volens.catalog import Catalog
 from volens.config import Loaded
@@ -41,6 +42,7 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
         hook_secrets=read_secrets(Path(loaded.hook_secret)) if loaded.site.hook is not None else (),
         rate=before.endpoints.rate if before is not None else None,
         metrics=before.metrics if before is not None else Metrics(Path(loaded.keys).with_suffix(".metrics")),
+        accounts=open_accounts(loaded, before),
         findings=before.findings if before is not None else Findings(Path(loaded.findings), lambda: datetime.now(UTC).date()),
         log_keys=log_keys,
         witnessed=Path(loaded.keys).with_suffix(".witnesses"),
@@ -50,6 +52,15 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
 def open_store(loaded: Loaded) -> Store:
     """The ledger that a configuration names, signed with the key that it names."""
     return SqliteStore(Path(loaded.ledger), Keyring.of(loaded.log_key))
+
+
+def open_accounts(loaded: Loaded, before: Gateway | None) -> Accounts | None:
+    """Where the choices of accounts are kept, if they are; the file of the one ``before`` stays open where it has one."""
+    if not loaded.site.accounts:
+        return None
+    if before is not None and before.accounts is not None:
+        return before.accounts
+    return Accounts(Path(loaded.accounts), lambda: datetime.now(UTC).date())
 
 
 def open_audience(site: Site, path: Path) -> Counts | None:

@@ -102,6 +102,7 @@ class WsgiFace:
             return self._own(visit, environ, start_response)
         inner = inner_of(environ, visit)
         inner.pop("wsgi.file_wrapper", None)
+        visit.account_of = lambda: inner.get("volens.account")
         return _answer(self._app, inner, start_response, visit)
 
     def _own(self, visit: Visit, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

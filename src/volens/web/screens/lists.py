@@ -7,7 +7,7 @@ from functools import cached_property
 
 from volens import countries
 from volens.audience.view import OBJECTION, OBJECTION_DAYS
-from volens.choice import AGE
+from volens.choice import ACCOUNT, ACCOUNT_NO, AGE
 from volens.notice import Purpose, Service, StorageKey
 from volens.policy import Grant
 from volens.web.screens.page import Page
@@ -20,7 +20,7 @@ class Lists(Page):
     @cached_property
     def own_storage(self) -> tuple[StorageKey, ...]:
         """What Volens itself keeps: the choice, its proof after a grant, where the visitor was while a page is made again, an objection,
-        for one session that the site calls the visitor a minor."""
+        for one session that the site calls the visitor a minor, or whose account's choice applies."""
         days = round(self.notice.months * 30.44)
         named = {key.name for key in self.site.storage_declared}
         exempt = {p.exempt: p.id for p in reversed(self.notice.purposes) if p.exempt}
@@ -28,6 +28,8 @@ class Lists(Page):
         own = [("volens", "cookie", days), ("volens-record", "cookie", days), ("volens-keep", "session", 0)]
         if self.site.audience is not None or self.notice.objectable:
             own.append((OBJECTION, "cookie", OBJECTION_DAYS))
+        if self.site.accounts:
+            own += [(ACCOUNT, "cookie", 0), (ACCOUNT_NO, "cookie", 0)]
         if self.site.told_age:
             own.append((AGE, "cookie", 0))
         return tuple(StorageKey(name, medium, purpose, days=days_) for name, medium, days_ in own if name not in named)

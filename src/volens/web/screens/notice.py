@@ -39,7 +39,7 @@ class NoticeScreen(Page):
         only a way to open the panel in a tab of its own (DESIGN §8)."""
         if self.site.theirs is not None:
             return self._go_between(self.site.theirs)
-        told = (grant.gpc or grant.overrides_gpc, grant.answered, framed, grant.locked, grant.regime, grant.presumed)
+        told = (grant.gpc or grant.overrides_gpc, grant.answered, framed, grant.locked, grant.regime, grant.presumed, grant.account)
         key = (language, grant.key, grant.asked, grant.new, *told)
         found = self._dresses.get(key)
         if found is None:
@@ -69,9 +69,10 @@ class NoticeScreen(Page):
             way=say.way,
             storage=state_of(grant.storage_share, grant),
             profiles=state_of(grant.profiles_share, grant),
-            panel=self._opened(say.language) if not (framed or grant.locked or grant.presumed) else None,
+            panel=self._opened(say.language) if not (framed or grant.locked or grant.presumed or grant.account) else None,
             told=[
                 html(' data-new="{ids}"', ids=" ".join(self._ordered(grant.new))) if grant.new else None,
+                html(' data-account=""') if grant.account else None,
                 html(' data-gpc=""') if grant.gpc or grant.overrides_gpc else None,
             ],
             ask=flag(grant.asked and not framed, "data-ask"),
@@ -87,7 +88,7 @@ class NoticeScreen(Page):
 
     def _form(self, grant: Grant, say: Words, framed: bool, *, plain: bool) -> Html:
         """``plain``: for where there is no shadow root, so without what only a style makes sense of."""
-        asked = (grant.asked or bool(grant.presumed)) and not framed
+        asked = (grant.asked or bool(grant.presumed) or grant.account in ("told", "conflict")) and not framed
         return html(
             '<form method="{method}" action="{prefix}{action}" aria-label="{label}"{target}>{hidden}'
             '<button id="volens-band" name="answer" value="settings" title="{title}"{form}>{storage}{profiles}</button>{ask}</form>',
@@ -106,7 +107,7 @@ class NoticeScreen(Page):
             form=self._to_panel if asked else None,
             storage=field_of("s", "band.storage", "band", grant.storage_share, grant, say, plain),
             profiles=field_of("p", "band.profiles", "band.profiles", grant.profiles_share, grant, say, plain),
-            ask=(self._ask(grant, say) if grant.asked else self._offer(grant, say)) if asked else None,
+            ask=(self._ask if grant.asked else self._offer if grant.presumed else self._follows)(grant, say) if asked else None,
         )
 
     def _presumed(self, grant: Grant, say: Words) -> Html | None:
@@ -130,6 +131,21 @@ class NoticeScreen(Page):
             link=say("regime.link"),
         )
 
+    def _follows(self, grant: Grant, say: Words) -> Html:
+        """In place of the first layer, where the account's choice newly holds on this device, or differs from the device's (R38)."""
+        return html(
+            '<div id="volens-ask" role="region" aria-label="{label}"><div id="x"><p>{told} '
+            '<a href="{policy}">{policy_text}</a></p></div><div id="y"><button name="answer" value="told">{close}</button>'
+            '<button name="answer" value="settings"{form}>{settings}</button></div></div>',
+            label=say.attribute("choices"),
+            told=say("account.conflict" if grant.account == "conflict" else "account.told"),
+            policy=self.policy_url,
+            policy_text=say("policy"),
+            close=say("ok"),
+            form=self._to_panel,
+            settings=say("settings"),
+        )
+
     def _ask(self, grant: Grant, say: Words) -> Html:
         notice, language = self.notice, say.language
         panel = html("{prefix}panel?language={language}", prefix=self.site.prefix, language=language)
@@ -149,6 +165,8 @@ class NoticeScreen(Page):
             gpc=[
                 html("{x} ", x=say("ask.gpc")) if grant.gpc else None,
                 html("{x} ", x=say("minor.told")) if grant.locked else None,
+                html("{x} ", x=say("account.ask")) if grant.account else None,
+                html("{x} ", x=say("account.conflict")) if grant.account == "conflict" else None,
                 self._presumed(grant, say),
             ],
             new=html("{x} ", x=say("ask.new", new=say.listed(self._names(grant.new, language)))) if grant.new else None,

@@ -104,6 +104,10 @@ class PanelScreen(Lists, MyChoice, Objection):
             policy_text=say("policy"),
             gpc=[
                 html('<p class="message">{x}</p>', x=say("minor.told")) if grant is not None and grant.locked else None,
+                html('<p class="message">{x}</p>', x=say("account.ask")) if grant is not None and grant.account else None,
+                html('<p class="message">{x}</p>', x=say("account.conflict"))
+                if grant is not None and grant.account == "conflict"
+                else None,
                 html('<p class="message">{x}</p>', x=say("regime.panel", law=law_of(grant.regime)))
                 if grant is not None and grant.presumed
                 else None,

@@ -361,14 +361,20 @@ class PolicyScreen(Lists, MyChoice, Objection):
     def _section_proof(self, reader: Reader) -> Section:
         say = reader.say
         body = html(
-            "<p>{a}</p><p>{b} {each}{only}</p>",
+            "<p>{a}</p>{account}<p>{b} {each}{only}</p>",
             a=say("policy.proof.text"),
+            account=html("<p>{x}</p>", x=say("policy.account")) if self.site.accounts else None,
             # Our cookies name no domain: they are of one host, whatever else the notice speaks for (R42).
             each=html("{x} ", x=say("policy.scope.each")) if len(self.notice.scope) > 1 else None,
             only=say("policy.scope"),
             b=say("panel.valid", months=say.count("months", self.notice.months), scope=self._scope(say)),
         )
-        return Section("proof", say("policy.proof"), body, {"months": self.notice.months, "refusals": "counted", "grants": "recorded"})
+        return Section(
+            "proof",
+            say("policy.proof"),
+            body,
+            {"months": self.notice.months, "refusals": "counted", "grants": "recorded", "accounts": self.site.accounts},
+        )
 
     def _section_theirs(self, reader: Reader) -> Section | None:
         """Who asks in our place, what its words mean here, and what our record then proves."""
