@@ -1,5 +1,5 @@
 /**
- * Builds src/volens/static/*.js from browser/*.ts (esbuild, pinned by browser/package-lock.json). The built files are
+ * Builds src/volens/static/*.js, and the page verify.html, from browser/*.ts (esbuild, pinned by browser/package-lock.json). The built files are
  * committed, so nobody needs Node to use Volens. `--check` says whether they match their sources, and writes nothing.
  *
  * Files that a page fetches by an immutable address carry the first 8 hex digits of their SHA-256 in that address
@@ -39,6 +39,22 @@ async function bundle(name, format, define = {}) {
   return (await terser.minify(built.outputFiles[0].text, { ecma: 2020, module: format === "esm", compress: { passes: 3 }, format: { ascii_only: true } })).code + "\n";
 }
 
+/** A page that stands alone: style and script in it, and a policy that allows these two by their hash and nothing else. */
+async function page(name) {
+  const file = (part) => readFileSync(join(source, name, part), "utf8");
+  const style = (await esbuild.transform(file("page.css"), { loader: "css", minify: true, charset: "utf8" })).code.trim();
+  const built = await esbuild.build({
+    absWorkingDir: source, entryPoints: [`${name}.ts`], bundle: true, minify: true, write: false, format: "iife", target: "es2022", charset: "utf8",
+    legalComments: "none", tsconfigRaw: {},
+  });
+  const script = built.outputFiles[0].text.trim();
+  if (/<\/script|<!--/i.test(script)) throw new Error(`${name}: its script holds </script or <!--; it is written into HTML as it is.`);
+  const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; connect-src 'none'; base-uri 'none'; form-action 'none'`;
+  const parts = { __POLICY__: policy, __STYLE__: style, __SCRIPT__: script };
+  return file("page.html").replace(/__(POLICY|STYLE|SCRIPT)__/g, (found) => parts[found]);
+}
+
 const named = (name, text) => JSON.stringify(`${name}-${createHash("sha256").update(text).digest("hex").slice(0, 8)}.js`);
 const licence = () => `/*! Contains fake-indexeddb ${JSON.parse(readFileSync(join(source, "node_modules", "fake-indexeddb", "package.json"), "utf8")).version}, unmodified, Apache-2.0: see storage.LICENSE.txt */\n`;
 
@@ -53,6 +69,7 @@ for (const [name, file] of [["panel", "panel"], ["embed", "embed"], ["theirs", "
   if (existsSync(join(source, `${file}.ts`))) out[`${name}.js`] = await bundle(file, "iife");
 }
 out["dialog.js"] = await bundle("dialog", "esm"); // the server writes the panel in front of it
+out["verify.html"] = await page("verify");
 if (/<\/script|<!--/i.test(out["guard.js"])) throw new Error("guard.js: holds </script or <!--; it is written into HTML as it is.");
 
 let failed = false;

@@ -272,7 +272,7 @@ def documents() -> list[dict[str, Any]]:
 
     bundle = log.bundle(5, None, WITNESS)
     add("bundle", bundle, witnesses=given, caveats=())
-    add("bundle, keys from itself", bundle, keys=(), caveats=("keys-claimed", "witness-claimed"))
+    add("bundle, keys from itself", bundle, keys=(), gaps=("keys-claimed",), caveats=("witness-claimed",))
     add("bundle, log's key given", bundle, caveats=("witness-claimed",))
     add("bundle signed by another than the key given", bundle, "other-key", keys=(OTHER_KEY.vkey,), caveats=("witness-claimed",))
     add(

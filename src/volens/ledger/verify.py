@@ -74,7 +74,8 @@ MEANS: Mapping[str, str] = {
     "shorter": "Signed entries are gone: an older database was restored, or entries were cut off.",
     "proof": "These hashes do not lead from one tree to the other: the proof is another one's, or the tree was rewritten.",
     "no-witness": "This is evident to everybody but the operator: who keeps the log could have rewritten it and signed it anew.",
-    "keys-claimed": "The keys come from the bundle itself. Compare them with those the site publishes, or its witness knows.",
+    "keys-claimed": "The keys come from the document itself, so anybody could have made all of it. Compare them with those that the site "
+    "publishes or its witness knows, and give them: --key VKEY or --key FILE.",
     "witness-claimed": "The site itself names these witnesses. Ask them for their key, and give it with --witness.",
     "moved": "It was kept before this log began: the log proves that it was there at the entry's time, not at its own.",
     "late": "The log proves that it was there at the entry's time, not at its own.",
@@ -467,7 +468,7 @@ def signed(checkpoint: Checkpoint, trust: Trust, place: str, found: Findings) ->
     elif not any(key.given for key in trust.witnesses if key.name in times):
         found.caveat("witness-claimed", place, f"signed by {', '.join(sorted(times))}, whom the site itself names")
     if by and not any(key.given for key in by):
-        found.caveat("keys-claimed", place, f"checked with {by[0]}")
+        found.gap("keys-claimed", place, f"what fits together was checked with {by[0]}")
     return {"signed_by": [str(key) for key in by], "witnesses": dict(times)}
 
 
