@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
 from volens.errors import ConfigError, VolensError
@@ -116,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     witness.add_argument("--config", type=Path, default=Path("witness.toml"), help="its configuration (default witness.toml)")
     witness.add_argument("--json", action="store_true", help="for machines")
 
+    _custody(commands)
+
     keys = commands.add_parser("keys", help="the keys that prove a grant: list, and replace them without voiding any")
     keys.add_argument(
         "action",
@@ -145,6 +149,82 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--page", action="store_true", help="print a page that checks receipts and bundles in a browser, by itself")
     verify.add_argument("--json", action="store_true", help="for machines")
     return parser
+
+
+def _custody(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What is done with notices that were asked and with the ledger."""
+
+    def part(parts: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str) -> argparse.ArgumentParser:
+        made = parts.add_parser(name, help=help)
+        made.add_argument("--config", type=Path, default=Path(DEFAULT), help=f"the site's configuration (default {DEFAULT})")
+        made.add_argument("--json", action="store_true", help="for machines")
+        return made
+
+    notice = commands.add_parser(
+        "notice", help="every version of the notice that was ever asked: list, show as it was, compare, photograph"
+    )
+    notices = notice.add_subparsers(dest="action", metavar="ACTION", required=True)
+    part(notices, "list", "every version, since when it was asked, and what was kept of it")
+    show = part(notices, "show", "a version as visitors saw it, whatever Volens has become since")
+    show.add_argument("digest", metavar="DIGEST", help="the version's digest, or how it begins")
+    show.add_argument("--language", default="", metavar="TAG", help="which language (default: the notice's first)")
+    show.add_argument("--layer", choices=("first", "panel"), default="first", help="which layer (default first)")
+    show.add_argument("--on", default="", metavar="DAY", help="as it was drawn on that day, 2026-11-22 (default: the last way)")
+    show.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: standard output)")
+    diff = part(notices, "diff", "what a later version says differently, and who is asked again because of it")
+    diff.add_argument("before", metavar="A", help="the digest of the earlier one, or how it begins")
+    diff.add_argument("after", metavar="B", help="that of the later one")
+    snapshot = part(notices, "snapshot", "pictures of the present version in Chromium: two widths, light and dark, every language")
+    snapshot.add_argument("--out", type=Path, metavar="DIR", help="write the pictures there, too")
+
+    ledger = commands.add_parser("ledger", help="check, count, copy, hand out and erase what the ledger holds")
+    actions = ledger.add_subparsers(dest="action", metavar="ACTION", required=True)
+    verify = part(actions, "verify", "check every record, the tree over them, and what was signed and published of it")
+    verify.add_argument(
+        "--key", action="append", default=[], metavar="VKEY|FILE", help="the log's public key (default: the site's own file)"
+    )
+    verify.add_argument("--witness", action="append", default=[], metavar="VKEY|FILE", help="a witness that must have signed; repeatable")
+    verify.add_argument(
+        "--against", action="append", default=[], type=Path, metavar="FILE", help="a receipt or checkpoint that somebody holds; repeatable"
+    )
+    verify.add_argument("--processes", type=int, metavar="N", help="how many check (default: as many as the machine has)")
+    part(actions, "stats", "how much is there, by counts that are kept")
+    part(actions, "checkpoint", "the newest that was published, with the witnesses' signatures")
+    export = part(actions, "export", "everything as an archive, or records as a table")
+    export.add_argument("--format", choices=("archive", "csv", "jsonl", "receipts"), default="archive", help="default archive")
+    export.add_argument(
+        "--out", type=Path, metavar="FILE", help="the file to write (an archive ending in .gz is packed; tables: standard output)"
+    )
+    export.add_argument("--service", default="", metavar="ID", help="who has allowed this service what, since when and until when")
+    export.add_argument("--from", dest="since", type=_day, metavar="DAY", help="records from this day on, 2026-11-22 (UTC)")
+    export.add_argument("--to", dest="until", type=_day, metavar="DAY", help="up to this day, included")
+    backup = part(actions, "backup", "everything as an archive, consistent while grants come in")
+    backup.add_argument("file", type=Path, metavar="FILE", help="the file to write; packed where it ends in .gz")
+    read = part(
+        actions, "import", "an archive into an empty ledger, which goes on as the same log; checked whole before anything is written"
+    )
+    read.add_argument("file", type=Path, metavar="FILE", help="the archive")
+    read.add_argument("--other-key", action="store_true", help="go on although another key signs here than the one that signed the archive")
+    for name, help in (("show", "all that is kept of one browser, with proofs"), ("erase", "say what would be erased, or do it")):
+        one = part(actions, name, help)
+        whose = one.add_mutually_exclusive_group(required=True)
+        whose.add_argument("--receipt", type=Path, metavar="FILE", help="by the receipt that the visitor holds")
+        whose.add_argument(
+            "--record", default="", metavar="COOKIE", help="by the value of the visitor's cookie volens-record, or the record's id"
+        )
+        if name == "show":
+            one.add_argument("--out", type=Path, metavar="FILE", help="write it for the person: records, notices and proofs")
+            continue
+        whose.add_argument("--older-than", type=int, metavar="DAYS", help="every record of more than so many days")
+        whose.add_argument("--retention", action="store_true", help="every record whose time is over by [retention]")
+        one.add_argument("--yes", action="store_true", help="do it")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write it as 2026-11-22") from None
 
 
 def _serving(parser: argparse.ArgumentParser) -> None:
@@ -358,6 +438,60 @@ def _witness(arguments: argparse.Namespace) -> int:
     )
 
 
+def _notice(arguments: argparse.Namespace) -> int:
+    from volens import custody, notices
+
+    with custody.opened(arguments.config, new=arguments.action == "snapshot") as (loaded, store):
+        site, said = loaded.site, {"as_json": arguments.json, "out": sys.stdout}
+        if arguments.action == "list":
+            return notices.run_list(store, site, **said)
+        if arguments.action == "diff":
+            return notices.run_diff(store, site, arguments.before, arguments.after, **said)
+        if arguments.action == "snapshot":
+            return notices.run_snapshot(store, site, folder=arguments.out, **said)
+        how = {name: getattr(arguments, name) for name in ("language", "layer", "on")}
+        return notices.run_show(store, site, arguments.digest, path=arguments.out, **how, **said)
+
+
+def _ledger(arguments: argparse.Namespace) -> int:
+    from volens import custody
+
+    action, said = arguments.action, {"as_json": arguments.json, "out": sys.stdout}
+    with custody.opened(arguments.config, new=action == "import") as (loaded, store):
+        if action == "verify":
+            how = {"keys": arguments.key, "witnesses": arguments.witness, "against": arguments.against, "processes": arguments.processes}
+            return custody.run_verify(loaded, store, **how, **said)
+        if action == "stats":
+            return custody.run_stats(loaded, store, **said)
+        if action == "checkpoint":
+            return custody.run_checkpoint(loaded, store, **said)
+        if action == "import":
+            return custody.run_import(loaded, store, arguments.file, other_key=arguments.other_key, **said)
+        if action == "backup":
+            return custody.run_backup(loaded, store, arguments.file, **said)
+        if action == "export" and arguments.format == "archive" and not (arguments.service or arguments.since or arguments.until):
+            if arguments.out is None:
+                print(
+                    "volens ledger export: an archive needs a file: --out FILE. A table may go to standard output: --format csv.",
+                    file=sys.stderr,
+                )
+                return 2
+            return custody.run_backup(loaded, store, arguments.out, **said)
+        if action == "export":
+            form = "jsonl" if arguments.format == "archive" else arguments.format
+            which = {"service": arguments.service, "since": arguments.since, "until": arguments.until}
+            return custody.run_export(loaded, store, form, arguments.out, **which, out=sys.stdout)
+        if action == "show":
+            return custody.run_show(loaded, store, arguments.receipt, arguments.record, path=arguments.out, **said)
+        whose = {
+            "receipt": arguments.receipt,
+            "cookie": arguments.record,
+            "days": arguments.older_than,
+            "by_retention": arguments.retention,
+        }
+        return custody.run_erase(loaded, store, **whose, yes=arguments.yes, **said)
+
+
 def _keys(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
@@ -438,6 +572,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "wordpress": _wordpress,
         "bypass": _bypass,
         "keys": _keys,
+        "notice": _notice,
+        "ledger": _ledger,
         "witness": _witness,
         "hosts": _hosts,
         "verify": _verify,
@@ -459,6 +595,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except VolensError as error:
         print(f"volens: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read has seen enough: | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

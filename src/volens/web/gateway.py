@@ -52,6 +52,7 @@ from volens.web.observe import Observer
 from volens.web.rate import Rate
 from volens.web.recent import Recent
 from volens.web.screens import Screens
+from volens.web.shown import keep_shown, renderings
 
 log = logging.getLogger("volens")
 
@@ -161,6 +162,8 @@ class Gateway:
                 self._site = replace(site, earlier={**known, **site.earlier})
             except OSError as error:
                 log.error("the ledger cannot be read: %s; earlier notices are not known, grants cannot be recorded", error)
+            else:
+                self._keep_shown(store, site)
         self._places = frozenset(name.encode() for name in site.address.places) if site is not None else frozenset()
         if site is not None and site.regions is not None:  # what tells the law tells the place: nobody else is told
             self._places |= {name.replace(b"_", b"-") for name in (site.regions.header, site.regions.subdivision) if name}
@@ -179,6 +182,15 @@ class Gateway:
 
             self._publisher = Publisher(store, site.name, log_keys, site.proof, state=witnessed, counted=counted)
             self._publisher.start()
+
+    @staticmethod
+    def _keep_shown(store: Store, site: Site) -> None:
+        """Keep how the notice looks, where visitors see it."""
+        try:
+            if site.mode == "enforce":
+                keep_shown(store, site, renderings(site))
+        except OSError as error:
+            log.error("how the notice looks was not kept: %s; it is tried again at the next start", error)
 
     def site(self, host: str) -> Site:
         """The site that answers for a host (without port)."""
