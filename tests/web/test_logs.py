@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.running import free_port, until
+from volens.web.logs import Json
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -126,3 +128,15 @@ def test_no_line_holds_anything_of_a_person(tmp_path: Path) -> None:
     assert sum(line["logger"] == "volens.access" for line in lines) >= 15 and any(line["level"] == "warning" for line in lines)
     low = text.lower()
     assert [mark for mark in (*MARKS, "127.0.0.67") if mark in low] == []
+
+
+def test_of_others_only_what_the_program_wrote_is_told() -> None:
+    """A server's own line names who asked, and an error quotes what was sent."""
+    try:
+        raise ValueError("mark-cookie")
+    except ValueError as error:
+        found = (ValueError, error, error.__traceback__)
+    told = Json().format(logging.LogRecord("aiohttp.server", logging.ERROR, "x.py", 1, "Error for %s", ("198.51.100.77",), found))
+    line = json.loads(told)
+    assert (line["message"], line["error"]) == ("Error for %s", "ValueError") and "test_of_others" in line["at"][0]
+    assert [mark for mark in MARKS if mark in told] == []
