@@ -51,7 +51,20 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
 
 def open_store(loaded: Loaded) -> Store:
     """The ledger that a configuration names, signed with the key that it names."""
-    return SqliteStore(Path(loaded.ledger), Keyring.of(loaded.log_key))
+    return open_ledger(loaded.ledger, loaded.log_key, Path(loaded.keys).with_suffix(".withdrawals"))
+
+
+def open_ledger(ledger: str, log_key: str, aside: Path | None = None) -> Store:
+    """The ledger at a path or the URL of a database, signed with the keys of a file. ``aside``: where withdrawals wait for a database;
+    beside the keys where it is not said. Raises StoreError, and ConfigError where what speaks to a database is not installed."""
+    if "://" not in ledger:
+        return SqliteStore(Path(ledger), Keyring.of(log_key))
+    try:
+        from volens.ledger.postgres import PostgresStore  # only who uses it has it
+    except ImportError as error:
+        remedy = "Install it: pip install 'volens[postgresql]'"
+        raise ConfigError("volens.toml", (Mistake("ledger", f"PostgreSQL needs psycopg, which is not here: {error}.", remedy),)) from error
+    return PostgresStore(ledger, aside or Path(log_key).with_suffix(".withdrawals"), Keyring.of(log_key))
 
 
 def open_accounts(loaded: Loaded, before: Gateway | None) -> Accounts | None:
