@@ -240,6 +240,8 @@ def outside(loaded: Loaded, folder: Path) -> None:
     root = folder.resolve()
     files = (loaded.source, loaded.keys, loaded.ledger, loaded.audience, loaded.bypass, loaded.hook_secret, loaded.admin_token)
     for name in (*files, loaded.log_key, loaded.accounts):
+        if name is not None and "://" in name:
+            continue  # a database
         place = Path(name).resolve() if name else root
         if root in place.parents and not any(part.startswith(".") and part != ".well-known" for part in place.relative_to(root).parts):
             found = f"{place} lies in {root}, so that anybody could read it."
@@ -517,6 +519,10 @@ class _Reading:
             age_header=age_header,
             accounts=accounts.get("enabled", False),
         )
+
+        scheme, apart, _ = top.get("ledger", "").partition("://")
+        if apart and scheme not in ("postgresql", "postgres"):  # what follows may hold a password
+            self.wrong(("ledger",), f"{scheme}://… is the address of no database that is known.", "Write postgresql://user@host/name.")
 
         def beside(name: str) -> str:
             return name if base is None or "://" in name else str(base / name)

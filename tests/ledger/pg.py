@@ -17,7 +17,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -173,6 +172,10 @@ class Server:
         self.ask(f"CREATE DATABASE {name}")
         return name
 
+    def drop(self, name: str) -> None:
+        """Delete a database, whoever is connected to it."""
+        self.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
     def processes(self) -> list[int]:
         """The server's process, and all that it started."""
         assert self.process is not None
@@ -281,9 +284,4 @@ def database(server: Server) -> Iterator[str]:
     """The address of a new, empty database of that server."""
     name = server.database()
     yield server.url(name)
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        with suppress(psycopg.Error):
-            server.ask(f"DROP DATABASE {name} WITH (FORCE)")
-            return
-        time.sleep(0.1)
+    server.drop(name)

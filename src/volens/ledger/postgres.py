@@ -274,14 +274,15 @@ class PostgresStore(LedgerStore[Link]):
         self._names_of = os.getpid()
         self._number = 0
         self._well = True
+        self._ready = False  # the tables are there, of our version
         self._pooling = threading.Lock()
         with self._clear_errors("open"):
-            link = self._open()
             try:
-                self._migrate(link)
-                self._warn(link)
-            finally:
-                link.close()
+                self._open().close()
+            except psycopg.Error as error:
+                if not _may_pass(error):
+                    raise
+                log.error("%s Until then the site runs, refusals work, and grants are not recorded.", self._explain("open", error))
 
     # Connections ------------------------------------------------------------------------------------------------
 
@@ -305,10 +306,15 @@ class PostgresStore(LedgerStore[Link]):
                 " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'",
                 (list(settings), list(settings.values())),
             )
+            link = Link(raw, writes)
+            if not self._ready:
+                self._migrate(link)
+                self._warn(link)
+                self._ready = True
         except BaseException:
             raw.close()
             raise
-        return Link(raw, writes)
+        return link
 
     def _connect(self) -> Link:
         """With back-off as long as all was well before; afterwards each attempt fails at once, so that those who wait hear of it."""
@@ -414,8 +420,9 @@ class PostgresStore(LedgerStore[Link]):
             raise StoreError(f"{self.path}: a database in {encoding}. Make one in UTF8: createdb -E UTF8 -T template0 NAME.")
         if there and self._version_of(link) == len(STEPS):
             return  # no right to change anything is needed
-        link.raw.limit = 600.0
+        link.raw.limit, limit = 600.0, link.raw.limit
         with link.raw.transaction():
+            link.put("SELECT set_config('lock_timeout', '60s', true)")
             link.put("SELECT pg_advisory_xact_lock($1)", MIGRATION)
             ((there,),) = link.ask("SELECT to_regclass('volens.version') IS NOT NULL")
             if not there:
@@ -430,6 +437,7 @@ class PostgresStore(LedgerStore[Link]):
                 for statement in STEPS[number]:
                     link.put(statement)
                 link.put("UPDATE volens.version SET version = $1", number + 1)
+        link.raw.limit = limit
 
     def _version_of(self, link: Link) -> int:
         ((version,),) = link.ask(VERSION)
@@ -719,6 +727,9 @@ def place_of(target: Mapping[str, Any]) -> str:
 
 def _may_pass(error: psycopg.Error) -> bool:
     """Whether waiting helps a connection that was refused."""
-    if isinstance(error, errors.InvalidPassword | errors.InvalidAuthorizationSpecification | errors.InvalidCatalogName):
+    if not isinstance(error, psycopg.OperationalError) or isinstance(
+        error, errors.InvalidPassword | errors.InvalidAuthorizationSpecification | errors.InvalidCatalogName
+    ):
         return False
-    return not any(word in str(error) for word in ("authentication failed", "no pg_hba.conf entry", 'database "'))
+    words = ("authentication failed", "no pg_hba.conf entry", "no password supplied", 'database "', 'role "')
+    return not any(word in str(error) for word in words)
