@@ -13,6 +13,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.web.making import gateway, send
 from volens.cli import main
 from volens.ledger.verify import MEANS, Trust, check, read_key
 from volens.verify import page as written
@@ -192,6 +193,22 @@ def test_the_page_forbids_every_connection_and_allows_its_own_script_by_hash() -
     assert policy and "default-src 'none'" in policy[1] and "connect-src 'none'" in policy[1] and "unsafe" not in policy[1]
     assert not re.search(r"(?:src|href)=|https?://|fetch\(|XMLHttpRequest|sendBeacon|WebSocket|import\(", text)
     assert base64.b64decode(re.findall(r"'sha256-([^']+)'", policy[1])[0])
+
+
+def test_a_site_serves_the_same_page_under_a_policy_that_lets_it_ask_nobody(tmp_path: Path) -> None:
+    made = gateway(tmp_path)
+    reply = send(made, "GET", "/_volens/verify")
+    pairs = dict(reply.pairs)
+    assert reply.status == 200 and reply.body.decode() == written()
+    assert pairs[b"content-type"] == b"text/html; charset=utf-8" and b"set-cookie" not in pairs
+    policy = pairs[b"content-security-policy"].decode()
+    assert (
+        policy.startswith("default-src 'none'; script-src 'sha256-")
+        and "connect-src 'none'" in policy
+        and "frame-ancestors 'none'" in policy
+    )
+    assert send(made, "POST", "/_volens/verify").status == 405
+    made.store.close()
 
 
 def test_the_command_writes_the_page(capsys: pytest.CaptureFixture[str]) -> None:
