@@ -46,6 +46,8 @@ MAX_BODY = MAX_NOTE + 46 * (MAX_PROOF + 1)
 """Bytes of a request."""
 PATIENCE = 10.0
 """Seconds a request may take to arrive, and its answer to be on the disk."""
+IDLE = 30.0
+"""Seconds after which a connection on which nothing whole arrives is closed."""
 AT_ONCE = 64
 """Requests that are read or wait; more are told to come again."""
 KEPT = 200
@@ -595,7 +597,7 @@ def serve(config: Config, ready: Callable[[str, WitnessKey], None]) -> None:
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        runner = web.AppRunner(application(Witness(key, config.logs, state)), access_log=None, handle_signals=False)
+        runner = web.AppRunner(application(Witness(key, config.logs, state)), access_log=None, handle_signals=False, keepalive_timeout=IDLE)
         await runner.setup()
         host, _, port = config.listen.rpartition(":")
         try:

@@ -19,12 +19,14 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.conformance import NOTICE, SITE, record
+from tests.ledger.pg import database, server  # noqa: F401
 from tests.ledger.witnesses import ENVIRONMENT, Running
 from volens.errors import ConfigError, KeyFileError
 from volens.ledger import keyring, verify
 from volens.ledger.cosign import PublicKey, SignedNote, WitnessKey
 from volens.ledger.keyring import Keyring
 from volens.ledger.note import LogKey, LogKeys, origin
+from volens.ledger.postgres import PostgresStore
 from volens.ledger.publish import Publisher, cosigners, standing, words
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Proof, Witness
@@ -301,11 +303,11 @@ def answering(status: int, body: bytes, kind: str = "text/plain") -> Iterator[in
         def log_message(self, *given: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Lies)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    lying = ThreadingHTTPServer(("127.0.0.1", 0), Lies)
+    Thread(target=lying.serve_forever, daemon=True).start()
+    yield lying.server_address[1]
+    lying.shutdown()
+    lying.server_close()
 
 
 LIAR = WitnessKey("liar.example", b"l" * 32)
@@ -347,6 +349,7 @@ PUBLISHING = """
 import sys
 from pathlib import Path
 from tests.ledger.conformance import NOTICE, SITE, record
+from tests.ledger.pg import database, server  # noqa: F401
 from tests.ledger.test_publish import Log
 log = Log(Path(sys.argv[1]))
 log.publisher.start()
@@ -373,6 +376,41 @@ def test_one_process_publishes_and_another_takes_its_turn_when_it_is_killed(tmp_
     finally:
         other.kill()
         other.wait()
+
+
+def test_two_machines_on_one_server_publish_one_log(tmp_path: Path, database: str, stack: ExitStack) -> None:  # noqa: F811
+    """PostgreSQL: whoever has the turn publishes what either has written; when that one goes, the other does."""
+    key = Keyring(tmp_path / "log-key")
+    witness = Running.made(tmp_path / "witness", [key(SITE).vkeys[0]])
+    stack.callback(witness.end)
+    proof, machines = Proof((witness.site,), 1), []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        store = PostgresStore(database, tmp_path / name / "withdrawals", Keyring(tmp_path / "log-key"))
+        stack.callback(store.close)
+        publisher = Publisher(store, SITE, Keyring(tmp_path / "log-key"), proof, state=tmp_path / name / "witnesses")
+        stack.callback(publisher.stop)
+        machines.append((store, publisher))
+        store.keep_notice(SITE, NOTICE)
+        publisher.start()
+
+    def published(size: int) -> bool:
+        note = machines[1][0].published(SITE, size)
+        return note is not None and len(cosigners(note, proof.witnesses)) == 1
+
+    def grant() -> int:
+        for store, _ in machines:
+            store.append(record(), NOTICE).result(10)
+        head = machines[1][0].head(SITE)
+        assert head is not None
+        return head.size
+
+    size = grant()
+    until(lambda: published(size))
+    machines[0][1].stop()
+    size = grant()
+    until(lambda: published(size))
+    assert witness.report() == (0, [])
 
 
 # The keys ---------------------------------------------------------------------------------------------------------

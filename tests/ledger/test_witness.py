@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ledger.logs import Log
+from tests.ledger.signed_trees import Log
 from tests.ledger.witnesses import COMMAND, ENVIRONMENT, NAME, Running
 from tests.running import free_port
 from volens import witness
@@ -154,6 +154,19 @@ def test_a_request_that_never_ends_holds_up_nobody(running: Running, log: Log) -
     assert slow[0].recv(100).startswith(b"HTTP/1.1 408")
     for one in slow:
         one.close()
+
+
+def test_headers_that_never_end_are_not_waited_for(running: Running, log: Log) -> None:
+    running.stop()
+    running.start(
+        [sys.executable, "-c", "import sys; from volens import cli, witness; witness.IDLE = 1.0; cli.main(['witness', *sys.argv[1:]])"]
+    )
+    with socket.create_connection(("127.0.0.1", running.port)) as slow, socket.create_connection(("127.0.0.1", running.port)) as silent:
+        slow.sendall(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        for one in (slow, silent):
+            one.settimeout(15)
+            assert one.recv(100) == b""
+    assert running.ask(log.request(0, 3))[0] == 200
 
 
 KILLED = """
