@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,11 +22,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.enforce.making import HOST, NOTICE
+from tests.enforce.making import CATALOG, HOST, NOTICE, NOW, SITE
 from tests.ledger.conformance import record
 from tests.ledger.witnesses import ENVIRONMENT, Running
 from tests.running import free_port, until_listening
-from tests.web.making import gateway, request, send
+from tests.web.making import KEYS, Clock, gateway, request, send
 from volens.errors import StoreUnavailable
 from volens.ledger import verify
 from volens.ledger.cosign import PublicKey, SignedNote
@@ -34,6 +35,7 @@ from volens.ledger.note import origin
 from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Store
 from volens.notice import Notice
+from volens.site import Retention
 from volens.web import logfiles
 from volens.web.gateway import Gateway
 from volens.web.logfiles import tile, tile_path
@@ -127,6 +129,28 @@ def test_entries_are_compressed_for_those_who_can(made: Gateway) -> None:
     assert gzip.decompress(zipped.body) == plain.body and len(zipped.body) < len(plain.body)
     assert header(send(made, "GET", LOG + "tile/entries/000", [(b"accept-encoding", b"gzip;q=0")]), b"content-encoding") == b""
     assert {header(one, b"vary") for one in (plain, zipped)} == {b"Accept-Encoding"}
+
+
+def test_what_is_older_than_any_record_is_no_longer_served(tmp_path: Path) -> None:
+    """Pruning by minimum index (tlog-tiles): after the records are erased by age, whole tiles of them are gone; later ones are not."""
+    now = [NOW.timestamp() - 500 * 86400]
+    store = SqliteStore(tmp_path / "ledger.db", Keyring(tmp_path / "log-key"), clock=lambda: now[0])
+    fill(store, HOST, NOTICE, 600)
+    now[0] = NOW.timestamp()
+    fill(store, HOST, NOTICE, 10)
+    size = 600 + 10 + 1
+    one = Gateway(replace(SITE, retention=Retention(400)), CATALOG, store, KEYS, now=Clock(), log_keys=Keyring(tmp_path / "log-key"))
+    assert send(one, "GET", LOG + "tile/entries/000").status == 200, "old, and its records are there"
+    assert store.erase(HOST, range(size), "age") == 610
+    one.close()
+    store = SqliteStore(tmp_path / "ledger.db", Keyring(tmp_path / "log-key"), clock=lambda: now[0])
+    one = Gateway(replace(SITE, retention=Retention(400)), CATALOG, store, KEYS, now=Clock(), log_keys=Keyring(tmp_path / "log-key"))
+    for path in ("tile/entries/000", "tile/0/001", "tile/entries/001", "tile/0/000.p/9"):
+        gone = send(one, "GET", LOG + path)
+        assert (gone.status, header(gone, b"cache-control")) == (410, b"no-store"), path
+    for path in ("tile/entries/002.p/88", "tile/0/002.p/88", "tile/1/000.p/2", "checkpoint"):
+        assert send(one, "GET", LOG + path).status == 200, path
+    one.close()
 
 
 def test_a_ledger_that_cannot_be_read_is_a_503(tmp_path: Path) -> None:

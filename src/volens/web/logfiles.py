@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import gzip
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from volens.enforce.headers import get_all
 from volens.errors import StoreError
-from volens.ledger.tree import HASH, WIDTH
+from volens.ledger.retention import minimum
+from volens.ledger.tree import HASH, HEIGHT, WIDTH
+from volens.site import Site
 from volens.web.asked import Asked
 from volens.web.messages import Pairs, Reply, Waiting
 from volens.web.replies import read_apart
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 WAITING = 64
 """Requests that may wait for the store; more are told to come again."""
+PRUNED = 3600.0
+"""Seconds between two looks for what is too old to be served (tlog-tiles, *Pruning*)."""
 LEVELS = 63
 """The highest level of a tile (tlog-tiles)."""
 
@@ -70,6 +76,8 @@ class LogFiles:
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: set[int] = set()
         self._numbers = count()
+        self._first: tuple[float, int] = (0.0, 0)  # when to look again, and the first entry that is still served
+        self._looking = Lock()
 
     def answer(self, asked: Asked, name: str) -> Reply | Waiting | None:
         """The reply for ``name``, the path below ``log/``; None where there is no such file."""
@@ -87,15 +95,19 @@ class LogFiles:
         zipped = bool(_PLAIN.search(b",".join(get_all(asked.request.pairs, b"accept-encoding")).lower()))
         site = asked.site.name
 
-        def read() -> tuple[bytes, bool] | None:
+        def read() -> tuple[bytes, bool] | int:
             try:
-                return self._checkpoint(site) if found is None else self._tile(site, *found, zipped=zipped)
+                if found is None:
+                    return self._checkpoint(site) or 404
+                if self._pruned(asked.site, found[0], found[1]):
+                    return 410
+                return self._tile(site, *found, zipped=zipped) or 404
             finally:
                 self._waiting.discard(number)
 
-        def made(data: tuple[bytes, bool] | None) -> Reply:
-            if data is None:
-                return _plain(404, "Nothing here yet, or no more.\n", _NEVER)
+        def made(data: tuple[bytes, bool] | int) -> Reply:
+            if isinstance(data, int):
+                return _plain(data, "Nothing here yet.\n" if data == 404 else "Too old: its records were erased by age.\n", _NEVER)
             if found is None:
                 return Reply(200, [(b"content-type", b"text/plain; charset=utf-8"), _SHORT, *_FOR_ALL], data[0])
             pairs = [(b"content-type", b"application/octet-stream"), _KEPT, *_FOR_ALL]
@@ -122,6 +134,17 @@ class LogFiles:
             head = store.head(site)
             note = head.note if head is not None else None
         return (note.encode(), False) if note else None
+
+    def _pruned(self, site: Site, level: int | None, index: int) -> bool:
+        """Whether all that a tile covers is older than any record is kept."""
+        if site.retention.days is None:
+            return False
+        with self._looking:
+            due, first = self._first
+            if time.monotonic() >= due:
+                first = minimum(self._gateway.store, site.name, site.retention, self._gateway.now(), first)
+                self._first = (time.monotonic() + PRUNED, first)
+        return (index + 1) << HEIGHT * ((level or 0) + 1) <= first
 
     def _tile(self, site: str, level: int | None, index: int, width: int, *, zipped: bool) -> tuple[bytes, bool] | None:
         """What a tile's first ``width`` hashes or entries are, and whether it is compressed; None where it has fewer."""
