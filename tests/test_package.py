@@ -20,7 +20,23 @@ from tests.running import free_port
 from volens.cli import main
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("init", "demo", "proxy", "serve", "build", "wordpress", "check", "catalog", "bypass", "hosts", "witness", "notice", "ledger", "keys")
+COMMANDS = (
+    "init",
+    "demo",
+    "proxy",
+    "serve",
+    "build",
+    "wordpress",
+    "check",
+    "catalog",
+    "bypass",
+    "hosts",
+    "witness",
+    "notice",
+    "ledger",
+    "keys",
+    "verify",
+)
 
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:

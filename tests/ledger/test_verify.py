@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,71 @@ def test_every_code_says_what_it_means_and_every_finding_has_one() -> None:
                     used.add(node.args[0].value)
     assert used <= MEANS.keys()
     assert MEANS.keys() - used <= {"moved", "late", "demonstration", "unreadable", "cut", "site", "notice"}  # told by other names, too
+
+
+def test_the_specification_tells_every_code_and_every_field() -> None:
+    text = (vectors.FILE.parent / "ledger.md").read_text("utf-8")
+    assert {code for code in MEANS if f"`{code}`" not in text} == set()
+    good = grown(3).receipt(1)
+    named = {*good, *good["record"], *good["entry"], *grown(3).lines()[0]}
+    assert {name for name in named if f"`{name}`" not in text and f'"{name}"' not in text} == set()
+
+
+def test_a_third_verifier_of_thirty_lines_and_openssl_says_the_same(tmp_path: Path) -> None:
+    """By the specification alone: plain Python for the hashes, openssl for the signature, nothing of Volens."""
+
+    def fits(document: str, vkey: str) -> bool:
+        receipt = json.loads(document)
+        record, entry = (
+            json.dumps(receipt[part], sort_keys=True, separators=(",", ":"), ensure_ascii=False) for part in ("record", "entry")
+        )
+        found = sha256(b"volens/v1" + bytes.fromhex(receipt["salt"]) + record.encode()).hexdigest() == receipt["entry"]["commit"]
+        found = found and all(receipt["record"][name] == receipt["entry"][name] for name in ("notice", "site"))
+        found = found and receipt["record"]["time"][:16] <= receipt["entry"]["time"][:16]
+        text, _, lines = receipt["checkpoint"].rpartition("\n\n")
+        text += "\n"
+        origin, size, root = text.split("\n")[:3]
+        found = found and origin == receipt["entry"]["site"] + "/volens" and receipt["index"] < int(size)
+        # RFC 6962 2.1.1, told from the root down: which way the leaf lies in each subtree.
+        sides, first, count = [], receipt["index"], int(size)
+        while count > 1:
+            left = 1 << (count - 1).bit_length() - 1
+            sides.append(first >= left)
+            first, count = (first - left, count - left) if first >= left else (first, left)
+        hash = sha256(b"\0" + entry.encode()).digest()
+        found = found and len(sides) == len(receipt["proof"])
+        for right, step in zip(reversed(sides), receipt["proof"], strict=False):
+            other = b64decode(step)
+            hash = sha256(b"\1" + (other + hash if right else hash + other)).digest()
+        name, id, key = vkey.split("+", 2)
+        line = next(
+            (line for line in lines.split("\n") if line.startswith(f"— {name} ") and b64decode(line.split(" ")[2])[:4].hex() == id), None
+        )
+        if line is None:
+            return False
+        (tmp_path / "key").write_bytes(bytes.fromhex("302a300506032b6570032100") + b64decode(key)[1:])
+        (tmp_path / "text").write_text(text, "utf-8")
+        (tmp_path / "signature").write_bytes(b64decode(line.split(" ")[2])[4:])
+        openssl = "openssl pkeyutl -verify -pubin -keyform DER -inkey key -rawin -in text -sigfile signature".split()
+        return found and hash == b64decode(root) and subprocess.run(openssl, cwd=tmp_path, capture_output=True).returncode == 0
+
+    asked = {
+        "event",
+        "unconfigured",
+        "form",
+        "unreadable",
+        "no-key",
+        "no-cosignature",
+        "cosignature",
+        "keys-claimed",
+    }  # beyond thirty lines
+    cases = [
+        case
+        for case in VECTORS["documents"]
+        if case["document"].startswith('{"format":"volens-receipt/1"') and not asked.intersection(case["faults"] + case["gaps"])
+    ]
+    assert {case["name"]: fits(case["document"], case["keys"][0]) for case in cases} == {case["name"]: case["holds"] for case in cases}
+    assert len(cases) > 35 and {case["holds"] for case in cases} == {True, False}
 
 
 @given(st.integers(1, 600), st.data())
