@@ -496,7 +496,7 @@ def _site(loaded: Loaded) -> dict[str, Any]:
         "proof": {
             "witnesses": [witness.name for witness in loaded.site.proof.witnesses],
             "quorum": loaded.site.proof.quorum,
-            "standing": words(standing(Path(loaded.keys).with_suffix(".witnesses")), loaded.site.proof.witnesses),
+            "standing": words(standing(loaded.witnessed), loaded.site.proof.witnesses),
         },
     }
 

@@ -234,6 +234,11 @@ class Loaded:
     accounts: str = "volens-accounts.db"
     """Path of the file of accounts' choices, where ``site.accounts`` is set."""
 
+    @property
+    def witnessed(self) -> Path:
+        """The file in which the publisher says what the witnesses answer."""
+        return Path(self.keys).with_suffix(".witnesses")
+
 
 def outside(loaded: Loaded, folder: Path) -> None:
     """Raises ConfigError where what configures, proves or records lies in ``folder``, whose files are published."""

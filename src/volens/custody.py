@@ -20,6 +20,7 @@ from volens.config import Loaded, load
 from volens.errors import ChoiceError, ConfigError, Mistake, ProofError, RecordError, StoreError
 from volens.ledger import archive, keyring, retention
 from volens.ledger.cosign import SignedNote
+from volens.ledger.publish import standing, words
 from volens.ledger.receipt import BUNDLE, Receipt, bundle
 from volens.ledger.record import Record
 from volens.ledger.store import Head, Row, Store
@@ -206,6 +207,7 @@ def stats(store: Store, loaded: Loaded) -> dict[str, Any]:
         "published_checkpoints": len(published),
         "witnesses": len(loaded.site.proof.witnesses),
         "witnessed_entries": max((p.size for p in published if _witnesses(p.note)), default=0),
+        "witness_standing": words(standing(loaded.witnessed), loaded.site.proof.witnesses),
         "events_waiting": store.outbox.waiting(site),
         "bytes": size,
         "bytes_a_record": round(size / records) if size and records else None,
@@ -239,6 +241,8 @@ def run_stats(loaded: Loaded, store: Store, *, as_json: bool, out: TextIO) -> in
     print(f"  notices     {n['notices']}; {n['snapshot_entries']} lists of pages and pictures, {n['files']} files", file=out)
     seen = f"a witness has seen {n['witnessed_entries']} entries" if found["witnesses"] else "no witness: evident to everybody but you"
     print(f"  checkpoints {n['published_checkpoints']} published and kept; {seen}", file=out)
+    for line in found["witness_standing"]:
+        print(f"  witness     {line}", file=out)
     if found["events_waiting"]:
         print(f"  waiting     {n['events_waiting']} events for the site ([hooks])", file=out)
     if found["bytes"] is not None:

@@ -349,6 +349,8 @@ def test_the_keys_are_changed_while_it_runs_and_the_operator_is_told_of_the_witn
     assert proxied.get(LOG + "keys")[1].decode().split("\n")[:2] == [new, proxied.vkey]
     checked = command("check", "--no-browser")
     assert f"{proxied.witness.name}: signs, {after.checkpoint.size} entries" in checked.stdout, checked.stdout
+    stats = json.loads(command("ledger", "stats", "--json").stdout)
+    assert stats["witness_standing"] == [f"{proxied.witness.name}: signs, {after.checkpoint.size} entries"]
     status, metrics = proxied.get("/_volens/metrics")
     counted = [line for line in metrics.decode().splitlines() if line.startswith('volens_witness_answers_total{outcome="signed"}')]
     assert status == 200 and int(counted[0].split()[1]) >= 2

@@ -45,7 +45,7 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
         accounts=open_accounts(loaded, before),
         findings=before.findings if before is not None else Findings(Path(loaded.findings), lambda: datetime.now(UTC).date()),
         log_keys=log_keys,
-        witnessed=Path(loaded.keys).with_suffix(".witnesses"),
+        witnessed=loaded.witnessed,
     )
 
 
