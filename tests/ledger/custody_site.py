@@ -35,14 +35,18 @@ country = "FR"
 class Custody:
     """One folder: its configuration, its ledger, and ``volens`` called for it."""
 
-    def __init__(self, folder: Path, more: str = "", toml: str = TOML) -> None:
+    def __init__(self, folder: Path, more: str = "", ledger: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.config = folder, folder / "volens.toml"
-        self.config.write_text(toml + more, "utf-8")
+        self._read: tuple[str, Loaded] | None = None
+        self.config.write_text((f"ledger = {json.dumps(ledger)}\n" if ledger else "") + TOML + more, "utf-8")
 
     @property
     def loaded(self) -> Loaded:
-        return load(self.config, Catalog.packaged())
+        text = self.config.read_text("utf-8")
+        if self._read is None or self._read[0] != text:
+            self._read = text, load(self.config, Catalog.packaged())
+        return self._read[1]
 
     def open(self) -> Store:
         return open_store(self.loaded)
@@ -69,13 +73,10 @@ class Custody:
 
     def start(self) -> None:
         """What a site does when it starts."""
-        with_store = self.open()
-        try:
-            site = self.loaded.site
-            with_store.keep_notice(site.name, site.notice)
-            keep_shown(with_store, site, renderings(site))
-        finally:
-            with_store.close()
+        store, site = self.open(), self.loaded.site
+        store.keep_notice(site.name, site.notice)
+        keep_shown(store, site, renderings(site))
+        store.close()
 
     def keep(self, records: Sequence[Record], refusals: int = 0) -> list[Kept]:
         store, notice = self.open(), self.loaded.site.notice

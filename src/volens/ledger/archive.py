@@ -44,6 +44,10 @@ def _untold(done: int) -> None:
     pass
 
 
+class Unwritable(StoreError):
+    """A file that cannot be written: the disk it lies on, not the ledger."""
+
+
 class _Output:
     """A file beside its place, moved there when it is whole."""
 
@@ -102,13 +106,16 @@ class Written:
 
 
 def write(store: Store, site: str, keys: Sequence[str], path: Path, now: datetime, told: Told = _untold) -> Written:
-    """The whole ledger of a site into a file, as of one moment. Raises StoreError, and OSError where the file cannot be written; then
-    nothing is left of it."""
+    """The whole ledger of a site into a file, as of one moment. Raises StoreError, Unwritable where it is the file that cannot be
+    written; then nothing is left of it."""
     with store.moment() as held:
         head = held.head(site)
         if head is None:
             raise StoreError(f"{site}: there is nothing to write yet: no notice was kept, and no record.")
-        out = _Output(path)
+        try:
+            out = _Output(path)
+        except OSError as error:
+            raise Unwritable(f"{path}: cannot be written: {error.strerror or error}.") from error
         try:
             out.line(
                 canonical(
@@ -150,8 +157,10 @@ def write(store: Store, site: str, keys: Sequence[str], path: Path, now: datetim
             for published in held.checkpoints(site):
                 out.line(canonical({"checkpoints": [{"size": published.size, "at": int(published.at), "note": published.note}]}))
             return Written(head.size, records, head.note, out.end())
-        except BaseException:
+        except BaseException as error:
             out.drop()
+            if isinstance(error, OSError) and not isinstance(error, StoreError):
+                raise Unwritable(f"{path}: cannot be written: {error.strerror or error}. Nothing was left of it.") from error
             raise
 
 
@@ -286,8 +295,11 @@ def _rows(path: Path, told: Told) -> Iterator[Row]:
 # ---------------------------------------------------------------- records as tables
 
 
-def between(store: Store, site: str, since: date | None = None, until: date | None = None) -> Iterator[tuple[Row, Record]]:
-    """The records of those days, both included (UTC), that are not erased, in the order of the log."""
+def between(
+    store: Store, site: str, since: date | None = None, until: date | None = None, *, late: bool = True
+) -> Iterator[tuple[Row, Record]]:
+    """The records of those days, both included (UTC), that are not erased, in the order of the log. ``late`` False: not those that were
+    logged on a later day (a withdrawal that waited beside the ledger), so that nothing newer is read."""
     done = 0
     for row in store.rows(site, held=True):  # those from before there was a log come first, logged later than they were made
         if b'"moved":true' not in row.entry:
@@ -296,9 +308,8 @@ def between(store: Store, site: str, since: date | None = None, until: date | No
         record = _record(row)
         if _within(record, since, until):
             yield row, record
-    first = done if since is None else max(done, store.size_before(site, _midnight(since)))
-    # A record of the last second of a day may be logged on the next.
-    last = None if until is None else store.size_before(site, _midnight(until) + timedelta(days=1, hours=1)) - 1
+    first = done if since is None else max(done, store.size_before(site, _midnight(since) - timedelta(hours=1)))
+    last = None if until is None or late else store.size_before(site, _midnight(until) + timedelta(days=1)) - 1
     for row in store.rows(site, first, last, held=True):
         record = _record(row)
         if _within(record, since, until):
@@ -366,6 +377,7 @@ def of_service(
 
     Each ends where a later record takes its place. Those are gathered first, on disk, so that memory does not grow with the ledger.
     """
+    served = {notice.digest: notice.service[service].purposes for notice in store.notices(site).values() if service in notice.service}
     follows = sqlite3.connect("")  # a file of the moment, gone when closed
     try:
         follows.execute("CREATE TABLE ended (id TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID")
@@ -383,7 +395,7 @@ def of_service(
                 "service": service,
                 "since": record.to_json()["time"],
                 "until": ended[0] if ended else "",
-                "purposes": _ids(record.purposes, True),
+                "purposes": " ".join(p for p in served.get(record.notice, ()) if record.purposes.get(p)),
                 "notice": record.notice,
                 "surface": record.surface,
                 "method": record.method,

@@ -37,7 +37,7 @@ def expired(store: Store, site: str, rule: Retention, now: datetime, looked: dat
     notices: Mapping[str, Notice] = {notice.digest: notice for notice in store.notices(site).values()}
     since = None if looked is None else (looked - timedelta(days=max(rule.terms) + 1)).astimezone(UTC).date()
     until = (now - timedelta(days=min(rule.terms))).astimezone(UTC).date()
-    for row, record in between(store, site, since, until):
+    for row, record in between(store, site, since, until, late=False):
         days = days_kept(record, notices.get(record.notice), rule)
         if days is not None and record.time + timedelta(days=days) <= now:
             yield row.index
