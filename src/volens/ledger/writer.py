@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from itertools import islice
@@ -57,7 +57,7 @@ from volens.ledger.note import LogKey, checkpoint, origin
 from volens.ledger.receipt import Receipt
 from volens.ledger.record import Count, Record
 from volens.ledger.store import Answered, Event, Extent, Head, Kept, Outbox, Published, Row, Signer, Total
-from volens.ledger.tree import Edge, Growth, Tiles, leaf_hash
+from volens.ledger.tree import HEIGHT, Edge, Growth, ReadTile, Tiles, leaf_hash
 from volens.notice import Notice, canonical
 
 log = logging.getLogger("volens.ledger")
@@ -73,6 +73,10 @@ KEYS = 20_000
 """Different counters kept in memory while nothing can be written (some 10 MB); more are dropped, with a log line."""
 STEP = 2_000
 """Entries that are erased, restored or read in one step."""
+NODES = 50_000
+"""Nodes of trees remembered, some 10 MB."""
+HALF = 16
+"""Records that are committed together in any case, where so many wait."""
 AHEAD = 5
 """Minutes by which a record's time may be ahead of this machine's clock, and the log follows it."""
 DAY, HOUR = 86_400.0, 3_600.0
@@ -143,13 +147,15 @@ class Statements:
     """site -> digest, in order"""
 
 
-@dataclass(slots=True)
 class _Waiting:
-    record: Record
-    data: bytes
-    notice: Notice | None  # None where this process knows that it is kept
-    event: Event | None = None
-    future: Future[Kept] = field(default_factory=Future)
+    """A record in the queue."""
+
+    __slots__ = ("data", "event", "future", "notice", "record")
+
+    def __init__(self, record: Record, data: bytes, notice: Notice | None, event: Event | None = None) -> None:
+        self.record, self.data, self.event = record, data, event
+        self.notice = notice  # None where this process knows that it is kept
+        self.future: Future[Kept] = Future()
 
 
 def _key(of: Record | Count) -> Key:
@@ -255,6 +261,33 @@ class _Work(Generic[C]):
         self._logs.clear()
 
 
+class _Nodes(Tiles):
+    """The tree of one log. Whole nodes above the lowest tiles never change: those that were worked out are remembered."""
+
+    def __init__(self, size: int, read: ReadTile, number: int, known: dict[tuple[int, int, int], bytes], edge: Edge | None = None) -> None:
+        super().__init__(size, read)
+        self._number, self._known = number, known
+        self._edge: dict[tuple[int, int], bytes] = {}
+        if edge is not None and edge.size == size:  # what is right of the last whole subtree need not be read
+            first = 0
+            for level, part in zip((n for n in range(size.bit_length() - 1, -1, -1) if size >> n & 1), edge.hashes, strict=True):
+                self._edge[level, first >> level] = part
+                first += 1 << level
+
+    def node(self, level: int, index: int) -> bytes:
+        if (level, index) in self._edge:
+            return self._edge[level, index]
+        if level <= HEIGHT:
+            return super().node(level, index)
+        key = (self._number, level, index)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= NODES:
+                self._known.clear()
+            found = self._known[key] = super().node(level, index)
+        return found
+
+
 class LedgerStore(Generic[C]):
     """See ``store.Store``. ``path`` names the store in messages; ``aside`` is the folder of withdrawals that wait.
 
@@ -292,7 +325,8 @@ class LedgerStore(Generic[C]):
     def _reset(self) -> None:
         """The state of a store that has not been written to."""
         self._pid = 0  # of the process whose threads run; 0: none do
-        self._lock = threading.Condition()  # guards the queue and the counts; never held during input or output
+        self._mutex = threading.Lock()  # guards the queue and the counts; never held during input or output
+        self._lock = threading.Condition(self._mutex)  # the same, for those who wait
         self._waiting: deque[_Waiting] = deque()
         self._idle = False  # the writer sleeps: it must be woken
         self._counts: dict[Key, int] = {}
@@ -309,6 +343,8 @@ class LedgerStore(Generic[C]):
         self._told_of_clock = False
         self._of_a_moment: C | None = None
         self._made: dict[str, RecordEntries] = {}
+        self._nodes: dict[tuple[int, int, int], bytes] = {}
+        self._edges: dict[tuple[int, int], Edge] = {}
         self._threads: tuple[threading.Thread, ...] = ()
         self._stopping = threading.Event()
 
@@ -429,7 +465,7 @@ class LedgerStore(Generic[C]):
             if refused is not None:
                 waiting.future.set_exception(refused)
                 return waiting.future
-        with self._lock:
+        with self._mutex:
             if self._closed:
                 waiting.future.set_exception(StoreUnavailable(f"{self.path}: the store was closed."))
                 return waiting.future
@@ -539,6 +575,7 @@ class LedgerStore(Generic[C]):
     def _writer(self) -> None:
         connection: C | None = None
         pause, ok = FLUSH, True
+        batch: list[_Waiting] = []
         while True:
             with self._lock:
                 while not (self._waiting or self._closed or (self._unmoved and ok)):
@@ -548,8 +585,10 @@ class LedgerStore(Generic[C]):
                     self._idle = True
                     self._lock.wait(left)
                     self._idle = False
-                batch: list[_Waiting] = []
-                while self._waiting and len(batch) < self._batch_limit:
+                # Half of those in flight: while they are committed, the others are worked on.
+                most = min(self._batch_limit, max(HALF, (len(self._waiting) + len(batch) + 1) // 2))
+                batch = []
+                while self._waiting and len(batch) < most:
                     waiting = self._waiting.popleft()
                     if waiting.future.set_running_or_notify_cancel():
                         batch.append(waiting)
@@ -910,7 +949,7 @@ class LedgerStore(Generic[C]):
         assert state is not None and row.salt is not None and row.record is not None  # noqa: S101 — it has a row
         note = self.published(site, row.index + 1) or state.note
         size = _size(note)
-        proof = self._tree(state, max(size, state.edge.size)).inclusion(row.index, size)
+        proof = self._tree(state, size, self._edge(state, size)).inclusion(row.index)
         try:
             return Receipt(Record.parse(row.record), row.salt, json.loads(row.entry), row.index, tuple(proof), note)
         except RecordError as error:
@@ -978,8 +1017,20 @@ class LedgerStore(Generic[C]):
             return Tiles(0, lambda level, tile: b"")
         return self._tree(state, state.edge.size if size is None else min(size, state.edge.size))
 
-    def _tree(self, state: LogState, size: int) -> Tiles:
-        return Tiles(size, lambda level, tile: self._hashes(state.number, level, tile))
+    def _tree(self, state: LogState, size: int, edge: Edge | None = None) -> Tiles:
+        return _Nodes(size, lambda level, tile: self._hashes(state.number, level, tile), state.number, self._nodes, edge)
+
+    def _edge(self, state: LogState, size: int) -> Edge:
+        """The edge of a log at a size: as it stands, or as a published checkpoint covers it."""
+        if size == state.edge.size:
+            return state.edge
+        key = (state.number, size)
+        found = self._edges.get(key)
+        if found is None:
+            if len(self._edges) >= 100:
+                self._edges.clear()
+            found = self._edges[key] = self._tree(state, size).edge()
+        return found
 
     def size_before(self, site: str, time: datetime) -> int:
         """See ``Store.size_before``."""
