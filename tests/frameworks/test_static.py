@@ -98,7 +98,7 @@ def test_the_page_of_what_is_not_there_is_the_folder_s_own(tmp_path: Path) -> No
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "404.html").symlink_to(tmp_path / "secret")
     with serving_folder(tmp_path / "pages") as address, pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(address + "/no", timeout=10)
+        urllib.request.urlopen(address + "/no", timeout=30)
     with refused.value as answer:
         assert (answer.status, answer.read()) == (404, b"Not found.\n")
 
@@ -108,7 +108,7 @@ def test_what_proves_and_records_is_not_published(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "site.toml", tmp_path / "volens.toml")
     (tmp_path / "index.html").write_text(PAGE)
     for words in (("serve", ".", "--listen", f"127.0.0.1:{free_port()}"), ("build", ".", str(tmp_path.parent / "made"))):
-        done = subprocess.run(volens(*words), cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=30)
+        done = subprocess.run(volens(*words), cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=60)
         assert done.returncode == 2 and b"volens.toml" in done.stderr, done.stderr
     assert not (tmp_path / "volens.keys").exists() and not (tmp_path.parent / "made").exists()
 
@@ -120,7 +120,7 @@ def test_no_file_of_the_folder_is_run_here(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(folder / "pages")
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     try:
-        with serving_folder(Path()) as address, urllib.request.urlopen(address + "/style.css", timeout=10) as answer:
+        with serving_folder(Path()) as address, urllib.request.urlopen(address + "/style.css", timeout=30) as answer:
             assert answer.read() == b"body { color: red }"
     finally:
         planted.unlink()

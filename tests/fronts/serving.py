@@ -96,7 +96,7 @@ class SiteBehind:
         answer = web.StreamResponse(headers={"Content-Type": request.query.get("type", "text/html")})
         await answer.prepare(request)
         await answer.write(b"<!DOCTYPE html><p>first" + b" " * 2000)
-        await asyncio.get_running_loop().run_in_executor(None, self.go_on.wait, 10)
+        await asyncio.get_running_loop().run_in_executor(None, self.go_on.wait, 60)
         await answer.write(b"<p>last")
         return answer
 
@@ -175,7 +175,7 @@ def process(folder: Path, name: str, *command: str, port: int, **more: Any) -> I
     finally:
         started.send_signal(signal.SIGTERM)
         try:
-            started.wait(15)
+            started.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(started.pid, signal.SIGKILL)
             started.wait(5)

@@ -113,7 +113,7 @@ def test_a_websocket_passes(whole: Whole) -> None:
     async def talk() -> str:
         async with connect(f"wss://{HOST}:{whole.port}/ws", ssl=CONTEXT, host="127.0.0.1", server_hostname=HOST) as socket:
             await socket.send("bonjour")
-            return str(await asyncio.wait_for(socket.recv(), 10))
+            return str(await asyncio.wait_for(socket.recv(), 30))
 
     assert asyncio.run(talk()) == "ruojnob"
 
@@ -144,7 +144,7 @@ def test_early_hints_pass_where_the_front_lets_them(whole: Whole) -> None:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     import socket as sockets
 
-    with sockets.create_connection(("127.0.0.1", whole.port), 10) as raw, context.wrap_socket(raw, server_hostname=HOST) as sock:
+    with sockets.create_connection(("127.0.0.1", whole.port), 30) as raw, context.wrap_socket(raw, server_hostname=HOST) as sock:
         sock.sendall(f"GET /early HTTP/1.1\r\nHost: {HOST}:{whole.port}\r\nAccept: text/html\r\nConnection: close\r\n\r\n".encode())
         got = b""
         while piece := sock.recv(65536):

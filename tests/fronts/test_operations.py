@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,14 +101,16 @@ def test_a_restart_that_could_not_serve_is_none(tmp_path: Path, workers: int) ->
 def test_a_configuration_read_again_under_load_fails_no_request(tmp_path: Path) -> None:
     with site() as behind, volens(tmp_path, behind.port, "--workers", "2") as (port, _), load(port) as visits:
         until(lambda: visits.done > 50)
+        says = lambda: Counter(re.findall("was read again|the one before goes on", (tmp_path / "volens.log").read_text()))
         end, turn = time.monotonic() + SECONDS, 0
-        while time.monotonic() < end:
+        while time.monotonic() < end or turn < 6:
             turn += 1
+            before, word = says(), "was read again" if turn % 3 else "the one before goes on"
             (tmp_path / "next.toml").write_text(
                 CONFIG.replace("names = [", f'hosts = ["cdn{turn}.example"]\nnames = [') if turn % 3 else CONFIG + "x = 1\n"
             )
             os.replace(tmp_path / "next.toml", tmp_path / "volens.toml")
-            time.sleep(1.5)
+            assert until(lambda before=before, word=word: says()[word] > before[word], 40), says()
         log = (tmp_path / "volens.log").read_text()
         assert log.count("was read again") >= 4 and "the one before goes on" in log, log[-2000:]
         assert visits.wrong == [] and visits.done > 200
