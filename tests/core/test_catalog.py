@@ -400,7 +400,7 @@ def test_a_host_belongs_to_its_own_site_and_a_found_entry_explains_itself(labels
 
 
 def test_hostile_lengths_cost_little_and_are_not_kept() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for text in ("a." * 5_000_000, "a" * 10_000_000, "/" * 10_000_000, "_" * 10_000_000):
         CATALOG.host(text)
         CATALOG.same_party(text, text)
@@ -409,7 +409,7 @@ def test_hostile_lengths_cost_little_and_are_not_kept() -> None:
         CATALOG.path("www.example.org", "/x" + text + "?" + text[:1000])
     for text in ("/https:/a" * 7_000, "/x?" + "/https:/a" * 7_000, "/https:/" + "a" * 60_000):
         CATALOG.may_collect(text)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def test_packaged_is_read_once() -> None:
@@ -418,7 +418,7 @@ def test_packaged_is_read_once() -> None:
 
 def test_it_loads_fast() -> None:
     """Wide of the 60 ms aimed at, since machines that run tests are slow and shared."""
-    code = "import time, volens.catalog as c; t = time.perf_counter(); c.Catalog.packaged(); print(time.perf_counter() - t)"
+    code = "import time, volens.catalog as c; t = time.process_time(); c.Catalog.packaged(); print(time.process_time() - t)"
     best = min(float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout) for _ in range(3))
     assert best < 0.25
 

@@ -28,9 +28,9 @@ def test_a_star_in_a_gate_stands_for_any_characters(pattern: str, path: str) -> 
 
 def test_no_path_makes_matching_slow() -> None:
     gate = Gate("/" + "*a" * 12 + "*b", "video")
-    started = time.perf_counter()
+    started = time.process_time()
     assert not gate.pattern.fullmatch("/" + "a" * 8000)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("path", ["/comments", "/COMMENTS", "/comments/1?x", "/comments\n"])
