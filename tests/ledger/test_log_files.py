@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tests.enforce.making import CATALOG, HOST, NOTICE, NOW, SITE
 from tests.ledger.conformance import record
 from tests.ledger.witnesses import ENVIRONMENT, Running
-from tests.running import free_port, until_listening
+from tests.running import free_port, until, until_listening
 from tests.web.making import KEYS, Clock, gateway, request, send
 from volens.errors import StoreUnavailable
 from volens.ledger import verify
@@ -332,7 +332,7 @@ def test_a_monitor_builds_the_log_again_from_its_files(proxied: Proxied) -> None
 
 def test_the_keys_are_changed_while_it_runs_and_the_operator_is_told_of_the_witness(proxied: Proxied) -> None:
     proxied.grant()
-    before = proxied.until_size(2)
+    proxied.until_size(2)
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "volens.cli", *words]
@@ -343,7 +343,9 @@ def test_the_keys_are_changed_while_it_runs_and_the_operator_is_told_of_the_witn
     new = json.loads(changed.stdout)[0]["key"]
     assert new != proxied.vkey
     proxied.grant()
-    after = proxied.until_size(before.checkpoint.size + 1)
+    assert until(lambda: proxied.checkpoint().signed_by(PublicKey.parse(new)))
+    assert until(lambda: proxied.checkpoint().cosigned_by(proxied.witness.key))
+    after = proxied.checkpoint()
     assert after.signed_by(PublicKey.parse(new)) and after.signed_by(PublicKey.parse(proxied.vkey))
     assert after.cosigned_by(proxied.witness.key), "the witness knows the key before"
     assert proxied.get(LOG + "keys")[1].decode().split("\n")[:2] == [new, proxied.vkey]
