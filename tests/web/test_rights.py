@@ -153,7 +153,7 @@ def test_forgetting_withdraws_expires_and_drops_the_number(made: Gateway, visito
     assert visitor.jar == {} and visitor.granted() == set()
     assert "Rien n’est gardé de votre choix" in visitor.send("GET", header(reply, "location")[0], OPENED).body.decode()
     assert until(lambda: totals(made) == {"given": 1, "withdrawn": 1}), "a withdrawal waits for no record"
-    assert made.store.record(id) is not None, "the proof that the law asks for stays"
+    assert made.store.record(id) is None, "what is forgotten is erased; that it was withdrawn stays proved"
     assert made.visit(request("GET", "/a", visitor.cookie())).grant.asked, "and the site asks anew"
 
 
@@ -252,7 +252,7 @@ def test_from_the_panel_to_what_is_kept_and_to_forgetting(show: Any, desk: Desk,
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") and (not script or faults(page) == [])
     page.get_by_role("link", name="Oublier mon choix").click()
     page.goto(page.url + "&grant=part")
-    assert "son numéro quitte votre navigateur" in page.locator("main").inner_text()
+    assert "L’enregistrement est effacé de notre registre" in page.locator("main").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") and (not script or faults(page) == [])
     page.get_by_role("button", name="Oublier mon choix").click()
     page.wait_for_selector("#sent")

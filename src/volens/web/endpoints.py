@@ -45,11 +45,13 @@ from volens.web.embeds import Embeds
 from volens.web.logfiles import LogFiles
 from volens.web.messages import Pairs, Reply, Waiting
 from volens.web.observe import reported
+from volens.web.proofs import Proofs
 from volens.web.rate import Rate, household
 from volens.web.recent import Recent
 from volens.web.replies import NO_STORE, SECURITY, changed, file_reply, json_reply, quoted, see, unread_by_opener, wants_json
 from volens.web.rights import Rights, shown
 from volens.web.screens import Screens, switched
+from volens.web.verify_page import verify_page
 from volens.web.watch import Watch
 
 if TYPE_CHECKING:
@@ -176,6 +178,7 @@ class Endpoints:
         self._admin = Admin(gateway, self.rate)
         self._watch = Watch(gateway, self._admin)
         self._rights = Rights(gateway)
+        self._proofs = Proofs(gateway, self._rights.reader)
         self._log = LogFiles(gateway)
         self._embeds = Embeds(gateway, self.page, self._nothing)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
@@ -194,6 +197,7 @@ class Endpoints:
             "health": self._health,
             "ready": self._watch.ready,
             "metrics": self._watch.metrics,
+            "verify": verify_page,
         }
 
     def answer(self, asked: Asked) -> Reply | Waiting:
@@ -213,6 +217,8 @@ class Endpoints:
         logged = self._log.answer(asked, name[4:]) if name.startswith("log/") else None
         if logged is not None:
             return logged
+        if name.startswith("receipt/"):
+            return self._proofs.answer(asked, name[8:]) or self._nothing(asked)
         if asked.request.method not in ("GET", "HEAD"):
             return self._nothing(asked)
         found = self._gateway.assets.files.get(name)
@@ -389,8 +395,10 @@ class Endpoints:
         account = asked.account
         if account is not None:  # what this device keeps of its own, first
             asked = replace(asked, choice=account.device, record=account.device_record, account=None)
-        if asked.record is not None and asked.choice is not None and not asked.choice.refuses_all:
+        record = asked.record
+        if record is not None and asked.choice is not None and not asked.choice.refuses_all:
             settled = self._settle(asked, choice, "withdraw", "panel", language, done, False, keeps_body=False)
+            settled = self._proofs.forgotten(record, settled)
         else:  # nothing was recorded, and what forgets is no refusal to be counted
             settled = self._answered(asked, choice, None, done, False, keeps_body=False)
         if account is not None:

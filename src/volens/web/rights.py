@@ -39,7 +39,8 @@ class Rights:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._reader = ThreadPoolExecutor(2, "volens-rights")  # the ledger is read off the event loop; threads start at first use
+        self.reader = ThreadPoolExecutor(2, "volens-rights")
+        """Reads the ledger off the event loop; its threads start at first use."""
 
     def recorded(self, asked: Asked, make: Make) -> Reply | Waiting:
         """The answer, once the visitor's record is read."""
@@ -51,7 +52,7 @@ class Rights:
             log.error("a visitor could not be shown the own record: %s", error)
             return make(None, True)
 
-        return read_apart(self._reader, lambda: self._gateway.store.record(id), lambda recorded: make(recorded, False), failed)
+        return read_apart(self.reader, lambda: self._gateway.store.record(id), lambda recorded: make(recorded, False), failed)
 
     def taken(self, asked: Asked, language: str, recorded: Record | None, unavailable: bool) -> dict[str, Any]:
         """Everything that is kept of the choice: what the cookies hold, what it means now, and the record with what its fields mean."""
@@ -82,6 +83,7 @@ class Rights:
             "cookies": cookies,
             "record": id or None,
             "recorded": recorded.to_json() if recorded else None,
+            "receipt": f"{asked.site.prefix}receipt/{id}" if recorded else None,
         }
         if followed:  # the account's, in our file
             value["account"] = followed[COOKIE]

@@ -118,6 +118,7 @@ class MyChoice(Page):
         """Everything that is kept of this visitor's choice. ``unavailable``: the ledger could not be read just now."""
         say = self._say(language)
         granted = grant.answered and bool(self._names(grant.purposes | (grant.services & {s.id for s in self.notice.services_asked}), ""))
+        refused = grant.answered and not granted
         if recorded is not None:
             ledger = html("<p>{a}</p>{b}", a=say("rights.ledger.yes"), b=self._record(recorded, say))
         elif unavailable:
@@ -131,7 +132,7 @@ class MyChoice(Page):
             '<div class="body"><p class="lead">{lead}</p>'
             '<section id="now"><h2>{now_title}</h2><p>{when}</p>{now}<p><a class="button" href="{panel}">{change}</a></p></section>'
             '<section id="browser"><h2>{browser_title}</h2>{browser}</section>'
-            '<section id="ledger"><h2>{ledger_title}</h2>{ledger}</section>'
+            '<section id="ledger"><h2>{ledger_title}</h2>{ledger}</section>{receipt}'
             '<section id="take"><h2>{take_title}</h2><p>{take}</p>'
             '<p><a class="button" href="{prefix}choice.json?language={language}">{download}</a></p></section>'
             '<section id="forget"><h2>{forget_title}</h2><p>{forget}</p>'
@@ -157,6 +158,7 @@ class MyChoice(Page):
             else html("<p>{x}</p>", x=say("rights.browser.none")),
             ledger_title=say("rights.ledger"),
             ledger=ledger,
+            receipt=self._receipt(say, recorded.id) if recorded is not None else self._no_receipt(say) if refused else None,
             take_title=say("rights.take"),
             take=say("rights.take.text"),
             prefix=self.site.prefix,
@@ -170,6 +172,28 @@ class MyChoice(Page):
             complaint=self._complaint(say),
         )
         return self._page(say, say("rights.title"), main, script="panel")
+
+    def _receipt(self, say: Words, id: str) -> Html:
+        """What a receipt is, what it shows without a witness, the file, and where it is checked."""
+        names = [witness.name for witness in self.site.proof.witnesses]
+        return html(
+            '<section id="receipt"><h2>{title}</h2><p>{text}</p><p>{seen}</p><p class="links">'
+            '<a class="button" href="{p}receipt/{id}" download>{get}</a> <a href="{p}receipt/{id}/bundle" download>{bundle}</a> '
+            '<a href="{p}verify?language={language}">{check}</a></p></section>',
+            title=say("rights.receipt"),
+            text=say("rights.receipt.text"),
+            seen=say("rights.receipt.witnessed", names=say.listed(names)) if names else say("rights.receipt.alone"),
+            p=self.site.prefix,
+            id=id,
+            language=say.language,
+            get=say("rights.receipt.get"),
+            bundle=say("rights.receipt.bundle"),
+            check=say("rights.receipt.check"),
+        )
+
+    @staticmethod
+    def _no_receipt(say: Words) -> Html:
+        return html('<section id="receipt"><h2>{a}</h2><p>{b}</p></section>', a=say("rights.receipt"), b=say("rights.receipt.none"))
 
     def _record(self, record: Record, say: Words) -> Html:
         """The fields that say something, each with what it means."""
