@@ -190,10 +190,17 @@ class Server:
 
     def kill(self) -> None:
         """As if the machine were gone: all of its processes at once, by SIGKILL."""
-        assert self.process is not None
+        if self.process is None or self.process.poll() is not None:
+            return
         self.send(signal.SIGSTOP)  # or one could still answer after another has died
         self.send(signal.SIGKILL)
         self.process.wait(30)
+
+    def cut_off(self) -> None:
+        """A standby that is stopped receives nothing more of what its primary had on the way."""
+        for one in self.processes():
+            if b"walreceiver" in Path(f"/proc/{one}/cmdline").read_bytes():
+                os.kill(one, signal.SIGTERM)
 
     def stop(self, mode: signal.Signals = signal.SIGINT) -> None:
         """SIGINT cuts connections and shuts down; SIGQUIT leaves it to recovery."""

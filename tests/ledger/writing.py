@@ -1,6 +1,6 @@
 """A process that writes to a ledger and says on its standard output what was acknowledged, for tests that kill it.
 
-``python writing.py PATH THREADS``: each line is an id, written only after the future of its record had a result.
+``python writing.py PATH THREADS``, or the URL of a database for PATH: each line is an id, written only after the future of its record had a result.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conformance import NOTICE, record, refusal, signer
 
 from volens.ledger.sqlite import SqliteStore
+from volens.ledger.store import Store
 
 
 def main(path: str, threads: int) -> None:
-    store = SqliteStore(path, signer, patience=30)
+    if "://" in path:
+        from volens.ledger.postgres import PostgresStore
+
+        store: Store = PostgresStore(path, Path("withdrawals"), signer)
+    else:
+        store = SqliteStore(path, signer, patience=30)
 
     def submit() -> None:
         while True:

@@ -151,16 +151,6 @@ VERSION = "SELECT version FROM volens.version"
 
 KEEPALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
 """What tells that a server's machine is gone: without, a connection waits for it for hours."""
-PASSING = (
-    errors.SerializationFailure,
-    errors.DeadlockDetected,
-    errors.ReadOnlySqlTransaction,
-    errors.AdminShutdown,
-    errors.CrashShutdown,
-    errors.CannotConnectNow,
-    errors.IdleInTransactionSessionTimeout,
-)
-"""After these the same may work at once, on a new connection."""
 READERS = 8
 """Connections kept open for reading."""
 UNSURE = 3.0
@@ -190,6 +180,23 @@ class Connection(psycopg.Connection[Row]):
 
 class Silent(psycopg.OperationalError):
     """The server took too long."""
+
+
+class Undone(psycopg.OperationalError):
+    """The connection was lost during a commit, and nothing of it is there; another connection is."""
+
+
+AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, Undone)
+"""After these the same may work at once."""
+PASSING = (
+    *AGAIN,
+    errors.ReadOnlySqlTransaction,
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.IdleInTransactionSessionTimeout,
+)
+"""After these, on a new connection."""
 
 
 class Link:
@@ -240,6 +247,9 @@ class Link:
 
     def close(self) -> None:
         """Whatever state it is in."""
+        if self.pipeline is not None:
+            with suppress(psycopg.Error):
+                self.end()
         with suppress(psycopg.Error):
             self.raw.close()
 
@@ -334,7 +344,7 @@ class PostgresStore(LedgerStore[Link]):
     def _renew(self, link: Link) -> None:
         link.close()
         link.raw = self._connect().raw
-        link.fresh, link.pipeline = True, None
+        link.fresh = True
 
     def _shut(self, connection: Link) -> None:
         connection.close()
@@ -415,19 +425,18 @@ class PostgresStore(LedgerStore[Link]):
     def _migrate(self, link: Link) -> None:
         """Make the tables, or bring them up to date. Several may come at once, and others write meanwhile: they wait, and a Volens that is
         too old for what it then finds stops writing."""
-        ((encoding, there),) = link.ask("SELECT current_setting('server_encoding'), to_regclass('volens.version') IS NOT NULL")
+        ((encoding,),) = link.ask("SELECT current_setting('server_encoding')")
         if encoding != "UTF8":
             raise StoreError(f"{self.path}: a database in {encoding}. Make one in UTF8: createdb -E UTF8 -T template0 NAME.")
-        if there and self._version_of(link) == len(STEPS):
+        if "version" in self._tables(link) and self._version_of(link) == len(STEPS):
             return  # no right to change anything is needed
         link.raw.limit, limit = 600.0, link.raw.limit
         with link.raw.transaction():
             link.put("SELECT set_config('lock_timeout', '60s', true)")
             link.put("SELECT pg_advisory_xact_lock($1)", MIGRATION)
-            ((there,),) = link.ask("SELECT to_regclass('volens.version') IS NOT NULL")
-            if not there:
-                ((taken,),) = link.ask("SELECT EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace('volens'))")
-                if taken:
+            tables = self._tables(link)
+            if "version" not in tables:
+                if tables:
                     raise StoreError(f"{self.path}: its schema 'volens' is something else's. Name another database; it was left as it was.")
                 link.put("CREATE SCHEMA IF NOT EXISTS volens")
                 link.put("CREATE TABLE volens.version (version integer NOT NULL)")
@@ -438,6 +447,12 @@ class PostgresStore(LedgerStore[Link]):
                     link.put(statement)
                 link.put("UPDATE volens.version SET version = $1", number + 1)
         link.raw.limit = limit
+
+    @staticmethod
+    def _tables(link: Link) -> set[str]:
+        """By the catalog itself: ``to_regclass`` may still remember that there was none."""
+        statement = "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = 'volens'"
+        return {name for (name,) in link.ask(statement)}
 
     def _version_of(self, link: Link) -> int:
         ((version,),) = link.ask(VERSION)
@@ -501,17 +516,19 @@ class PostgresStore(LedgerStore[Link]):
     # Transactions -----------------------------------------------------------------------------------------------
 
     def _commit(self, connection: Link, batch: Sequence[_Waiting], counts: Mapping[Key, int]) -> list[Kept | StoreError]:
-        """As in ``LedgerStore``; a second time where the first was undone by something that has passed."""
+        """As in ``LedgerStore``; again where it was undone by something that has passed."""
         connection.sites = sorted({waiting.record.site for waiting in batch})
+        deadline = time.monotonic() + self._patience
         try:
-            return super()._commit(connection, batch, counts)
-        except psycopg.Error as error:
-            if isinstance(error, Silent) or not (connection.lost or isinstance(error, PASSING)):
-                raise
-            log.info("%s: %s; once more.", self.path, self._told(error))
-            if connection.lost or not isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
-                self._renew(connection)
-            return super()._commit(connection, batch, counts)
+            while True:
+                try:
+                    return super()._commit(connection, batch, counts)
+                except psycopg.Error as error:
+                    if isinstance(error, Silent) or not (connection.lost or isinstance(error, PASSING)) or time.monotonic() > deadline:
+                        raise
+                    log.info("%s: %s; once more.", self.path, self._told(error))
+                    if connection.lost or not isinstance(error, AGAIN):
+                        self._renew(connection)
         finally:
             connection.sites = []
 
@@ -563,7 +580,7 @@ class PostgresStore(LedgerStore[Link]):
             if error.sqlstate is not None and not isinstance(error, PASSING) and not connection.lost:
                 raise  # the server has said no
             if not self._ended(connection, error):
-                raise
+                raise Undone(str(error)) from error
         else:
             if connection.raw.warned and not self._ended(connection, None):
                 raise StoreUnavailable(f"{self.path}: a commit is not to be found again. Look at what the server logs.")
@@ -576,7 +593,7 @@ class PostgresStore(LedgerStore[Link]):
         while True:
             try:
                 link.raw = self._open(writes=True).raw
-                link.fresh, link.pipeline = True, None
+                link.fresh = True
                 ((last,),) = link.ask(LAST, self._name(0))
                 if last == self._number:
                     log.warning("%s: the connection was lost during a commit; all of it is there.", self.path)
