@@ -60,6 +60,8 @@ def proofs() -> dict[str, Any]:
         if one["proof"]:
             inclusion.append(one | {"proof": one["proof"][:-1], "holds": False})
         inclusion.append(one | {"proof": [*one["proof"], "00" * 32], "holds": False})
+    eighth = {"leaf": leaves[0].hex(), "index": 0, "proof": [h.hex() for h in tree.inclusion(0, 8)], "root": tree.root(8).hex()}
+    inclusion += [eighth | {"size": size, "holds": 5 <= size <= 8} for size in (1, 4, 5, 8, 9, 16, 1 << 40)]  # only the signature fixes it
     for old, size in ((0, 5), (1, 1), (1, 2), (2, 3), (3, 4), (3, 7), (4, 7), (4, 8), (6, 8), (7, 13), (8, 13), (12, 13)):
         one = {"old": old, "old_root": tree.root(old).hex(), "size": size, "root": tree.root(size).hex()}
         one |= {"proof": [h.hex() for h in tree.consistency(old, size)], "holds": True}
