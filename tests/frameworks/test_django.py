@@ -216,3 +216,89 @@ def test_behind_another_face_of_volens_it_only_tells_the_choice(site: Any) -> No
 
     body = b"".join(around({**environ, "wsgi.input": io.BytesIO()}, lambda *head: seen.append(head))).decode()
     assert "A picture of the film." in body and body.count("<volens-notice") == 1
+
+
+@pytest.fixture
+def accounts(site: Any, tmp_path: Path) -> Iterator[Any]:
+    """The same site with ``[accounts]`` enabled; ``said`` is what its pages say of who is logged in."""
+    from dataclasses import replace
+
+    from django.http import HttpResponse
+    from django.test import override_settings
+    from django.urls import path
+
+    from volens.django import configuration
+    from volens.django.test import set_aside
+
+    class Said:
+        header: Any = None
+        meta: Any = None
+
+    def page(request: Any) -> Any:
+        response = HttpResponse("<!doctype html><title>x</title>" + TRACKER + "></script>")
+        if Said.header is not None:
+            response["Volens-Account"] = Said.header
+        if Said.meta is not None:
+            request.META["volens.account"] = Said.meta
+        return response
+
+    async def later(request: Any) -> Any:
+        return page(request)
+
+    set_aside()
+    urls = type("urls", (), {"urlpatterns": [path("plain", page), path("later", later)]})
+    front = ("HTTP_X_FORWARDED_PROTO", "https")
+    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=["volens.django.Middleware"], SECURE_PROXY_SSL_HEADER=front):
+        opened = configuration.opened()
+        before = opened.loaded
+        opened.move(replace(before, site=replace(before.site, accounts=True), accounts=str(tmp_path / "accounts.db")))
+        yield Said
+        opened.close()
+        opened.move(before)
+
+
+@pytest.mark.parametrize("way", ["header", "meta"])
+def test_the_choice_follows_the_account_over_two_devices(accounts: Any, way: str) -> None:
+    from volens.django.test import Client
+
+    first, second, nobody = (Client(HTTP_X_FORWARDED_PROTO="https") for _ in range(3))
+    setattr(accounts, way, "184467")
+    for client in (first, second):
+        answer = client.get("/plain")
+        assert "Volens-Account" not in answer and "HttpOnly; SameSite=Lax; Secure" in client.cookies["__Host-volens-account"].OutputString()
+    setattr(accounts, way, None)
+    first.accept()
+    assert "volens" not in first.cookies and "volens-record" not in first.cookies
+    assert TRACKER in second.get("/plain").content.decode() and TRACKER not in nobody.get("/plain").content.decode()
+    second.refuse()
+    assert TRACKER not in first.get("/plain").content.decode()
+    setattr(accounts, way, "")
+    first.get("/plain")
+    assert first.cookies["__Host-volens-account"].value == ""
+
+
+def test_and_asynchronously_reading_the_file_off_the_loop(accounts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    from volens import testing
+    from volens.accounts import Accounts
+    from volens.django.configuration import opened
+    from volens.django.test import AsyncClient, _arguments
+
+    read, threads = Accounts.get, set()
+
+    def noted(self: Any, *named: str) -> Any:
+        threads.add(threading.current_thread().name)
+        return read(self, *named)
+
+    monkeypatch.setattr(Accounts, "get", noted)
+
+    async def walk() -> str:
+        client = AsyncClient()
+        accounts.header = "184467"
+        await client.get("/later", secure=True)
+        assert (await client.post(**_arguments(testing.accepted(opened())), secure=True)).status_code == 201
+        return str((await client.get("/later", secure=True)).content.decode())
+
+    assert TRACKER in asyncio.run(walk())
+    assert threads and all(name.startswith("volens-accounts-read") for name in threads)

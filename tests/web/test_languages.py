@@ -36,6 +36,9 @@ GRANTS = {
     "refused": grant(PLAIN, Choice.refuse_all(PLAIN, DAY), Signals(), DAY),
     "part": grant(PLAIN, Choice.from_switches(PLAIN, DAY, ["reseaux-sociaux", "video"], ["canal", "mesvideos"]), Signals(), DAY),
     "accepted": grant(PLAIN, Choice.accept_all(PLAIN, DAY), Signals(gpc=True), DAY),
+    "account": replace(grant(PLAIN, None, Signals(), DAY), account="own"),
+    "account told": replace(grant(PLAIN, Choice.accept_all(PLAIN, DAY), Signals(), DAY), account="told"),
+    "account conflict": replace(grant(PLAIN, Choice.refuse_all(PLAIN, DAY), Signals(), DAY), account="conflict"),
 }
 PROBLEMS = ("down", "slow", "broken", "record", "confirm", "stale", "often", "elsewhere")
 WIDTHS = {320: 568, 1280: 800}

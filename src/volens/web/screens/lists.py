@@ -7,7 +7,7 @@ from functools import cached_property
 
 from volens import countries
 from volens.audience.view import OBJECTION, OBJECTION_DAYS
-from volens.choice import ACCOUNT, ACCOUNT_NO, AGE
+from volens.choice import ACCOUNT, ACCOUNT_NO, AGE, HOST_ONLY
 from volens.notice import Purpose, Service, StorageKey
 from volens.policy import Grant
 from volens.web.screens.page import Page
@@ -29,7 +29,7 @@ class Lists(Page):
         if self.site.audience is not None or self.notice.objectable:
             own.append((OBJECTION, "cookie", OBJECTION_DAYS))
         if self.site.accounts:
-            own += [(ACCOUNT, "cookie", 0), (ACCOUNT_NO, "cookie", 0)]
+            own += [(HOST_ONLY + ACCOUNT, "cookie", 0), (HOST_ONLY + ACCOUNT_NO, "cookie", 0)]
         if self.site.told_age:
             own.append((AGE, "cookie", 0))
         return tuple(StorageKey(name, medium, purpose, days=days_) for name, medium, days_ in own if name not in named)
