@@ -33,7 +33,7 @@ from volens.errors import StoreBusy, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import sqlite, writer
 from volens.ledger.record import new_id
 from volens.ledger.sqlite import SqliteStore
-from volens.ledger.store import Kept, Store
+from volens.ledger.store import Event, Expiry, Kept, Store
 
 
 class TestSqliteStore(StoreConformance):
@@ -374,6 +374,51 @@ def test_two_stores_on_one_file_in_one_process_share_it(path: Path) -> None:
     assert two.append(record(), NOTICE).result(10)
     assert counted(two) == {"given": 401}
     two.close()
+
+
+def test_events_of_one_batch_follow_each_other_as_if_they_had_come_alone(path: Path) -> None:
+    """A grant, its change, the same visitor's next grant, another's: who ends is the last of each, and all are told, in order."""
+    store = SqliteStore(path, patience=30)
+    store.append(record(), NOTICE).result(10)
+
+    def event(name: str, subject: str = "", *, ends: bool = True) -> Event:
+        return Event(name, b"{}", subject, Expiry(f"end-{name}", b"{}", 1.0) if ends else None)
+
+    first, alone = record(), record()
+    second = record(event="changed", supersedes=first.id, method="panel")
+    third = record()
+    gone = record(event="withdrawn", supersedes=alone.id, method="refuse-all", purposes={"video": False})
+    others = [(record(), event(f"o{n}", f"other-{n}")) for n in range(300)]
+    with locked(path):
+        futures = [store.append(record(), NOTICE)]
+        while store._waiting:
+            time.sleep(0.001)
+        for each, told in (
+            (first, event("a", "ann")),
+            (alone, event("b")),
+            (second, event("c", "ann")),
+            (third, event("d", "ann")),
+            (gone, event("e", ends=False)),
+            *others,
+        ):
+            futures.append(store.append(each, NOTICE, told))
+    for future in futures:
+        future.result(60)
+    with store.reading("look") as connection:
+        assert [id for (id,) in connection.execute("SELECT id FROM outbox ORDER BY number")] == [*"abcde", *(e.id for _, e in others)]
+        ends = {id for (id,) in connection.execute("SELECT id FROM expiring")}
+    assert ends == {"end-d", *(f"end-o{n}" for n in range(300))}
+    assert [due.id for due in store.outbox.due(SITE, 2.0, 3)] == ["a", "b", "o0"], "what follows waits"
+    store.close()
+
+
+def test_few_statements_keep_any_number_of_rows() -> None:
+    for number in (0, 1, 127, 128, 129, 200, 300, 511, 512, 513, 1500):
+        for most in (111, 128, 512):
+            portions = list(sqlite._portions(number, most))
+            assert sum(portions) == number and all(0 < portion <= most for portion in portions)
+    assert list(sqlite._portions(200, 512)) == [128, 72] and list(sqlite._portions(512, 512)) == [512]
+    assert len({portion for number in range(2000) for portion in sqlite._portions(number, 512)}) <= 130, "each is compiled once"
 
 
 # Fork -------------------------------------------------------------------------------------------------------------

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
+from itertools import chain
 from typing import Protocol
 
 from volens.ledger.record import Record
-from volens.ledger.store import Due, Event
+from volens.ledger.store import Due, Event, Expiry
 
 log = logging.getLogger("volens.ledger")
 
@@ -38,8 +41,17 @@ DUE = """SELECT number, id, body, attempts, made FROM outbox AS one WHERE site =
     AND NOT EXISTS (SELECT 1 FROM outbox AS before WHERE before.subject = one.subject AND before.number < one.number AND one.subject <> '')
     AND NOT EXISTS (SELECT 1 FROM outbox AS before WHERE before.record = one.follows)
     ORDER BY number LIMIT ?"""
+PORTION = 128
+"""Rows in one statement."""
 AT_ONCE = 1000
 """Grants whose end is noted in one transaction."""
+
+
+@lru_cache(512)
+def values(into: str, columns: int, rows: int, more: str = "") -> str:
+    """An INSERT of many rows: one statement, so that the interpreter's lock is let go of once."""
+    row = f"({','.join('?' * columns)})"
+    return f"INSERT INTO {into} VALUES {','.join([row] * rows)}{more}"
 
 
 class _File(Protocol):
@@ -59,30 +71,45 @@ class SqliteOutbox:
         self._file = file
         self._arrived: Callable[[], None] | None = None
 
-    def insert(self, connection: sqlite3.Connection, record: Record, event: Event) -> bool:
-        """Keep the event in the record's own transaction; False where too many wait."""
-        self._replace(connection, record, event)
+    def insert(self, connection: sqlite3.Connection, told: Sequence[tuple[Record, Event]]) -> bool:
+        """Keep the events in their records' own transaction, in few statements; whether any was kept: not where too many wait."""
+        ending: dict[str, tuple[Record, Event, Expiry]] = {}  # the end of one grant gives way to that of another:
+        replaced, subjects = set(), set()
+        for record, event in told:
+            replaced.add(record.supersedes)  # of the record that follows it,
+            ending.pop(record.supersedes, None)
+            if event.expiry is None:
+                continue
+            if event.subject:  # and of the same visitor's
+                subjects.add((event.subject, record.site))
+                for id in [id for id, (of, one, _) in ending.items() if (one.subject, of.site) == (event.subject, record.site)]:
+                    del ending[id]
+            ending[record.id] = record, event, event.expiry
+        connection.execute("DELETE FROM expiring WHERE record IN (SELECT value FROM json_each(?))", (json.dumps(sorted(replaced)),))
+        if subjects:
+            pairs = json.dumps([{"subject": subject, "site": site} for subject, site in sorted(subjects)])
+            connection.execute(
+                "DELETE FROM expiring WHERE subject <> '' AND (subject, site) IN"
+                " (SELECT json_extract(value, '$.subject'), json_extract(value, '$.site') FROM json_each(?))",
+                (pairs,),
+            )
+        ends = [(r.id, r.site, e.subject, end.id, end.body, end.at) for r, e, end in ending.values()]
+        for start in range(0, len(ends), PORTION):
+            part = ends[start : start + PORTION]
+            connection.execute(values("expiring", 6, len(part)), [*chain.from_iterable(part)])
         first, last = connection.execute("SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM outbox").fetchone()
-        if last - first + 1 >= LIMIT and connection.execute("SELECT count(*) FROM outbox").fetchone()[0] >= LIMIT:
+        room = len(told)
+        if last - first + 1 + len(told) > LIMIT:
+            room = max(0, LIMIT - int(connection.execute("SELECT count(*) FROM outbox").fetchone()[0]))
+        for record, _ in told[room:]:
             log.error("%s: %d changes wait for the site to be told; the one of record %s is not kept.", self._file.path, LIMIT, record.id)
-            return False
-        connection.execute(
-            "INSERT INTO outbox (id, site, subject, record, follows, body, made) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (event.id, record.site, event.subject, record.id, record.supersedes, event.body, time.time()),
-        )
-        return True
-
-    def _replace(self, connection: sqlite3.Connection, record: Record, event: Event) -> None:
-        """The end of one grant gives way to that of another: of the record that follows it, and of the same visitor's."""
-        connection.execute("DELETE FROM expiring WHERE record = ?", (record.supersedes,))
-        if event.expiry is None:
-            return
-        if event.subject:
-            connection.execute("DELETE FROM expiring WHERE subject = ? AND subject <> '' AND site = ?", (event.subject, record.site))
-        connection.execute(
-            "INSERT INTO expiring VALUES (?, ?, ?, ?, ?, ?)",
-            (record.id, record.site, event.subject, event.expiry.id, event.expiry.body, event.expiry.at),
-        )
+        now = time.time()
+        events = [(event.id, record.site, event.subject, record.id, record.supersedes, event.body, now) for record, event in told[:room]]
+        for start in range(0, len(events), PORTION):
+            rows = events[start : start + PORTION]
+            into = "outbox (id, site, subject, record, follows, body, made)"
+            connection.execute(values(into, 7, len(rows)), [*chain.from_iterable(rows)])
+        return bool(events)
 
     def expire(self, site: str, now: float) -> int:
         """See ``Outbox.expire``. One transaction takes the row from the one table into the other: a kill leaves it in either."""

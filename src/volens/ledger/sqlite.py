@@ -32,7 +32,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from typing import Any
 from volens.errors import RecordError, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import outbox
 from volens.ledger.entry import SALT, commitment, notice_entry
-from volens.ledger.outbox import SqliteOutbox
+from volens.ledger.outbox import SqliteOutbox, values
 from volens.ledger.record import Record
 from volens.ledger.store import Event, Signer
 from volens.ledger.tree import HASH, HEIGHT, WIDTH, Edge, Growth
@@ -138,13 +138,6 @@ STATEMENT = 512
 """Most rows in one statement."""
 READERS = 8
 """Connections kept open for reading."""
-
-
-@lru_cache(512)
-def _values(table: str, columns: int, rows: int, more: str = "") -> str:
-    """An INSERT of many rows: one statement, so that the interpreter's lock is let go of once."""
-    row = f"({','.join('?' * columns)})"
-    return f"INSERT INTO {table} VALUES {','.join([row] * rows)}{more}"
 
 
 def _portions(number: int, most: int) -> Iterator[int]:
@@ -445,7 +438,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
         start = 0
         try:
             for portion in _portions(len(rows), most):
-                connection.execute(_values("entries", 9, portion), [*chain.from_iterable(rows[start : start + portion])])
+                connection.execute(values("entries", 9, portion), [*chain.from_iterable(rows[start : start + portion])])
                 start += portion
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
@@ -480,7 +473,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
             rows.append((number << 40 | tier << 36 | tile, part))
             hashes, start = hashes[len(part) :], start + len(part) // HASH
         more = " ON CONFLICT (at) DO UPDATE SET hashes = CAST(hashes || excluded.hashes AS BLOB)"
-        connection.execute(_values("tiles", 2, len(rows), more), [*chain.from_iterable(rows)])
+        connection.execute(values("tiles", 2, len(rows), more), [*chain.from_iterable(rows)])
 
     def _add_counts(self, connection: sqlite3.Connection, counts: Sequence[tuple[str, str, str, str, str, str, bool, int]]) -> None:
         more = " ON CONFLICT (site, day, event, notice, surface, language, gpc) DO UPDATE SET n = n + excluded.n"
@@ -495,11 +488,11 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
     def _add(connection: sqlite3.Connection, table: str, columns: int, rows: Sequence[tuple[Any, ...]], more: str) -> None:
         start = 0
         for portion in _portions(len(rows), 64):
-            connection.execute(_values(table, columns, portion, more), [*chain.from_iterable(rows[start : start + portion])])
+            connection.execute(values(table, columns, portion, more), [*chain.from_iterable(rows[start : start + portion])])
             start += portion
 
-    def _tell(self, connection: sqlite3.Connection, record: Record, event: Event) -> bool:
-        return self.outbox.insert(connection, record, event)
+    def _tell_all(self, connection: sqlite3.Connection, told: Sequence[tuple[Record, Event]]) -> bool:
+        return self.outbox.insert(connection, told)
 
     def _arrived(self) -> None:
         self.outbox.arrived()

@@ -423,6 +423,10 @@ class LedgerStore(Generic[C]):
         """Keep an event in the outbox; whether it was."""
         raise NotImplementedError
 
+    def _tell_all(self, connection: C, told: Sequence[tuple[Record, Event]]) -> bool:
+        """Keep events in the outbox, in their order; whether any was."""
+        return any([self._tell(connection, record, event) for record, event in told])
+
     def _erase(self, connection: C, ats: Sequence[int]) -> list[int]:
         """Delete id, salt and record of these rows: the places of those that had one."""
         raise NotImplementedError
@@ -669,7 +673,6 @@ class LedgerStore(Generic[C]):
         done: list[Kept | StoreError | None] = [None] * len(batch)
         again: set[int] = set()
         alike: dict[Alike, int] = {}
-        told = False
         salts = os.urandom(SALT * len(batch))
         latest = max((w.record.time for w in batch), default=None)
         with self._transaction(connection, latest) as work:
@@ -699,9 +702,8 @@ class LedgerStore(Generic[C]):
                 key = _alike(record)
                 alike[key] = alike.get(key, 0) + 1
             work.finish()  # from here on it is known that none of them was there
-            for waiting, *_ in kept:
-                if waiting.event is not None:
-                    told = self._tell(connection, waiting.record, waiting.event) or told
+            events = [(waiting.record, waiting.event) for waiting, *_ in kept if waiting.event is not None]
+            told = bool(events) and self._tell_all(connection, events)
             totals = dict(counts)
             for key, n in alike.items():
                 totals[key[:7]] = totals.get(key[:7], 0) + n
@@ -1150,7 +1152,9 @@ class LedgerStore(Generic[C]):
                 raise StoreError(f"{place} cannot be restored: {error}") from error
             if commitment(row.salt, row.record) != commit or record.notice != digest or record.site != site:
                 raise StoreError(f"{place} comes with a record that it does not commit to.")
-            growing.record(commit, digest, versions[digest][0], record.id, row.salt, row.record, moved)
+            _, entry = growing.record(commit, digest, versions[digest][0], record.id, row.salt, row.record, moved)
+            if entry != row.entry:
+                raise StoreError(f"{place} cannot be restored: it is written in another way than an entry of a record is.")
 
 
 def _bytes(data: Any) -> bytes:
