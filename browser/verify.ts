@@ -14,8 +14,8 @@ const make = <K extends keyof HTMLElementTagNameMap>(name: K, set: Record<string
 };
 
 const main = document.querySelector("main")!;
-let language = LANGUAGES.find(({ code }) => navigator.languages.some((wish) => wish.toLowerCase().split("-")[0] === code)) ?? LANGUAGES[1]!;
-for (const wish of [...navigator.languages].reverse()) language = LANGUAGES.find(({ code }) => code === wish.toLowerCase().split("-")[0]) ?? language;
+const wished = [new URLSearchParams(location.search).get("language") ?? "", ...navigator.languages].map((wish) => wish.toLowerCase().split("-")[0]);
+let language = wished.map((wish) => LANGUAGES.find(({ code }) => code === wish)).find(Boolean) ?? LANGUAGES[1]!;
 let file: { name: string; data: Uint8Array } | undefined;
 let turn = 0;
 

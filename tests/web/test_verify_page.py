@@ -123,6 +123,16 @@ def test_what_holds_is_told_with_what_it_says(page: Page) -> None:
         assert part in text, text
 
 
+def test_it_speaks_the_language_it_is_asked_for_else_the_browser_s(page: Page, chromium: Browser, file: Path) -> None:
+    assert page.locator("h1").inner_text() == "Check a receipt"
+    context = chromium.new_context(locale="pt-BR")
+    other = context.new_page()
+    for address, code in ((file.as_uri(), "pt"), (f"{file.as_uri()}?language=fr", "fr"), (f"{file.as_uri()}?language=xx", "pt")):
+        other.goto(address)
+        assert other.evaluate("document.documentElement.lang") == code == other.locator("#language").input_value()
+    context.close()
+
+
 def test_a_key_that_is_none_is_said_and_a_file_may_be_dropped(page: Page) -> None:
     case = VECTORS["documents"][0]
     page.locator("#keys").fill(case["keys"][0][:-3])
