@@ -232,6 +232,19 @@ def test_several_processes_say_what_one_says(tmp_path: Path, monkeypatch: pytest
     assert [fault.place for fault in alone[1].faults] == ["entry 38", "entry 898", "entry 2198"]
 
 
+def test_what_goes_wrong_between_two_blocks_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("volens.ledger.verify_log.ROWS", 10)
+    log = grown(60)
+    head = log.head()
+    assert check_log(SITE, len(log.rows), log.read, head, TRUST).verdict.holds
+    log.rows[20].entry = log.rows[20].entry.replace(b"T10:23Z", b"T10:22Z")
+    assert told(check_log(SITE, len(log.rows), log.read, head, TRUST)) == ["minute", "root", "time"]
+    log = grown(60)
+    del log.rows[20]
+    found = check_log(SITE, len(log.rows) + 1, log.read, head, TRUST)
+    assert [fault.place for fault in found.verdict.faults if fault.code == "order"] == ["entry 20"]
+
+
 def test_a_ledger_s_rows_are_checked_with_the_tree_that_is_kept() -> None:
     log = grown(600)
     tree = log.tree()

@@ -468,6 +468,7 @@ class _Whole:
         self.checkpoints: list[str] = []
         self.kinds: dict[str, int] = {}
         self.first_time = self.last_time = ""
+        self._next = 0
 
     def add(self, block: Block) -> None:
         """The next one."""
@@ -481,8 +482,11 @@ class _Whole:
             self.kinds[kind] = self.kinds.get(kind, 0) + count
         if block.first < 0:
             return
-        if block.first != size:
-            found.fault("order", f"entry {block.first}", f"it stands at place {size}")
+        if block.first > self._next:
+            found.fault("order", f"entry {self._next}", f"it is missing: the next one here is {block.first}")
+        elif block.first < self._next:
+            found.fault("order", f"entry {block.first}", f"it stands after entry {self._next - 1}")
+        self._next = block.next
         self.tree.add(block.leaves, block.tiles if block.first == size and block.next - size == len(block.leaves) // HASH else {})
         if block.early < self.last_time:
             found.fault("minute", f"entry {block.first}", f"{block.early}, after an entry of {self.last_time}")
