@@ -1292,7 +1292,8 @@ async def test_a_failing_site_is_said_to_fail_on_a_page_of_ours(tmp_path: Path) 
 
 async def test_a_websocket_passes_through_the_gateway(tmp_path: Path) -> None:
     async def upgraded(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
-        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n")
+        writer.write(b"Volens-Account: marie\r\nVolens-Age: minor\r\nSet-Cookie: _ga=1\r\n\r\n")
         writer.write(b"first" + await reader.readexactly(4))
         return "close"
 
@@ -1307,5 +1308,6 @@ async def test_a_websocket_passes_through_the_gateway(tmp_path: Path) -> None:
         status, lines, body = split(await w.ask(get(b"/ws", *fields, close=False) + b"\x00\xff\r\n"))
         assert (status, body) == (101, b"first\x00\xff\r\n")
         assert lines[:1] == [b"Sec-WebSocket-Accept: x"]
+        assert not any(word in b"\n".join(lines).lower() for word in (b"volens-account", b"volens-age:", b"_ga")), "words for us alone"
         assert b"Sec-WebSocket-Key: k" in w.lines
         assert not any(b"_ga" in line for line in w.lines)
