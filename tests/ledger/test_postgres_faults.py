@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conformance import NOTICE, SITE, counted, faults, record, refusal, signer, sound
-from pg import Group, Server, database, server  # noqa: F401
+from pg import Group, Server
 
 from volens.errors import StoreBusy, StoreError, StoreUnavailable
 from volens.ledger.postgres import PostgresStore
@@ -133,7 +133,7 @@ def test_a_server_restarted_under_load_loses_nothing_and_nobody_waits_for_long(o
     assert len(running.refused) <= 16 * ROUNDS, "a restart within the patience is waited for"
 
 
-def test_connections_cut_under_load_lose_nothing_and_double_nothing(server: Server, database: str, tmp_path: Path) -> None:  # noqa: F811
+def test_connections_cut_under_load_lose_nothing_and_double_nothing(server: Server, database: str, tmp_path: Path) -> None:
     name = database.rpartition("/")[2]
     cut = 0
     with load(PostgresStore(database, tmp_path / "aside", signer)) as running:
@@ -208,8 +208,8 @@ class Cutting:
 
 @pytest.mark.parametrize("how", ["before", "after"])
 def test_a_commit_whose_answer_is_lost_is_acknowledged_if_it_was_made_and_made_once(
-    server: Server,  # noqa: F811
-    database: str,  # noqa: F811
+    server: Server,
+    database: str,
     tmp_path: Path,
     how: str,
     caplog: pytest.LogCaptureFixture,
@@ -288,7 +288,7 @@ def writer(url: str, folder: Path, threads: int = 16) -> subprocess.Popen[bytes]
     )
 
 
-def test_writers_killed_under_load_lose_no_acknowledged_record(database: str, tmp_path: Path) -> None:  # noqa: F811
+def test_writers_killed_under_load_lose_no_acknowledged_record(database: str, tmp_path: Path) -> None:
     """Two at a time, as on two machines; one dies in the midst of a transaction, the other goes on."""
     chance = random.Random(20261122)
     acknowledged: list[str] = []

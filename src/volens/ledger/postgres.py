@@ -724,9 +724,9 @@ def read_url(url: str) -> dict[str, Any]:
         found = conninfo_to_dict(url)
     except psycopg.Error:
         raise StoreError(f"ledger = 'postgresql://…': not an address of a PostgreSQL database. {remedy}") from None
-    if any(c in f"{found.get('host', '')}{found.get('port', '')}" for c in "@:?#% ") and not str(found.get("host", "")).startswith("/"):
-        if "@" in str(found.get("host", "")) or "%" in str(found.get("host", "")):
-            raise StoreError(f"ledger = 'postgresql://…': its host is none. {remedy}")
+    told = str(found.get("host") or ""), str(found.get("port") or ""), str(found.get("dbname") or "")
+    if any(c in text for text in told for c in "@%?#") or not all(port.isdecimal() or not port for port in told[1].split(",")):
+        raise StoreError(f"ledger = 'postgresql://…': not an address of a PostgreSQL database. {remedy}")
     if not found.get("dbname") and not found.get("service"):
         raise StoreError(f"ledger = 'postgresql://…': no database is named. {remedy}")
     given: dict[str, Any] = {"connect_timeout": 5, "application_name": "volens", "target_session_attrs": "read-write"}

@@ -29,7 +29,7 @@ EVENTS = (
 )
 """The tables, for the store's first schema step."""
 
-WAIT = """SELECT CASE WHEN coalesce(max(number) - min(number), 0) < $1::bigint THEN 0 ELSE (SELECT count(*) FROM volens.outbox) END
+WAIT = """SELECT CASE WHEN coalesce(max(number) - min(number) + 1, 0) < $1::bigint THEN 0 ELSE (SELECT count(*) FROM volens.outbox) END
     FROM volens.outbox"""
 GONE = "DELETE FROM volens.expiring WHERE record = ANY($1::text[])"
 OTHERS = """DELETE FROM volens.expiring USING unnest($1::text[], $2::text[]) AS given (site, subject)
