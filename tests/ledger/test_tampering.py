@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from logs import KEY, NOTICE, OTHER_KEY, SITE, START, WITNESS, Log, Row, copied, grown, record, written
 
 from volens.ledger.entry import RecordEntries, commitment, minute
+from volens.ledger.sqlite import SqliteStore
 from volens.ledger.verify import Standing, Trust, Verdict, check, compare, read_key
 from volens.ledger.verify_log import check_archive, check_folder, check_log
 
@@ -271,3 +274,91 @@ def test_pictures_changed_or_dropped_after_they_were_logged(tmp_path: Path) -> N
     assert [f.code for f in check_archive(written(tmp_path / "a", lines), TRUST).verdict.faults] == ["file"]
     del lines[2]
     assert [f.code for f in check_archive(written(tmp_path / "a", lines), TRUST).verdict.faults] == ["file"]
+
+
+# ---------------------------------------------------------------- a real database, and SQL
+
+WHOLE = 601  # the notice's entry, then records
+TWENTY = "WHERE at & 0xffffff = 20"
+SWAP = f"""UPDATE entries SET at = -at {TWENTY}; UPDATE entries SET at = at - 1 WHERE at & 0xffffff = 21;
+    UPDATE entries SET at = 1 - at WHERE at < 0"""
+SQL = {
+    "answer": (
+        f"UPDATE entries SET json = replace(CAST(json AS TEXT), 'accept-all', 'panel') {TWENTY}",
+        "commit: entry 20: record and salt",
+    ),
+    "salt": (f"UPDATE entries SET salt = randomblob(16) {TWENTY}", "commit: entry 20: record and salt"),
+    "record": (f"UPDATE entries SET json = NULL, salt = NULL, id = NULL {TWENTY}", "dropped: entry 20: its record is gone"),
+    "row": (f"DELETE FROM entries {TWENTY}", "order: entry 20: it is missing"),
+    "commitment": (f"UPDATE entries SET hash = randomblob(32) {TWENTY}", "entry: entry 20: it is not the entry whose hash was kept"),
+    "minute": (f"UPDATE entries SET minute = minute - 1 {TWENTY}", "minute: entry 20"),
+    "swap": (SWAP, "order: entry 20: here stands the entry that was logged at place 21"),
+    "tile": ("UPDATE tiles SET hashes = randomblob(8192)", "entry: entry 0: it is not the entry whose hash was kept"),
+    "size": (f"UPDATE logs SET size = {WHOLE - 3}", "size: the ledger: 598 entries; the checkpoint was signed over 601"),
+}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger as a site keeps it."""
+    path = tmp_path_factory.mktemp("ledger") / "volens.db"
+    store = SqliteStore(path, lambda site: KEY, clock=lambda: START.timestamp() + 60)
+    for waiting in [store.append(record(number, START, method="accept-all"), NOTICE) for number in range(WHOLE - 1)]:
+        waiting.result(30)
+    store.close()
+    return path
+
+
+def judged(path: Path, standings: Sequence[Standing] = ()) -> Verdict:
+    """As ``volens ledger verify`` does."""
+    store = SqliteStore(path, lambda site: KEY, clock=lambda: START.timestamp() + 60)
+    try:
+        head = store.head(SITE)
+        assert head is not None
+        hashes = lambda level, tile: store.hashes(SITE, level, tile)
+        read = lambda first, last: store.rows(SITE, first, last)
+        digests = [notice.digest for notice in store.notices(SITE).values()]
+        return check_log(
+            SITE, head.size, read, head.note, TRUST, name="the ledger", hashes=hashes, notices=digests, standings=standings
+        ).verdict
+    finally:
+        store.close()
+
+
+def copied_database(database: Path, folder: Path) -> Path:
+    """A copy whose triggers are gone: whoever has the file has them gone."""
+    path = Path(shutil.copy(database, folder / "volens.db"))
+    base = sqlite3.connect(path)
+    for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        base.execute(f"DROP TRIGGER {name}")
+    base.commit()
+    base.close()
+    return path
+
+
+def test_a_real_ledger_holds(database: Path) -> None:
+    verdict = judged(database)
+    assert verdict.holds and verdict.facts["record"] == WHOLE - 1, verdict
+
+
+@pytest.mark.parametrize("what", SQL)
+def test_a_real_ledger_that_was_changed_by_sql(what: str, database: Path, tmp_path: Path) -> None:
+    sql, found = SQL[what]
+    path = copied_database(database, tmp_path)
+    base = sqlite3.connect(path, isolation_level=None)
+    base.executescript(sql)
+    assert base.execute("SELECT total_changes()").fetchone()[0] > 0
+    base.close()
+    told = said(judged(path))
+    assert any(one.startswith(found) for one in told), told
+
+
+def test_a_real_ledger_of_which_an_older_copy_was_put_back(database: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(database, tmp_path / "volens.db"))
+    store = SqliteStore(path, lambda site: KEY, clock=lambda: START.timestamp() + 60)
+    kept = store.append(record(5000, START), NOTICE).result(30)
+    store.close()
+    mine = check(json.dumps(kept.receipt().to_json()).encode(), TRUST, "my receipt")
+    assert mine.verdict.holds and mine.standing is not None
+    assert judged(path, [mine.standing]).holds
+    assert said(judged(database, [mine.standing])) == ["shorter: the ledger: my receipt was signed over 602 entries; here are 601"]
