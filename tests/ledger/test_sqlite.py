@@ -23,6 +23,7 @@ from conformance import (
     SITE,
     StoreConformance,
     counted,
+    faults,
     notice,
     record,
     refusal,
@@ -53,7 +54,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(path, patience=1)
+    store = SqliteStore(path, signer, patience=1)
     yield store
     store.close()
 
@@ -419,6 +420,21 @@ def test_few_statements_keep_any_number_of_rows() -> None:
             assert sum(portions) == number and all(0 < portion <= most for portion in portions)
     assert list(sqlite._portions(200, 512)) == [128, 72] and list(sqlite._portions(512, 512)) == [512]
     assert len({portion for number in range(2000) for portion in sqlite._portions(number, 512)}) <= 130, "each is compiled once"
+
+
+def test_what_is_erased_is_in_none_of_the_files(path: Path, store: SqliteStore) -> None:
+    kept = [future.result(30) for future in [store.append(record(tc=f"Csecret{n}x.YAAA"), NOTICE) for n in range(400)]]
+    gone = kept[100:300]
+
+    def found() -> set[int]:
+        content = b"".join(file.read_bytes() for file in path.parent.iterdir())
+        return {each.index for each in gone if each.salt in content or each.record.tc.encode() in content}
+
+    assert found() == {each.index for each in gone}
+    assert store.erase(SITE, [each.index for each in gone], "request") == 200
+    assert found() == set()
+    assert faults(store.receipt(kept[50].record.id)) == []
+    assert store.append(record(), NOTICE).result(10)
 
 
 # Fork -------------------------------------------------------------------------------------------------------------

@@ -542,6 +542,27 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
             self._add_answers(connection, _answers(alike))
         return len(rows) == MOVED
 
+    def erase(self, site: str, indexes: Iterable[int], reason: str) -> int:
+        """See ``Store.erase``. What is erased leaves the write-ahead log too, unless a long reader still needs it there."""
+        erased = super().erase(site, indexes, reason)
+        if erased:
+            with self._clear_errors("cut off the log"):
+                turn, connection = self._turn(), self._connect()
+                try:
+                    fcntl.flock(turn, fcntl.LOCK_EX)
+                    self._tick(connection)
+                    connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+                    with self._write:
+                        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    self._shut(connection)
+                    os.close(turn)
+            if busy:
+                log.warning(
+                    "%s-wal: still holds what was erased, since somebody reads from it. It goes when that ends.", self.path
+                )
+        return erased
+
     # Threads ----------------------------------------------------------------------------------------------------
 
     def _started(self) -> Iterable[Callable[[], None]]:
@@ -568,7 +589,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
             pause = CHECKPOINT
             try:
                 if turn < 0:
-                    turn = os.open(self.path + "-checkpoint", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                    turn = self._turn()
                 fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 connection = connection or self._connect()
                 if self._checkpoint(connection):
@@ -589,6 +610,10 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
             connection.close()
         if turn >= 0:
             os.close(turn)
+
+    def _turn(self) -> int:
+        """The file whose lock says who may move the log into the file."""
+        return os.open(self.path + "-checkpoint", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> bool:
         """Copy the log into the file beside the writers; whether it is so long that the next time should be soon."""
