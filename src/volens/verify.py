@@ -1,4 +1,4 @@
-"""``volens verify``: receipts, bundles, checkpoints, archives and copies of a log, checked offline and told in words.
+"""``volens verify``: receipts (one, or one a line), bundles, checkpoints, archives and copies of a log, checked offline and told in words.
 
 What is given together is also held against each other: two checkpoints of one log must be heads of one tree, and a receipt must be in
 the archive.
@@ -10,15 +10,17 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 
 from volens.ledger.verify import (
+    BUNDLE,
     LOG,
     MAX_DOCUMENT,
+    RECEIPT,
     WITNESS,
     Checked,
     Consistency,
@@ -31,13 +33,14 @@ from volens.ledger.verify import (
     Verdict,
     check,
     check_checkpoint,
+    check_document,
     compare,
     read_consistency,
     read_json,
     read_key,
     read_keys,
 )
-from volens.ledger.verify_log import ARCHIVE, Log, check_archive, check_folder
+from volens.ledger.verify_log import ARCHIVE, Log, check_archive, check_folder, few
 
 FORMAT = "volens-verify/1"
 HOLDS, WRONG, UNCHECKED = 0, 1, 2
@@ -118,6 +121,10 @@ def verify(
         except OSError as error:
             verdicts[number] = _unread(path, error)
             continue
+        if _many(data):
+            verdicts[number], held = _each(path, given)
+            standings += held
+            continue
         if data.startswith(b"old "):
             checked = _proof(data, given, str(path), proofs)
         else:
@@ -138,8 +145,9 @@ def verify(
         if log.checkpoint is not None:
             read.add(log.checkpoint.origin)
             standings.append(Standing(str(path), log.checkpoint))
-    between = compare(standings, proofs, read).verdict("between", "together", {})
-    return Outcome(tuple(verdicts[number] for number in sorted(verdicts)), between)
+    between = compare(standings, proofs, read)
+    few(between, "together")
+    return Outcome(tuple(verdicts[number] for number in sorted(verdicts)), between.verdict("between", "together", {}))
 
 
 def _unread(path: Path, error: OSError) -> Verdict:
@@ -156,6 +164,35 @@ def _is_archive(path: Path) -> bool:
     except Malformed:
         top = None
     return head.startswith(b"\x1f\x8b") or (isinstance(top, dict) and top.get("format") == ARCHIVE)
+
+
+def _many(data: bytes) -> bool:
+    """Whether these are receipts or bundles, one a line, as ``volens ledger export --format receipts`` writes them."""
+    first, _, more = data.partition(b"\n")
+    try:
+        top = read_json(first) if more.strip() else None
+    except Malformed:
+        return False
+    return isinstance(top, dict) and top.get("format") in (RECEIPT, BUNDLE)
+
+
+def _each(path: Path, given: Trust) -> tuple[Verdict, list[Standing]]:
+    """Every line of such a file, in bounded memory but for what is to be held against the others."""
+    found, standings, count, caveats = Findings(), list[Standing](), 0, dict[str, int]()
+    with path.open("rb") as file:
+        while line := file.readline(MAX_DOCUMENT + 1):
+            count += 1
+            checked = check_document(line, given, f"{path}, line {count}")
+            for mine, theirs in ((found.faults, checked.verdict.faults), (found.gaps, checked.verdict.gaps)):
+                mine += [replace(one, place=f"line {count}, {one.place}") for one in theirs if len(mine) < 100_000]
+            for code in {one.code for one in checked.verdict.caveats}:
+                caveats[code] = caveats.get(code, 0) + 1
+            if checked.standing is not None:
+                standings.append(checked.standing)
+    for code, times in sorted(caveats.items()):
+        found.caveat(code, str(path), f"{times} of {count}")
+    few(found, str(path))
+    return found.verdict("receipts", str(path), {"receipts": count}), standings
 
 
 def _proof(data: bytes, given: Trust, name: str, proofs: list[tuple[str, Consistency]]) -> Checked:
@@ -194,6 +231,8 @@ def _about(verdict: Verdict) -> str:
         return f"\n  A {verdict.kind}. {what}{where}." + _signers(facts)
     if verdict.kind == "checkpoint" and "size" in facts:
         return f"\n  A checkpoint of {facts['origin']}: {facts['size']} entries, root {facts['root']}." + _signers(facts)
+    if "receipts" in facts:
+        return f"\n  {facts['receipts']} receipts, one a line."
     if "entries" in facts:
         span = f", {facts['from']} to {facts['to']}" if facts["from"] else ""
         return (

@@ -243,6 +243,10 @@ def test_what_goes_wrong_between_two_blocks_is_found_too(monkeypatch: pytest.Mon
     del log.rows[20]
     found = check_log(SITE, len(log.rows) + 1, log.read, head, TRUST)
     assert [fault.place for fault in found.verdict.faults if fault.code == "order"] == ["entry 20"]
+    log = grown(60)
+    del log.rows[-1]
+    found = check_log(SITE, len(log.rows) + 1, log.read, head, TRUST)
+    assert [fault.place for fault in found.verdict.faults if fault.code == "order"] == [f"entry {len(log.rows)}"]
 
 
 def test_a_ledger_s_rows_are_checked_with_the_tree_that_is_kept() -> None:
@@ -342,6 +346,21 @@ def test_the_command_s_status_tells_wrong_from_not_checked(
     assert main(["verify", "bundle.json"]) == 2  # anybody could have made all of it
     said = capsys.readouterr().out.replace("\n    ", " ")
     assert "The keys come from the document itself" in said and "The site itself names these witnesses" in said
+
+
+def test_receipts_one_a_line_are_each_checked_and_held_against_the_archive(
+    papers: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(papers)
+    log = grown(300)
+    good = [json.dumps(log.receipt(at, size)) for at, size in ((20, 40), (21, 40), (200, 303))]
+    Path("receipts.jsonl").write_text("\n".join(good) + "\n", "utf-8")
+    assert main(["verify", "receipts.jsonl", "archive", "--key", "keys"]) == 0
+    assert "3 receipts, one a line" in (said := capsys.readouterr().out) and "3 of 3" in said
+    Path("receipts.jsonl").write_text("\n".join([*good, good[0].replace('"fr"', '"de"'), "{}"]), "utf-8")
+    assert main(["verify", "receipts.jsonl", "--key", "keys"]) == 1
+    said = capsys.readouterr().out
+    assert "WRONG, line 4, record: record and salt" in said and "[unreadable]" in said and "WRONG, line 1" not in said
 
 
 def test_the_command_tells_machines_the_same(papers: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from volens.ledger.verify import (
     MAX_ENTRY,
     MAX_NOTE,
     Checkpoint,
+    Finding,
     Findings,
     Malformed,
     Standing,
@@ -142,7 +143,7 @@ class Tree:
 
     def against(self, standings: Iterable[Standing], name: str, found: Findings) -> None:
         """Whether what others hold of this log is in it, as it was."""
-        held = 0
+        held, roots = 0, dict[int, bytes]()
         for one in sorted(standings, key=lambda standing: standing.checkpoint.size):
             there = one.checkpoint.size
             if there > self.size:
@@ -150,7 +151,9 @@ class Tree:
                 continue
             if one.index is not None and self.leaves(one.index, 1) != [one.leaf]:
                 found.fault("rewritten", f"entry {one.index}", f"it is not the entry that {one.place} proves")
-            if self.root(there) == one.checkpoint.root:
+            if there not in roots:
+                roots = {there: self.root(there)}
+            if roots[there] == one.checkpoint.root:
                 held = there
             else:
                 since = f"; the first {held} entries are as they were signed" if held else ""
@@ -594,21 +597,23 @@ class _Whole:
 
     def verdict(self, kind: str, facts: dict[str, Any]) -> Verdict:
         """With no more findings of a kind than one reads."""
-        for part in (self.found.faults, self.found.caveats):
-            by_code: dict[str, int] = {}
-            told = []
-            for one in part:
-                by_code[one.code] = by_code.get(one.code, 0) + 1
-                if by_code[one.code] <= TOLD:
-                    told.append(one)
-            part[:] = told
-            for code, count in by_code.items():
-                if count > TOLD:
-                    (self.found.fault if part is self.found.faults else self.found.caveat)(code, self.name, f"{count - TOLD} more of these")
+        few(self.found, self.name)
         kinds = {kind: count for kind, count in sorted(self.kinds.items()) if not kind.startswith("line ")}
         return self.found.verdict(
             kind, self.name, {"site": self.site, "entries": self.tree.size, "from": self.first_time, "to": self.last_time, **kinds, **facts}
         )
+
+
+def few(found: Findings, name: str) -> None:
+    """No more of each code than one reads; of the rest, how many."""
+    for part in (found.faults, found.gaps, found.caveats):
+        by_code: dict[str, int] = {}
+        told = []
+        for one in dict.fromkeys(part):
+            by_code[one.code] = by_code.get(one.code, 0) + 1
+            if by_code[one.code] <= TOLD:
+                told.append(one)
+        part[:] = told + [Finding(code, name, f"{count - TOLD} more of these") for code, count in by_code.items() if count > TOLD]
 
 
 def _some(found: Iterator[int]) -> Iterator[int]:
