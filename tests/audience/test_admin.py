@@ -130,7 +130,7 @@ def test_what_the_operator_reads_is_nobody_else_s(made: Gateway) -> None:
     assert "<script" not in get(made).body.decode() and "http" not in re.sub(r"http://localhost:8080", "", get(made).body.decode())
     assert get(made, "nothing").status == 404
     assert get(made, method="POST").status == 405
-    assert (get(made, "").status, header(get(made, ""), "location")) == (303, ["/_volens/admin/audience"])
+    assert (get(made, "").status, header(get(made, ""), "location")) == (303, ["/_volens/admin/choices"])
 
 
 def test_plots_and_json_say_what_was_counted(tmp_path: Path) -> None:

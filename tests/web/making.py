@@ -17,7 +17,7 @@ from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag
 from volens.errors import StoreUnavailable
 from volens.ledger.record import Count, Record
 from volens.ledger.sqlite import SqliteStore
-from volens.ledger.store import Event
+from volens.ledger.store import Event, Kept
 from volens.notice import Notice
 from volens.site import Site
 from volens.web.asgi import AsgiFace
@@ -59,10 +59,10 @@ class Down(SqliteStore):
 
     at_once = False
 
-    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
+    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Kept]:
         if self.at_once:
             raise StoreUnavailable("the disk is gone")
-        future: Future[Record] = Future()
+        future: Future[Kept] = Future()
         future.set_exception(StoreUnavailable("the disk is gone"))
         return future
 
@@ -73,10 +73,10 @@ class Down(SqliteStore):
 class Held(SqliteStore):
     """A ledger that makes nothing durable until it is told to."""
 
-    waiting: list[tuple[Future[Record], Record, Notice]]
+    waiting: list[tuple[Future[Kept], Record, Notice]]
 
-    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Record]:
-        future: Future[Record] = Future()
+    def append(self, record: Record, notice: Notice, event: Event | None = None) -> Future[Kept]:
+        future: Future[Kept] = Future()
         self.__dict__.setdefault("waiting", []).append((future, record, notice))
         return future
 

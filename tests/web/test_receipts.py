@@ -88,7 +88,8 @@ def test_the_answer_to_a_grant_carries_a_receipt_that_holds_by_itself(made: Gate
 
 def test_many_at_once_have_a_receipt_each(made: Gateway) -> None:
     def one(n: int) -> dict[str, Any]:
-        return accept(Visitor(made, client=f"192.0.2.{n}"))["receipt"]
+        told: dict[str, Any] = accept(Visitor(made, client=f"192.0.2.{n}"))["receipt"]
+        return told
 
     with ThreadPoolExecutor(16) as pool:
         receipts = list(pool.map(one, range(64)))

@@ -142,6 +142,15 @@ class Metrics:
                     total[index] += value if index != _INDEX["ledger waiting"] or alive else 0
         return total, living
 
+    def layers(self) -> dict[str, int]:
+        """What was withheld by each layer, by all processes, since these counters began."""
+        values, _ = self._sums()
+        return {layer: values[_INDEX[f'volens_withheld_total{{layer="{layer}"}}']] for layer in LAYERS}
+
+    def waiting(self) -> int:
+        """Grants that wait for the ledger now."""
+        return self._sums()[0][_INDEX["ledger waiting"]]
+
     def text(self) -> str:
         """Prometheus's text format, version 0.0.4."""
         values, living = self._sums()

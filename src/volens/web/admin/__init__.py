@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from volens.enforce.headers import get_all
 from volens.web.admin.audience import AudiencePage
+from volens.web.admin.choices import ChoicesPage
 from volens.web.admin.frame import PAGES, admin_words, reply, shell
 from volens.web.admin.hosts import HostsPage
 from volens.web.asked import Asked
@@ -34,8 +35,10 @@ class Admin:
 
     def __init__(self, gateway: Gateway, rate: Rate) -> None:
         self._gateway, self._rate = gateway, rate
-        audience, hosts = AudiencePage(gateway), HostsPage(gateway)
+        choices, audience, hosts = ChoicesPage(gateway), AudiencePage(gateway), HostsPage(gateway)
         self._routes: dict[str, Callable[[Asked], Reply | Waiting]] = {
+            "choices": choices.page,
+            "choices.json": choices.json,
             "audience": audience.page,
             "audience.json": audience.json,
             "hosts": hosts.page,

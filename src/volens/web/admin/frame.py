@@ -11,7 +11,7 @@ from volens.web.asked import Asked
 from volens.web.messages import Pairs, Reply
 from volens.web.screens import Html, Words, html, packaged_texts
 
-PAGES = ("audience", "hosts")
+PAGES = ("choices", "audience", "hosts")
 """The pages that the head of each leads to, the first one at ``admin/`` itself."""
 
 
@@ -74,8 +74,8 @@ def shell(asked: Asked, say: Words, title: str, main: str, *more: tuple[bytes, b
 
 
 STYLE = """
-:root{color-scheme:light dark;--b:#f5f6f8;--c:#fff;--t:#161a22;--m:#59616f;--l:#dfe3e9;--k:#2c5bc4;--n:#a9bfec}
-@media(prefers-color-scheme:dark){:root{--b:#111419;--c:#191d25;--t:#eceff4;--m:#a4adbb;--l:#303743;--k:#7ea5fb;--n:#40588f}}
+:root{color-scheme:light dark;--b:#f5f6f8;--c:#fff;--t:#161a22;--m:#59616f;--l:#dfe3e9;--k:#2c5bc4;--n:#a9bfec;--r:#848c9a}
+@media(prefers-color-scheme:dark){:root{--b:#111419;--c:#191d25;--t:#eceff4;--m:#a4adbb;--l:#303743;--k:#7ea5fb;--n:#40588f;--r:#727b8a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--b);color:var(--t);font:1rem/1.5 -apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
 font-variant-numeric:tabular-nums}
@@ -96,7 +96,7 @@ h2{margin:0 0 .75rem;font-size:1rem;line-height:1.3}
 .period a{min-height:44px}
 .period a[aria-current]{background:var(--c);box-shadow:0 0 0 1px var(--l)}
 .card,dl{padding:1.25rem;border:1px solid var(--l);border-radius:.75rem;background:var(--c)}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:1.25rem;margin:0 0 1rem}
+dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:1.25rem;margin:0 0 1rem}
 dl div{display:flex;flex-direction:column-reverse;justify-content:flex-end}
 dt{color:var(--m);font-size:.875rem;line-height:1.35}
 dd{margin:0;font-size:2rem;font-weight:600;line-height:1.25;letter-spacing:-.02em}
@@ -114,6 +114,17 @@ figcaption small{display:block;color:var(--m);font-size:.8125rem;font-weight:400
 .bar{fill:var(--k)}
 .part{fill:var(--n)}
 .hit{fill:transparent}
+.all{fill:var(--k)}
+.some{fill:var(--n)}
+.refused{fill:var(--r)}
+.key{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:0 0 1rem;padding:0;list-style:none;color:var(--m);font-size:.8125rem}
+.key svg,table .dot{display:inline-block;width:.7rem;height:.7rem;margin:0 .4rem 0 0;vertical-align:-.05rem}
+table .mix{height:.5rem}
+.of{width:3.6em}
+.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+table .dot{margin:0}
+td.of{white-space:nowrap}
+.facts .n{width:auto;padding-inline-start:1rem}
 g:hover .bar,g:hover .part{fill:var(--t)}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}
 .cards>*{margin:0}
@@ -122,7 +133,7 @@ th{padding:0 0 .4rem;color:var(--m);font-weight:400;text-align:start}
 td{padding:.3rem 0;border-top:1px solid var(--l);vertical-align:top}
 tbody th{padding:.3rem 0;border-top:1px solid var(--l);color:inherit;overflow-wrap:anywhere}
 .n{width:5.5em;text-align:end;white-space:nowrap}
-.share{width:4em;color:var(--m)}
+.share{width:5.2em;color:var(--m)}
 table svg{display:block;width:100%;height:.25rem;margin-top:.2rem}
 details{margin-top:1rem}
 summary{min-height:44px;padding-top:.7rem;color:var(--k);font-size:.875rem;cursor:pointer}
@@ -148,6 +159,6 @@ overflow-wrap:anywhere;user-select:all}
 @media(max-width:30rem){.found .n{width:3.6em}header,main{padding-inline:.875rem}.period{gap:0}.period a{padding-inline:.6rem}
 .card,dl{padding:1rem}dl{grid-template-columns:1fr 1fr;gap:1rem}
 dd{font-size:1.5rem}.plot svg{height:10rem}}
-@media(forced-colors:active){.bar{fill:CanvasText}.part{fill:GrayText}.grid{stroke:GrayText}}
+@media(forced-colors:active){.bar,.all{fill:CanvasText}.some{fill:GrayText}.refused{fill:Highlight}.part{fill:GrayText}.grid{stroke:GrayText}}
 @media print{.period,details,header nav{display:none}.card,dl{break-inside:avoid}}
 """.strip()

@@ -70,7 +70,140 @@ def columns(bars: Sequence[Bar], caption: str, small: str, labels: Sequence[str]
     )
 
 
-def ranking(title: str, head: str, rows: Sequence[tuple[str, int]], total: int, say: Words, below: str = "") -> Html:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a whole: its colour's name (``all``, ``some`` or ``refused``), what it is called, and how many."""
+
+    kind: str
+    name: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One bar that is divided."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(part.n for part in self.parts)
+
+
+def _told(parts: Sequence[Part], say: Words) -> str:
+    """Every part in words: no colour is needed to read it."""
+    total = sum(part.n for part in parts)
+    return ", ".join(f"{part.name} {percent(part.n, total, say.language)}" for part in parts)
+
+
+def key(parts: Sequence[Part]) -> Html:
+    """Which colour is which."""
+    return html(
+        '<ul class="key">{x}</ul>',
+        x=[html('<li><svg viewBox="0 0 1 1" aria-hidden="true"><rect class="{k}" width="1" height="1"/></svg>{n}</li>', k=p.kind, n=p.name)
+           for p in parts],
+    )  # fmt: skip
+
+
+def stacked(stacks: Sequence[Stack], caption: str, small: str, labels: Sequence[str], say: Words, when: str) -> Html:
+    """Bars of one height, each divided by share; where nothing was counted there is none. The figures are in a table below."""
+    shown = []
+    for index, stack in enumerate(stacks):
+        at, rects = 0.0, []
+        for part in stack.parts if stack.total else ():
+            height = 100 * part.n / stack.total
+            rects.append(
+                html(
+                    '<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}"/>',
+                    kind=part.kind,
+                    x=10 * index + (1.5 if len(stacks) < 40 else 0.8),
+                    y=f"{100 - at - height:.2f}",
+                    width=7 if len(stacks) < 40 else 8.4,
+                    height=f"{height:.2f}",
+                )
+            )
+            at += height
+        told = f"{stack.name} : {_told(stack.parts, say)} ({number(stack.total, say.language)})" if stack.total else stack.name
+        shown.append(html("<g><title>{told}</title>{rects}</g>", told=told, rects=rects))
+    parts = stacks[0].parts
+    half, whole = (percent(n, 2, say.language) for n in (1, 2))
+    return html(
+        '<figure class="card"><figcaption>{caption}<small>{small}</small></figcaption>{key}<div class="plot">'
+        '<div class="y" aria-hidden="true"><span>{whole}</span><span>{half}</span><span>0</span></div>'
+        '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        '<path class="grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{shown}</svg>'
+        '<div class="x" aria-hidden="true">{labels}</div></div>'
+        '<details><summary>{see}</summary><table><thead><tr><th scope="col">{when}</th>{heads}</tr></thead>'
+        "<tbody>{rows}</tbody></table></details></figure>",
+        caption=caption,
+        small=small,
+        key=key(parts),
+        whole=whole,
+        half=half,
+        width=10 * len(stacks),
+        label=f"{caption}. {small}",
+        shown=shown,
+        labels=[html("<span>{x}</span>", x=label) for label in labels],
+        see=say("audience.table"),
+        when=when,
+        heads=[html('<th scope="col" class="n">{x}</th>', x=part.name) for part in parts],
+        rows=[
+            html(
+                '<tr><th scope="row">{name}</th>{cells}</tr>',
+                name=stack.name,
+                cells=[html('<td class="n">{n}</td>', n=number(part.n, say.language)) for part in stack.parts],
+            )
+            for stack in reversed(stacks)
+        ],
+    )
+
+
+def mixed(title: str, head: str, rows: Sequence[tuple[str, tuple[Part, ...]]], say: Words) -> Html:
+    """A table of names, each with its bar divided by share, and the shares in figures."""
+    if not rows:
+        return html('<section class="card"><h2>{a}</h2><p class="more">{b}</p></section>', a=title, b=say("audience.nothing"))
+    made = []
+    for name, parts in rows:
+        total, at, rects = sum(part.n for part in parts), 0.0, []
+        for part in parts:
+            width = 100 * part.n / total if total else 0.0
+            rects.append(html('<rect class="{k}" x="{x}" width="{w}" height="1"/>', k=part.kind, x=f"{at:.2f}", w=f"{width:.2f}"))
+            at += width
+        made.append(
+            html(
+                '<tr><th scope="row">{name}<svg class="mix" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">{rects}</svg>'
+                '</th>{cells}<td class="n share">{total}</td></tr>',
+                name=name,
+                rects=rects,
+                cells=[html('<td class="n of">{x}</td>', x=percent(part.n, total, say.language)) for part in parts],
+                total=number(total, say.language),
+            )
+        )
+    return html(
+        '<section class="card"><h2>{title}</h2>{key}<table><thead><tr><th scope="col">{head}</th>{heads}'
+        '<th scope="col" class="n share">{count}</th></tr></thead><tbody>{rows}</tbody></table></section>',
+        title=title,
+        key=key(rows[0][1]),
+        head=head,
+        heads=[
+            html(
+                '<th scope="col" class="n of"><svg class="dot" viewBox="0 0 1 1" aria-hidden="true">'
+                '<rect class="{k}" width="1" height="1"/></svg><span class="unseen">{x}</span></th>',
+                k=part.kind,
+                x=part.name,
+            )
+            for part in rows[0][1]
+        ],
+        count=say("choices.count"),
+        rows=made,
+    )
+
+
+def ranking(
+    title: str, head: str, rows: Sequence[tuple[str, int]], total: int, say: Words, below: str = "", *, count: str = "audience.count"
+) -> Html:
     """A table of names, the largest first, each with its bar; ``total`` is what the shares are of."""
     most = max((n for _, n in rows), default=0) or 1
     return html(
@@ -80,7 +213,7 @@ def ranking(title: str, head: str, rows: Sequence[tuple[str, int]], total: int, 
             '<table><thead><tr><th scope="col">{head}</th><th scope="col" class="n">{count}</th>'
             '<th scope="col" class="n share">{share}</th></tr></thead><tbody>{rows}</tbody></table>',
             head=head,
-            count=say("audience.count"),
+            count=say(count),
             share=say("audience.share"),
             rows=[
                 html(
