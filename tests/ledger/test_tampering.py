@@ -9,12 +9,15 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import logs
 import pytest
 from logs import KEY, NOTICE, OTHER_KEY, SITE, START, WITNESS, Log, Row, copied, grown, record, written
 
-from volens.ledger.entry import RecordEntries, commitment, minute
+from volens.ledger.cosign import WitnessKey
+from volens.ledger.entry import RecordEntries, commitment, erasure_entry, minute, notice_entry
+from volens.ledger.note import LogKey
 from volens.ledger.sqlite import SqliteStore
 from volens.ledger.verify import Standing, Trust, Verdict, check, compare, read_key
 from volens.ledger.verify_log import check_archive, check_folder, check_log
@@ -274,6 +277,63 @@ def test_pictures_changed_or_dropped_after_they_were_logged(tmp_path: Path) -> N
     assert [f.code for f in check_archive(written(tmp_path / "a", lines), TRUST).verdict.faults] == ["file"]
     del lines[2]
     assert [f.code for f in check_archive(written(tmp_path / "a", lines), TRUST).verdict.faults] == ["file"]
+
+
+def test_a_log_whose_own_rules_are_broken_is_found_although_it_is_signed(tmp_path: Path) -> None:
+    """Every hash and signature is right, for the operator made them so."""
+
+    def told(log: Log, **more: Any) -> list[str]:
+        return said(check_log(SITE, len(log.rows), log.read, log.head(), TRUST, notices=[NOTICE.digest], **more).verdict)
+
+    log = grown(30)
+    log.entry(notice_entry("other.example.org", minute(START) + 9, NOTICE.digest))
+    assert told(log) == ["site: entry 33: of 'other.example.org', in the log of 'www.example.org'"]
+    log = grown(30)
+    log.entry(erasure_entry(SITE, minute(START) + 9, [(40, 50)], "age"))
+    assert told(log) == ["form: entry 33: it names the later entry 50 as erased"]
+    log = grown(30)
+    log.entry(log.rows[0].entry.replace(b'"notice":', b'"notice": ', 1))
+    assert told(log) == ["form: entry 33: the entry is not in canonical form"]
+    log = grown(30)
+    row = log.rows[20]
+    assert row.record is not None and row.salt is not None
+    row.record = row.record.replace(b'"event":', b'"event": ', 1)
+    row.entry = RecordEntries(SITE).entry(commitment(row.salt, row.record), NOTICE.digest, minute(START))
+    assert told(log) == ["form: entry 20: the record is not in canonical form"]
+    log = grown(30)
+    log.rows[0].record = log.rows[20].record
+    assert told(log) == ["form: entry 0: a record beside an entry of type 'notice'"]
+    log = grown(30)
+    log.rows[20].salt = None
+    assert told(log) == ["form: entry 20: a record without its salt, or a salt without its record"]
+    log = grown(30)
+    alien = Log(LogKey("other.example.org/volens", logs.seed("other")), rows=log.rows)
+    found = check_log(
+        SITE, 33, log.read, alien.key.sign(log.text().replace(SITE, "other.example.org")), Trust.of([read_key(alien.key.vkey)])
+    )
+    assert "site: checkpoint: a log of 'other.example.org/volens'; these are entries of 'www.example.org'" in said(found.verdict)
+    assert told(log, published=[alien.head()[:-1], alien.key.sign(log.text().replace(SITE, "other.example.org"))]) == [
+        "form: checkpoint 0: a published checkpoint that is none",
+        "site: checkpoint 1: of 'other.example.org/volens', in the log of 'www.example.org/volens'",
+    ]
+    lines = log.lines()
+    lines.insert(24, lines[23])
+    assert "order: entry 20: it stands after entry 20" in said(check_archive(written(tmp_path / "a", lines), TRUST).verdict)
+
+
+def test_a_witness_s_word_counts_only_for_what_it_saw(tmp_path: Path) -> None:
+    """Published checkpoints with a stranger's signature, or one that does not fit, are no witness's."""
+    log = grown(60)
+    log.published = [log.head(20), log.head(30, WitnessKey("witness.example.net/w2", logs.seed("stranger")))]
+    found = check_archive(written(tmp_path / "a", log.lines()), WITNESSED).verdict
+    assert said(found) == [
+        "no-cosignature: checkpoint: witness.example.net/w1 (" + read_key(WITNESS.public.text).id.hex() + ") has not signed it"
+    ]
+    log.published = [log.head(20) + WITNESS.cosign(log.text(30), 1)]
+    assert {fault.code for fault in check_archive(written(tmp_path / "a", log.lines()), WITNESSED).verdict.faults} == {
+        "cosignature",
+        "no-cosignature",
+    }
 
 
 # ---------------------------------------------------------------- a real database, and SQL
