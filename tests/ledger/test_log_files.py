@@ -363,6 +363,28 @@ def test_the_keys_are_changed_while_it_runs_and_the_operator_is_told_of_the_witn
     assert len(secrets) == 2 and not [text for text in said for secret in secrets if secret in text]
 
 
+def test_a_witness_named_while_it_runs_signs_from_then_on(proxied: Proxied) -> None:
+    """No restart: the configuration is read again, and the publisher of before hands over."""
+    proxied.grant()
+    assert until(lambda: proxied.checkpoint().cosigned_by(proxied.witness.key))
+    second = Running.made(proxied.folder / "second", [proxied.vkey], "second.example")
+    try:
+        text = (proxied.folder / "volens.toml").read_text("utf-8")
+        added = f'key = "{proxied.witness.site.key}" }}, {{ url = "{second.site.url}", key = "{second.site.key}" }}]'
+        (proxied.folder / "volens.toml").write_text(text.replace(f'key = "{proxied.witness.site.key}" }}]', added), "utf-8")
+
+        def both() -> bool:
+            proxied.get("/")  # each process looks at its files when it is asked for something
+            note = proxied.checkpoint()
+            return bool(note.cosigned_by(proxied.witness.key) and note.cosigned_by(second.key))
+
+        assert until(both)
+        assert second.key.text in proxied.get(LOG + "keys")[1].decode()
+    finally:
+        second.end()
+    assert "Traceback" not in (proxied.folder / "log").read_text("utf-8")
+
+
 def test_without_a_witness_check_says_what_that_means(tmp_path: Path) -> None:
     (tmp_path / "volens.toml").write_text(CONFIG.partition("[proof]")[0], "utf-8")
     line = [sys.executable, "-m", "volens.cli", "check", "--no-browser"]
