@@ -334,6 +334,13 @@ def test_a_witness_s_word_counts_only_for_what_it_saw(tmp_path: Path) -> None:
         "cosignature",
         "no-cosignature",
     }
+    second = WitnessKey("witness.example.net/w2", logs.seed("stranger"))
+    both = [read_key(WITNESS.public.text), read_key(second.public.text)]
+    log.published = [log.head(20, WITNESS, second), log.head(30, WITNESS)]
+    archive = written(tmp_path / "a", log.lines(log.head(None, second)))
+    for quorum, seen in ((None, 20), (2, 20), (1, 63)):
+        found = check_archive(archive, Trust((read_key(KEY.vkey),), tuple(both), quorum)).verdict
+        assert (found.holds, found.facts["witnessed"]) == (True, seen)
 
 
 # ---------------------------------------------------------------- a real database, and SQL

@@ -548,7 +548,7 @@ class _Whole:
         found.caveats += [f for f in of_head.caveats if f.code not in ("no-witness", "witness-claimed")]
         earlier = self._earlier(head, trust)
         seen = max((size for size, _, times in earlier if times), default=0)
-        if facts["witnesses"]:
+        if facts["witnesses"] and not any(f.code == "no-cosignature" for f in of_head.faults):
             seen = head.size
         held = 0
         for there, root, _ in sorted(earlier):
