@@ -359,7 +359,11 @@ def test_the_keys_are_changed_while_it_runs_and_the_operator_is_told_of_the_witn
     secrets = [
         line.strip().split("+", 4)[4] for line in (proxied.folder / "log-key").read_text().splitlines() if line.startswith("PRIVATE")
     ]
-    said = [changed.stdout, changed.stderr, checked.stdout, (proxied.folder / "log").read_text("utf-8"), metrics.decode()]
+    written = [command("ledger", "export", "--format", form, "--out", f"out.{form}") for form in ("archive", "csv", "jsonl", "receipts")]
+    assert [one.returncode for one in written] == [0] * 4, [one.stderr for one in written]
+    exported = [path.read_text("utf-8") for path in proxied.folder.glob("out.*")]
+    assert len(exported) == 4
+    said = [*exported, changed.stdout, changed.stderr, checked.stdout, (proxied.folder / "log").read_text("utf-8"), metrics.decode()]
     assert len(secrets) == 2 and not [text for text in said for secret in secrets if secret in text]
 
 

@@ -12,16 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.ledger.conformance import NOTICE, SITE, record
 from tests.ledger.pg import database, server  # noqa: F401
 from tests.ledger.witnesses import ENVIRONMENT, Running
-from volens.errors import ConfigError, KeyFileError
+from volens.errors import ConfigError, KeyFileError, StoreError
 from volens.ledger import keyring, verify
 from volens.ledger.cosign import PublicKey, SignedNote, WitnessKey
 from volens.ledger.keyring import Keyring
@@ -407,10 +408,23 @@ def test_two_machines_on_one_server_publish_one_log(tmp_path: Path, database: st
 
     size = grant()
     until(lambda: published(size))
+    with psycopg.connect(database, autocommit=True) as link:  # every connection is cut, and with them the turn
+        link.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    until(lambda: granted(grant), 40)
+    size = grant()
+    until(lambda: published(size), 40)
     machines[0][1].stop()
     size = grant()
     until(lambda: published(size))
     assert witness.report() == (0, [])
+
+
+def granted(grant: Callable[[], int]) -> bool:
+    with suppress(StoreError):
+        return bool(grant())
+    return False
 
 
 # The keys ---------------------------------------------------------------------------------------------------------

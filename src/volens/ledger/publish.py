@@ -200,8 +200,7 @@ class Publisher:
     async def _publishing(self) -> None:
         """While this process has the turn."""
         if not self._asked:
-            while not self._stop.is_set():
-                await self._round(None)
+            while not self._stop.is_set() and await self._round(None):
                 await self._rest(POLL)
             return
         import aiohttp  # a third of a second that a site without witnesses need not wait
@@ -210,8 +209,7 @@ class Publisher:
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(timeout=timeout, cookie_jar=jar, headers={"User-Agent": "Volens"}) as session:
             try:
-                while not self._stop.is_set():
-                    await self._round(session)
+                while not self._stop.is_set() and await self._round(session):
                     await self._rest(POLL)
             finally:
                 for one in self._asked:
@@ -219,12 +217,13 @@ class Publisher:
                         one.task.cancel()
                 await asyncio.gather(*(one.task for one in self._asked if one.task is not None), return_exceptions=True)
 
-    async def _round(self, session: aiohttp.ClientSession | None) -> None:
-        """Take what is new to the witnesses; publish what may be."""
+    async def _round(self, session: aiohttp.ClientSession | None) -> bool:
+        """Take what is new to the witnesses; publish what may be. False where the store fails: then the turn may be lost with it."""
+        works = True
         try:
             head = self._store.head(self._site)
             if head is None or not head.note:
-                return
+                return True
             if self._published[0] < 0:
                 self._resume()
             self._consider(head)
@@ -238,10 +237,12 @@ class Publisher:
                 await asyncio.wait(tasks, timeout=WAIT)
             self._publish()
         except StoreError as error:
+            works = False
             if time.monotonic() - self._said > QUIET:
                 self._said = time.monotonic()
                 log.error("%s The log is not published; it goes on by itself.", error)
         self._write()
+        return works
 
     def _resume(self) -> None:
         """What an earlier process has published."""
