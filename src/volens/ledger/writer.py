@@ -57,7 +57,7 @@ from volens.ledger.note import LogKey, checkpoint, origin
 from volens.ledger.receipt import Receipt
 from volens.ledger.record import Count, Record
 from volens.ledger.store import Answered, Event, Extent, Head, Kept, Outbox, Published, Row, Signer, Total
-from volens.ledger.tree import HEIGHT, Edge, Growth, ReadTile, Tiles, leaf_hash
+from volens.ledger.tree import Edge, Growth, ReadTile, Tiles, leaf_hash
 from volens.notice import Notice, canonical
 
 log = logging.getLogger("volens.ledger")
@@ -262,7 +262,7 @@ class _Work(Generic[C]):
 
 
 class _Nodes(Tiles):
-    """The tree of one log. Whole nodes above the lowest tiles never change: those that were worked out are remembered."""
+    """The tree of one log. Whole nodes never change: those that were worked out are remembered."""
 
     def __init__(self, size: int, read: ReadTile, number: int, known: dict[tuple[int, int, int], bytes], edge: Edge | None = None) -> None:
         super().__init__(size, read)
@@ -277,7 +277,7 @@ class _Nodes(Tiles):
     def node(self, level: int, index: int) -> bytes:
         if (level, index) in self._edge:
             return self._edge[level, index]
-        if level <= HEIGHT:
+        if level == 0:
             return super().node(level, index)
         key = (self._number, level, index)
         found = self._known.get(key)
