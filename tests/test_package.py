@@ -33,6 +33,7 @@ COMMANDS = (
     "hosts",
     "witness",
     "notice",
+    "evidence",
     "ledger",
     "keys",
     "verify",

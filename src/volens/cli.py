@@ -177,6 +177,17 @@ def _custody(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     snapshot = part(notices, "snapshot", "pictures of the present version in Chromium: two widths, light and dark, every language")
     snapshot.add_argument("--out", type=Path, metavar="DIR", help="write the pictures there, too")
 
+    evidence = commands.add_parser(
+        "evidence", help="for an authority that asks: everything that proves consent over some days, in one file"
+    )
+    evidence.add_argument("--from", dest="since", type=_day, required=True, metavar="DAY", help="from this day on, 2026-11-22 (UTC)")
+    evidence.add_argument("--to", dest="until", type=_day, required=True, metavar="DAY", help="up to this day, included")
+    evidence.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default evidence-SITE-FROM-TO.zip)")
+    evidence.add_argument("--sample", type=int, default=20, metavar="N", help="records that the log's own fingerprint draws (default 20)")
+    evidence.add_argument("--records", action="store_true", help="put the whole ledger in, as an archive")
+    evidence.add_argument("--config", type=Path, default=Path(DEFAULT), help=f"the site's configuration (default {DEFAULT})")
+    evidence.add_argument("--json", action="store_true", help="for machines")
+
     ledger = commands.add_parser("ledger", help="check, count, copy, hand out and erase what the ledger holds")
     actions = ledger.add_subparsers(dest="action", metavar="ACTION", required=True)
     verify = part(actions, "verify", "check every record, the tree over them, and what was signed and published of it")
@@ -453,6 +464,15 @@ def _notice(arguments: argparse.Namespace) -> int:
         return notices.run_show(store, site, arguments.digest, path=arguments.out, **how, **said)
 
 
+def _evidence(arguments: argparse.Namespace) -> int:
+    from volens import custody, evidence
+
+    with custody.opened(arguments.config) as (loaded, store):
+        which = {"sample": max(0, arguments.sample), "records": arguments.records}
+        said = {"as_json": arguments.json, "out": sys.stdout}
+        return evidence.run(store, loaded, arguments.since, arguments.until, arguments.out, **which, **said)
+
+
 def _ledger(arguments: argparse.Namespace) -> int:
     from volens import custody
 
@@ -573,6 +593,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "bypass": _bypass,
         "keys": _keys,
         "notice": _notice,
+        "evidence": _evidence,
         "ledger": _ledger,
         "witness": _witness,
         "hosts": _hosts,
