@@ -26,7 +26,7 @@ from volens import verify as command
 from volens.cli import main
 from volens.ledger import tree as writing
 from volens.ledger.verify import MEANS, Malformed, Trust, check, consistent, included, leaf_hash, read_checkpoint, read_key, read_keys
-from volens.ledger.verify_log import ROWS, Log, Tree, check_archive, check_folder, check_log
+from volens.ledger.verify_log import ROWS, Log, Tree, check_archive, check_folder, check_log, tile_path
 
 SOURCE = Path(__file__).parent.parent.parent / "src" / "volens" / "ledger"
 VECTORS: dict[str, Any] = json.loads(vectors.FILE.read_text("utf-8"))
@@ -264,6 +264,11 @@ def test_a_copy_of_the_published_log_holds(tmp_path: Path) -> None:
     assert check_folder(folder, TRUST).verdict.holds
     (folder / "tile" / "1" / "000.p" / "2").write_bytes(bytes(64))
     assert told(check_folder(folder, TRUST)) == ["tile"]
+
+
+def test_tiles_lie_where_the_specification_says() -> None:
+    assert tile_path(0, 1234067) == "tile/0/x001/x234/067" and tile_path("entries", 0, 112) == "tile/entries/000.p/112"
+    assert [tile_path(1, index) for index in (999, 1000, 1_000_000)] == ["tile/1/999", "tile/1/x001/000", "tile/1/x001/x000/000"]
 
 
 def test_what_others_hold_is_held_against_the_archive(tmp_path: Path) -> None:
