@@ -152,7 +152,7 @@ def verify(
 
 def _unread(path: Path, error: OSError) -> Verdict:
     found = Findings()
-    found.gap("unreadable", str(path), f"it cannot be read: {error.strerror or error}")
+    found.gap("unread", str(path), f"it could not be read: {error.strerror or error}")
     return found.verdict("file", str(path), {})
 
 

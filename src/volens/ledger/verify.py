@@ -66,6 +66,7 @@ MEANS: Mapping[str, str] = {
     "other-key": "Somebody else signed this, or the log changed its key. Get the key from whom you trust, not from this document.",
     "signature": "The text was changed after it was signed, or the signature was.",
     "no-key": "Without the log's public key nobody knows who signed. Give one: --key VKEY or --key FILE.",
+    "unread": "It was not checked to its end, so nothing is known of it.",
     "cosignature": "What stands here as a witness's word was not given for this checkpoint.",
     "no-cosignature": "The witness you trust has not seen this tree. The operator may show you a tree that nobody else sees.",
     "bundle-notice": "The notice in the bundle is not the one that was answered: texts, services or layout were changed.",

@@ -640,7 +640,7 @@ def _apart(work: Callable[[Any], Block], tasks: Iterable[Any], processes: int) -
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
-            raise MemoryError("a process that checked entries was ended, as for want of memory") from error
+            raise ChildProcessError("a process that checked entries was ended, as for want of memory") from error
         finally:
             for future in waiting:
                 future.cancel()
@@ -703,7 +703,8 @@ def check_archive(
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Log:
-    """Everything in an archive, and whether what others hold of its log is in it. Raises OSError where the file cannot be read."""
+    """Everything in an archive, and whether what others hold of its log is in it. Raises OSError where the file
+    cannot be read, or a process is ended."""
     name = name or path.name
     source = _Source(path)
     whole: _Whole | None = None
