@@ -36,6 +36,7 @@ from volens.enforce.url import Target
 from volens.errors import ChoiceError, StoreError
 from volens.findings import Findings
 from volens.foreign import Tools
+from volens.ledger.keeping import Keeping
 from volens.ledger.keyring import Demonstration
 from volens.ledger.note import LogKeys
 from volens.ledger.publish import Publisher
@@ -130,6 +131,7 @@ class Gateway:
         metrics: Metrics | None = None,
         log_keys: Callable[[str], LogKeys] | None = None,
         witnessed: Path | None = None,
+        retained: Path | None = None,
         accounts: Accounts | None = None,
     ) -> None:
         """``site`` None: unconfigured, every host its own demonstration. ``keys``: newest first. ``now`` is handed in so that
@@ -137,8 +139,9 @@ class Gateway:
         views are counted. ``admin_token``: what opens the operator's pages; empty: being on this machine. ``hook_secrets``: what signs
         the site's hook, newest first; without one nothing is sent, and what is to be told waits. ``rate``: how often each address has
         answered until now. ``findings``: where what pages use is noted. ``log_keys``: what signs a site's log; without it nothing is
-        published. ``witnessed``: the file in which the publisher says what the witnesses answer. ``accounts``: where the choices of
-        logged-in readers are kept."""
+        published. ``witnessed``: the file in which the publisher says what the witnesses answer. ``retained``: that in which
+        processes tell each other when records whose time is over were erased. ``accounts``: where the choices of logged-in readers are
+        kept."""
         self.catalog, self.store, self.keys, self.now, self._bypassed = catalog, store, tuple(keys), now, bypass
         self.audience, self.admin_token, self.findings = audience, admin_token, findings
         self.accounts, self._plain = accounts, False
@@ -174,6 +177,10 @@ class Gateway:
         if site is not None and site.hook is not None and hook_secrets:
             self._sender = Sender(store.outbox, site.name, site.hook.url, hook_secrets)
             self._sender.start()
+        self._keeping: Keeping | None = None
+        if site is not None and site.retention.terms and retained is not None:
+            self._keeping = Keeping(store, site.name, site.retention, retained, now)
+            self._keeping.start()
         self._publisher: Publisher | None = None
         if site is not None and log_keys is not None:
 
@@ -503,7 +510,7 @@ class Gateway:
     def retire(self) -> None:
         """Another has taken its place and shares its store: end what runs for this one alone."""
         self.observer.stop()
-        for thread in (self._sender, self._publisher):
+        for thread in (self._sender, self._publisher, self._keeping):
             if thread is not None:
                 thread.stop()
 

@@ -46,6 +46,7 @@ def open_gateway(loaded: Loaded, *, bypass: Callable[[], bool] = lambda: False, 
         findings=before.findings if before is not None else Findings(Path(loaded.findings), lambda: datetime.now(UTC).date()),
         log_keys=log_keys,
         witnessed=loaded.witnessed,
+        retained=Path(loaded.keys).with_suffix(".retention"),
     )
 
 
