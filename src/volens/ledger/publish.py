@@ -49,8 +49,10 @@ TIMEOUT = 10.0
 """Seconds a witness has to answer."""
 REFRESH = 3600.0
 """Seconds after which a witness is asked again for the same tree: its signature says until when this was the largest."""
-LONGEST = 60.0
-"""Longest pause, in seconds, before a witness that fails is asked again."""
+LONGEST = 10.0
+"""Longest pause, in seconds, before a witness that does not answer is asked again."""
+REFUSED = 60.0
+"""Pause before one that refuses is."""
 AHEAD = 300
 """Seconds by which a witness's clock may be ahead of ours."""
 QUIET = 600.0
@@ -298,9 +300,9 @@ class Publisher:
         try:
             head, line, at = await self._signed(session, one, head)
         except _Refused as error:
-            self._failed(one, "refused", str(error), LONGEST)
+            self._failed(one, "refused", str(error), REFUSED)
         except _Unknown as error:
-            self._failed(one, "unknown", str(error), LONGEST)
+            self._failed(one, "unknown", str(error), REFUSED)
         except (_Down, StoreError, LookupError) as error:
             self._failed(one, "down", str(error), min(LONGEST, 2.0**one.failed))
         else:
