@@ -150,6 +150,19 @@ def _portions(number: int, most: int) -> Iterator[int]:
         number -= min(portion, number)
 
 
+class _Connection(sqlite3.Connection):
+    """One that knows how long it waits for others."""
+
+    waits = -1.0
+
+
+def _wait(connection: sqlite3.Connection, seconds: float) -> None:
+    if not isinstance(connection, _Connection) or connection.waits != seconds:
+        connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    if isinstance(connection, _Connection):
+        connection.waits = seconds
+
+
 _in_use: list[SqliteStore] = []
 """The stores of this process whose threads run, and, in a forked process, those of the one it came from."""
 
@@ -206,6 +219,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
+            factory=_Connection,
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
@@ -340,7 +354,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
     def _begin(self, connection: sqlite3.Connection) -> None:
         """BEGIN IMMEDIATE, waiting for other processes in short steps: SQLite's own grow to 100 ms, and one starves."""
         deadline = time.monotonic() + self._patience
-        connection.execute("PRAGMA busy_timeout = 0")
+        _wait(connection, 0)
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -551,16 +565,14 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
                 try:
                     fcntl.flock(turn, fcntl.LOCK_EX)
                     self._tick(connection)
-                    connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+                    _wait(connection, self._patience)
                     with self._write:
                         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 finally:
                     self._shut(connection)
                     os.close(turn)
             if busy:
-                log.warning(
-                    "%s-wal: still holds what was erased, since somebody reads from it. It goes when that ends.", self.path
-                )
+                log.warning("%s-wal: still holds what was erased, since somebody reads from it. It goes when that ends.", self.path)
         return erased
 
     # Threads ----------------------------------------------------------------------------------------------------
@@ -623,7 +635,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
             return False
         self._tick(connection)
         with self._write:  # what came in meanwhile is little: copy it with writers waiting, so that the log starts anew
-            connection.execute("PRAGMA busy_timeout = 100")  # a long reader must not hold up the writers
+            _wait(connection, 0.1)  # a long reader must not hold up the writers
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         return not busy
 

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, NoReturn, Self, TypeVar
@@ -596,6 +597,7 @@ class LedgerStore(Generic[C]):
                     waiting = self._waiting.popleft()
                     if waiting.future.set_running_or_notify_cancel():
                         batch.append(waiting)
+                self._set_aside = False
                 counts, dropped, last = dict(self._counts), self._dropped, self._closed and not self._waiting
             failure: StoreError | None = None
             done: list[Kept | StoreError] = []
@@ -621,7 +623,7 @@ class LedgerStore(Generic[C]):
                         else:
                             self._counts[key] -= n
                     self._dropped -= dropped
-                self._set_aside = bool(self._aside.names())
+                self._set_aside = self._set_aside or (failure is not None and bool(self._aside.names()))
                 pause = FLUSH if failure is None else min(pause * 2, RETRY)
                 self._flush_at = time.monotonic() + pause
                 self._flushes += 1
@@ -669,54 +671,53 @@ class LedgerStore(Generic[C]):
             return self._written(connection, batch, counts, careful=True)
 
     def _written(self, connection: C, batch: Sequence[_Waiting], counts: Mapping[Key, int], *, careful: bool) -> list[Kept | StoreError]:
-        kept: list[tuple[_Waiting, int, bytes, bytes]] = []
+        kept: list[tuple[int, _Waiting, int, bytes, bytes]] = []
         done: list[Kept | StoreError | None] = [None] * len(batch)
-        again: set[int] = set()
-        alike: dict[Alike, int] = {}
+        again: list[int] = []
+        patterns: dict[tuple[object, int], list[Record]] = {}  # what is counted alike: the same bytes but for id and time, the same day
         salts = os.urandom(SALT * len(batch))
-        latest = max((w.record.time for w in batch), default=None)
+        latest = max(map(_time, batch), default=None)
         with self._transaction(connection, latest) as work:
             seen = self._known(connection, [w.record.id for w in batch]) if careful and batch else {}
+            versions, log_of = self._versions, work.log
             for place, waiting in enumerate(batch):
                 record, data = waiting.record, waiting.data
                 if careful:
                     if record.id in seen:
                         if seen[record.id] == data:
-                            again.add(place)
+                            again.append(place)
                         else:
                             done[place] = StoreError(
                                 f"{self.path}: another record has the id {record.id}. Records are appended, never edited."
                             )
                         continue
                     seen[record.id] = data
-                site = record.site
-                version = self._versions.get((site, record.notice))
+                site, digest = record.site, record.notice
+                version = versions.get((site, digest))
                 if version is None:
                     if waiting.notice is None:  # known when it was submitted, and forgotten since: the store was replaced
-                        raise StoreUnavailable(f"{self.path}: notice {record.notice[:16]} is not kept any more.")
+                        raise StoreUnavailable(f"{self.path}: notice {digest[:16]} is not kept any more.")
                     version = work.version(site, waiting.notice)
                 salt = salts[place * SALT : (place + 1) * SALT]
                 commit = sha256(COMMIT + salt + data).digest()
-                index, entry = work.log(site).record(commit, record.notice, version, record.id, salt, data)
-                kept.append((waiting, index, entry, salt))
-                key = _alike(record)
-                alike[key] = alike.get(key, 0) + 1
+                index, entry = log_of(site).record(commit, digest, version, record.id, salt, data)
+                kept.append((place, waiting, index, entry, salt))
+                patterns.setdefault((record._around, record.time.toordinal()), []).append(record)
             work.finish()  # from here on it is known that none of them was there
-            events = [(waiting.record, waiting.event) for waiting, *_ in kept if waiting.event is not None]
+            events = [(waiting.record, waiting.event) for _, waiting, *_ in kept if waiting.event is not None]
             told = bool(events) and self._tell_all(connection, events)
-            totals = dict(counts)
-            for key, n in alike.items():
-                totals[key[:7]] = totals.get(key[:7], 0) + n
+            totals, alike = dict(counts), dict[Alike, int]()
+            for records in patterns.values():
+                key = _alike(records[0])
+                alike[key] = alike.get(key, 0) + len(records)
+                totals[key[:7]] = totals.get(key[:7], 0) + len(records)
             self._add_counts(connection, [(*key, n) for key, n in totals.items()])
             self._add_answers(connection, _answers(alike))
         if told:
             self._arrived()
-        fresh = iter(kept)
-        for place, result in enumerate(done):
-            if result is None and place not in again:
-                waiting, index, entry, salt = next(fresh)
-                growth, state = work.grown[waiting.record.site]
-                done[place] = Kept(waiting.record, salt, index, entry, state.note, growth.path)
+        for place, waiting, index, entry, salt in kept:
+            growth, state = work.grown[waiting.record.site]
+            done[place] = Kept(waiting.record, salt, index, entry, state.note, growth.path)
         for place in again:
             done[place] = self._kept_before(batch[place].record)
         return done  # type: ignore[return-value]  # none is None any more
@@ -1164,6 +1165,9 @@ def _bytes(data: Any) -> bytes:
 def _size(note: str) -> int:
     """How many entries a checkpoint of ours covers: its second line."""
     return int(note.split("\n", 2)[1])
+
+
+_time = attrgetter("record.time")
 
 
 def _other_notice(record: Record, notice: Notice) -> NoReturn:
