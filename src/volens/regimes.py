@@ -60,6 +60,7 @@ def regime_of(country: str, subdivision: str = "") -> Regime | None:
     return regimes().get(place) or regimes().get(place.partition("-")[0])
 
 
+@functools.lru_cache(64)
 def opts_out(id: str) -> bool:
     """Whether the regime of that id lets a site do what has not been refused."""
     return any(regime.id == id and regime.opt_out for regime in regimes().values())

@@ -70,10 +70,9 @@ def objects(pairs: Pairs) -> str:
     """
     said = ""
     for key, value in pairs:
-        name = key.lower()
-        if name == b"cookie" and _OBJECTS.search(value):
+        if len(key) == 6 and key.lower() == b"cookie" and _OBJECTS.search(value):
             return "cookie"
-        if name == b"dnt" and value.strip() == b"1":
+        if len(key) == 3 and key.lower() == b"dnt" and value.strip() == b"1":
             said = "dnt"
     return said
 

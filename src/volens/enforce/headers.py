@@ -35,15 +35,17 @@ _PARAMETER = re.compile(r";\s*([^\s=;,]+)(?:\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^
 
 def get(pairs: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The first value of a header, name in lower case."""
+    length = len(name)
     for key, value in pairs:
-        if key.lower() == name:
+        if len(key) == length and key.lower() == name:
             return value
     return None
 
 
 def get_all(pairs: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """All values of a header."""
-    return [value for key, value in pairs if key.lower() == name]
+    length = len(name)
+    return [value for key, value in pairs if len(key) == length and key.lower() == name]
 
 
 def without(pairs: Iterable[tuple[bytes, bytes]], *names: bytes) -> Pairs:

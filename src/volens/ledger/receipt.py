@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,7 +40,7 @@ class Receipt:
     @staticmethod
     def text(record: bytes, salt: bytes, entry: bytes, index: int, proof: Iterable[bytes], checkpoint: str) -> str:
         """The JSON of a receipt whose record and entry are at hand in canonical form."""
-        steps = ",".join([f'"{base64.b64encode(step).decode()}"' for step in proof])
+        steps = b",".join([b'"%b"' % b2a_base64(step, newline=False) for step in proof]).decode()
         return (
             f'{{"format":"{RECEIPT}","record":{record.decode()},"salt":"{salt.hex()}","entry":{entry.decode()},"index":{index},'
             f'"proof":[{steps}],"checkpoint":{_quoted(checkpoint)}}}'

@@ -52,10 +52,11 @@ class Fields:
     def __init__(self, pairs: list[tuple[str, str]], files: bool = False) -> None:
         self.pairs = pairs[:MAX_FIELDS]
         self.files = files
+        self._first = dict(reversed(self.pairs))
 
     def get(self, name: str, default: str = "") -> str:
         """The first value."""
-        return next((value for key, value in self.pairs if key == name), default)
+        return self._first.get(name, default)
 
     def all(self, name: str) -> list[str]:
         """All values."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -828,7 +828,7 @@ class Visit:
                 log.exception("a page of ours could not be made")
                 return _broken(500)
 
-        return replace(made, then=then)
+        return Waiting(made.future, then)
 
     def _answer(self, body: bytes) -> Reply | Waiting:
         if self._instead is not None:
@@ -1157,8 +1157,7 @@ class Visit:
 
 def _left_alone(site: Site, target: bytes) -> bool:
     """Whether the operator leaves this path alone, however an application may spell it: in doubt it is enforced."""
-    patterns = [_glob(pattern) for pattern in site.leave if not pattern.startswith("!")]
-    kept = [re.compile(_glob(pattern[1:]).pattern, re.IGNORECASE) for pattern in site.leave if pattern.startswith("!")]
+    patterns, kept = _leaves(site.leave)
 
     def named(path: str, patterns: list[re.Pattern[str]]) -> bool:
         return any(p.fullmatch(path) or p.fullmatch(path.rstrip("/")) or p.fullmatch(path.rstrip("/") + "/") for p in patterns)
@@ -1167,8 +1166,15 @@ def _left_alone(site: Site, target: bytes) -> bool:
     return bool(patterns) and all(named(path, patterns) for path in paths) and not any(named(path, kept) for path in paths)
 
 
-def _glob(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))))
+@lru_cache(64)
+def _leaves(leave: tuple[str, ...]) -> tuple[list[re.Pattern[str]], list[re.Pattern[str]]]:
+    """The paths left alone, and those of them that are not."""
+    kept = [re.compile(_glob(pattern[1:]), re.IGNORECASE) for pattern in leave if pattern.startswith("!")]
+    return [re.compile(_glob(pattern)) for pattern in leave if not pattern.startswith("!")], kept
+
+
+def _glob(pattern: str) -> str:
+    return ".*".join(map(re.escape, pattern.split("*")))
 
 
 def _without_own(pairs: Pairs) -> Pairs:

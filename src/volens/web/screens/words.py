@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -119,7 +120,8 @@ def query_of(pairs: Iterable[tuple[str, str]]) -> str:
     return urlencode(list(pairs), quote_via=quote)
 
 
-def preferred(accept_language: str) -> list[str]:
+@lru_cache(1024)
+def preferred(accept_language: str) -> tuple[str, ...]:
     """Language tags by weight; those with weight 0 left out."""
     weighted = []
     for part in accept_language[:400].split(","):
@@ -128,7 +130,7 @@ def preferred(accept_language: str) -> list[str]:
         value = float(found[1]) if found else (0.0 if weight else 1.0)
         if value > 0:
             weighted.append((-value, tag))
-    return [tag for _, tag in sorted(weighted, key=lambda pair: pair[0])]
+    return tuple(tag for _, tag in sorted(weighted, key=lambda pair: pair[0]))
 
 
 def lifetime(days: int | None, say: Words) -> Html:
