@@ -4,7 +4,12 @@
 of their numbers) and reads them, one pipeline with all that it writes and COMMIT. Whoever else appends to these logs waits meanwhile, on
 whatever machine.
 
-**Durable** is what the server says it is: at least ``synchronous_commit = on`` is set, so that with ``synchronous_standby_names`` an
+**Durable before anybody hears of it, not before others append.** COMMIT itself does not wait: the rows are there for the next writer at
+once, and the log is let go of. The same round trip ends in a message to the server's own log (``pg_logical_emit_message``), whose commit
+does wait, for the disk and the standbys, and so for all that was written before it. A writer that goes on from rows which are not durable
+yet waits for its own, which come after. Whoever reads a head to publish it waits in the same way.
+
+What durable means is what the server says it is: at least ``synchronous_commit = on`` is set, so that with ``synchronous_standby_names`` an
 acknowledged record is on a standby's disk too. A connection that is lost during COMMIT leaves open what became of it. Therefore each
 transaction also notes its number in ``writers``, under this process's own name; a new connection writes there too, which waits for the old
 transaction to end and for the standbys to have it, and reads which number came last. So nothing is acknowledged that may be lost, and
@@ -42,7 +47,7 @@ from psycopg.conninfo import conninfo_to_dict
 from volens.errors import StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger.postgres_outbox import EVENTS, Arrivals, PostgresOutbox
 from volens.ledger.record import Record
-from volens.ledger.store import Event, Kept, Signer
+from volens.ledger.store import Event, Head, Kept, Signer
 from volens.ledger.tree import HEIGHT, Edge, Growth
 from volens.ledger.writer import INDEX_BITS, Answer, Key, Leaf, LedgerStore, LogState, Repeated, Statements, _Waiting
 
@@ -150,6 +155,9 @@ NOTE = """INSERT INTO volens.writers VALUES ($1, $2::bigint, now())
 LAST = """INSERT INTO volens.writers AS known VALUES ($1, 0, now())
     ON CONFLICT (writer) DO UPDATE SET seen = excluded.seen RETURNING known.n"""
 VERSION = "SELECT version FROM volens.version"
+START = "SELECT version, set_config('synchronous_commit', 'off', true) FROM volens.version"
+WAIT = "SELECT pg_logical_emit_message(true, 'volens', '')"
+"""Returns once all that was committed before it is durable."""
 
 KEEPALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
 """What tells that a server's machine is gone: without, a connection waits for it for hours."""
@@ -302,6 +310,15 @@ class Link:
         """The rows of a statement."""
         return self.put(statement, *values).fetchall()
 
+    def settle(self, statement: str, *values: Any) -> list[Row]:
+        """The rows of a statement that returns once it is durable, with all that was committed before it."""
+        self.raw.warned = False
+        rows = self.ask(statement, *values)
+        if self.raw.warned:
+            raise Silent("somebody cancelled the wait for a standby")
+        self.fresh = False
+        return rows
+
     def close(self) -> None:
         """Whatever state it is in."""
         if self.pipeline is not None:
@@ -340,6 +357,7 @@ class PostgresStore(LedgerStore[Link]):
         self._names = (uuid.uuid4(), uuid.uuid4())
         self._names_of = os.getpid()
         self._number = 0
+        self._durable: dict[str, str] = {}  # heads that were waited for, by site
         self._well = True
         self._ready = False  # the tables are there, of our version
         self._pooling = threading.Lock()
@@ -391,6 +409,11 @@ class PostgresStore(LedgerStore[Link]):
         while True:
             try:
                 link = self._open(writes=True)
+                try:
+                    link.settle(WAIT)  # where nothing becomes durable, nothing is begun
+                except BaseException:
+                    link.close()
+                    raise
                 self._well = True
                 return link
             except psycopg.Error as error:
@@ -446,10 +469,18 @@ class PostgresStore(LedgerStore[Link]):
             link = self._open()
             try:
                 link.put("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                link.ask(VERSION)  # the moment is now
+                self._settle(doing)
                 link.fresh = False
                 yield link
             finally:
                 link.close()
+
+    def _settle(self, doing: str) -> None:
+        """Wait until all that was committed is durable."""
+        with self._reading(doing) as link:
+            self._fetch(link, VERSION, ())  # a connection that was lost while it lay there is made anew
+            link.settle(WAIT)
 
     def _fetch(self, connection: Link, statement: str, parameters: Sequence[Any]) -> list[Row]:
         idle = connection.raw.pgconn.transaction_status == pq.TransactionStatus.IDLE
@@ -608,10 +639,10 @@ class PostgresStore(LedgerStore[Link]):
         self._number += 1
         connection.begin()
         connection.put("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-        version = connection.put(VERSION)
+        version = connection.put(START)
         held = connection.put(HOLD, connection.sites) if connection.sites else None
         try:
-            ((found,),) = version.fetchall()
+            ((found, _),) = version.fetchall()
             self._known_version(found)
             connection.held = {row[0]: row[1:] for row in held.fetchall()} if held is not None else {}
         except BaseException:
@@ -634,6 +665,7 @@ class PostgresStore(LedgerStore[Link]):
         connection.raw.warned = False
         try:
             connection.put("COMMIT")  # up to here a failure leaves nothing; from here on the server may have it all
+            connection.put(WAIT)
             connection.end()
         except psycopg.Error as error:
             if error.sqlstate is not None and not isinstance(error, PASSING) and not connection.lost:
@@ -653,7 +685,7 @@ class PostgresStore(LedgerStore[Link]):
             try:
                 link.raw = self._open(writes=True).raw
                 link.fresh = True
-                ((last,),) = link.ask(LAST, self._name(0))
+                ((last,),) = link.settle(LAST, self._name(0))
                 if last == self._number:
                     log.warning("%s: the connection was lost during a commit; all of it is there.", self.path)
                 return bool(last == self._number)
@@ -760,11 +792,19 @@ class PostgresStore(LedgerStore[Link]):
 
     # The contract, where it is not the same for all ---------------------------------------------------------------
 
+    def head(self, site: str) -> Head | None:
+        """See ``Store.head``: what is read is durable on return."""
+        found = super().head(site)
+        if found is not None and self._of_a_moment is None and self._durable.get(site) != found.note:
+            self._settle("read the log's head")
+            self._durable[site] = found.note
+        return found
+
     def check(self) -> None:
         """See ``Store.check``. A commit that waits for the disk and the standbys, as a grant's does."""
         with self._reading("write") as link:
             self._known_version(self._fetch(link, VERSION, ())[0][0])
-            self._fetch(link, LAST, (self._name(1),))
+            link.settle(LAST, self._name(1))
 
     def close(self) -> None:
         """See ``Store.close``."""

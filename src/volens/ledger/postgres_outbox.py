@@ -29,8 +29,9 @@ EVENTS = (
 )
 """The tables, for the store's first schema step."""
 
-WAIT = """SELECT CASE WHEN coalesce(max(number) - min(number) + 1, 0) < $1::bigint THEN 0 ELSE (SELECT count(*) FROM volens.outbox) END
-    FROM volens.outbox"""
+WAITING = """SELECT CASE WHEN coalesce(max(number) - min(number) + 1, 0) < $1::bigint
+    THEN coalesce(max(number) - min(number) + 1, 0) ELSE (SELECT count(*) FROM volens.outbox) END FROM volens.outbox"""
+"""How many wait; far from the limit, how many at most."""
 GONE = "DELETE FROM volens.expiring WHERE record = ANY($1::text[])"
 OTHERS = """DELETE FROM volens.expiring USING unnest($1::text[], $2::text[]) AS given (site, subject)
     WHERE expiring.subject = given.subject AND expiring.subject <> '' AND expiring.site = given.site"""
@@ -100,7 +101,7 @@ class PostgresOutbox:
         """Take the event up for the record's own transaction; False where too many wait."""
         self._replace(arrivals, record, event)
         if arrivals.room is None:
-            ((waiting,),) = link.ask(WAIT, LIMIT)
+            ((waiting,),) = link.ask(WAITING, LIMIT - 1024)
             arrivals.room = LIMIT - waiting
         if len(arrivals.events) >= arrivals.room:
             log.error("%s: %d changes wait for the site to be told; the one of record %s is not kept.", self._store.path, LIMIT, record.id)
