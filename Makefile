@@ -63,7 +63,7 @@ test: $(VENV)/dev $(VENV)/chromium
 	exit $$status
 
 soak: $(VENV)/dev $(VENV)/chromium
-	VOLENS_SOAK=1 $(BIN)/python -m pytest tests/ledger/test_durability.py -q
+	VOLENS_SOAK=1 $(BIN)/python -m pytest tests/ledger/test_durability.py tests/ledger/test_postgres_faults.py -q
 	$(BROWSER) $(BIN)/python -m pytest $(TESTS) -q -m soak
 
 lint: $(VENV)/dev
@@ -79,7 +79,7 @@ browser-check:
 	npm run --prefix browser types
 	node tools/build_browser.mjs --check
 
-BENCHMARKS ?= ledger rewrite middleware proxy audience peers
+BENCHMARKS ?= ledger ledger_postgres rewrite middleware proxy audience peers
 
 bench: $(VENV)/dev $(VENV)/chromium
 	@mkdir -p benchmarks/results; status=0; for name in $(BENCHMARKS); do \

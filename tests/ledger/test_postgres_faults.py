@@ -379,3 +379,40 @@ def test_the_control_without_a_quorum_loses_acknowledged_records(tmp_path: Path)
         store.close()
     finally:
         group.remove()
+
+
+def test_no_head_is_told_that_is_not_durable(tmp_path: Path) -> None:
+    """Rows are there for the next writer before the standbys have them; whoever publishes must wait for these."""
+    group = Group()
+    try:
+        url = group.url(group.primary.database())
+        store = PostgresStore(url, tmp_path / "aside", signer, patience=1)
+        reader = PostgresStore(url, tmp_path / "other", signer, patience=1)
+        store.append(record(), NOTICE).result(30)
+        head = reader.head(SITE)
+        assert head is not None and head.size == 2
+        for standby in group.standbys:
+            standby.send(signal.SIGSTOP)
+        waits = store.append(record(), NOTICE)
+        name = url.partition("?")[0].rpartition("/")[2]
+        deadline = time.monotonic() + 20
+        while group.primary.ask("SELECT size FROM volens.logs", database=name) == [(2,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not waits.done(), "it is there, and nobody has been told"
+        with pytest.raises(StoreUnavailable, match="no answer for 2 s"):
+            reader.head(SITE)
+        with pytest.raises(StoreUnavailable), reader.moment():
+            pass
+        with pytest.raises(StoreUnavailable):
+            reader.check()
+        for standby in group.standbys:
+            standby.send(signal.SIGCONT)
+        with suppress(StoreUnavailable):
+            waits.result(60)
+        head = reader.head(SITE)
+        assert head is not None and head.size == 3
+        store.close()
+        reader.close()
+    finally:
+        group.remove()
