@@ -237,7 +237,11 @@ class Proxied:
         command += ["--listen", f"127.0.0.1:{self.port}", "--config", str(folder / "volens.toml"), "--workers", "2"]
         self.log = (folder / "log").open("wb")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=ENVIRONMENT)
-        until_listening(self.process, self.port, folder / "log")
+        try:
+            until_listening(self.process, self.port, folder / "log")
+        except BaseException:
+            self.close()
+            raise
 
     def get(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
