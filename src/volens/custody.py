@@ -7,9 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TextIO
@@ -21,15 +19,16 @@ from volens.errors import ChoiceError, ConfigError, Mistake, ProofError, RecordE
 from volens.ledger import archive, keyring, retention
 from volens.ledger.cosign import SignedNote
 from volens.ledger.publish import standing, words
+from volens.ledger.reading import Reading
 from volens.ledger.receipt import BUNDLE, Receipt, bundle
 from volens.ledger.record import Record
-from volens.ledger.store import Head, Row, Store
+from volens.ledger.store import Head, Store
 from volens.ledger.verify import Malformed, Trust, Verdict, check
 from volens.ledger.verify_log import Log, check_log
 from volens.progress import Progress
 from volens.verify import Outcome, say
 from volens.verify import trust as trust_of
-from volens.web.runtime import open_ledger, open_store
+from volens.web.runtime import open_store
 
 DONE, FOUND, CANNOT = 0, 1, 2
 MOST = 20
@@ -73,24 +72,6 @@ def there(store: Store, site: str) -> Head:
 
 
 # ---------------------------------------------------------------- verify
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The rows of a log up to a size, in whatever process: each opens the ledger itself."""
-
-    ledger: str
-    log_key: str
-    site: str
-    size: int
-
-    def __call__(self, first: int, last: int) -> Iterable[Row]:
-        return _ledger(os.getpid(), self.ledger, self.log_key).rows(self.site, first, min(last, self.size - 1))
-
-
-@lru_cache(1)
-def _ledger(process: int, ledger: str, log_key: str) -> Store:
-    return open_ledger(ledger, log_key)
 
 
 def checked(
@@ -281,10 +262,8 @@ def run_backup(loaded: Loaded, store: Store, path: Path, *, as_json: bool, out: 
     with Progress("entries written", there(store, loaded.site.name).size) as progress:
         try:
             written = archive.write(store, loaded.site.name, own_keys(loaded), path, now(), progress.to)
-        except OSError as error:
-            if isinstance(error, StoreError):
-                raise
-            print(f"volens ledger: {path}: cannot be written: {error.strerror or error}. Nothing was left of it.", file=sys.stderr)
+        except archive.Unwritable as error:
+            print(f"volens ledger: {error}", file=sys.stderr)
             return CANNOT
     if as_json:
         print(json.dumps({"format": "volens-ledger-written/1", "file": str(path), **written.to_json()}), file=out)
@@ -317,11 +296,16 @@ def run_export(
         elif service:
             rows, columns = archive.of_service(store, site, service, since, until), archive.SERVICE_COLUMNS
         elif form == "csv":
-            rows = (archive.flat(row, record) for row, record in archive.between(store, site, since, until))
+            rows = (archive.flat(row) for row in archive.held(store, site, since, until))
         else:
             rows = (
-                {"index": row.index, "entry": json.loads(row.entry), "salt": (row.salt or b"").hex(), "record": record.to_json()}
-                for row, record in archive.between(store, site, since, until)
+                {
+                    "index": row.index,
+                    "entry": json.loads(row.entry),
+                    "salt": (row.salt or b"").hex(),
+                    "record": json.loads(row.record or b""),
+                }
+                for row in archive.held(store, site, since, until)
             )
         with _written(path, out) as file:
             count = archive.table(seen(rows), columns, file, "csv" if form == "csv" else "jsonl")

@@ -30,7 +30,7 @@ def test_the_longest_of_what_was_granted_counts_and_a_withdrawal_stays_as_long_a
     notice = custody.loaded.site.notice
 
     def days(rule: Retention, **values: Any) -> int | None:
-        return retention.days_kept(custody.record(**values), notice, rule)
+        return retention.days_kept(custody.record(**values).to_json(), notice, rule)
 
     one = {"purposes": {"video": False, "personnalisation": True}, "services": {"youtube": False, "google-analytics": True}}
     alone = {"purposes": {"video": False, "personnalisation": False}, "services": {"youtube": True, "google-analytics": False}}
@@ -39,7 +39,7 @@ def test_the_longest_of_what_was_granted_counts_and_a_withdrawal_stays_as_long_a
     assert days(Retention(None, {"video": 400})) is None and days(Retention(None, {"video": 400}), **alone) == 400
     assert days(Retention()) is None and days(Retention(250)) == 250
     unknown = custody.record(services={"youtube": False, "google-analytics": False, "gone": True})
-    assert retention.days_kept(unknown, notice, Retention(None, {"video": 9, "personnalisation": 9})) is None
+    assert retention.days_kept(unknown.to_json(), notice, Retention(None, {"video": 9, "personnalisation": 9})) is None
 
 
 def aged(custody: Custody, *days: int, **values: Any) -> list[Any]:

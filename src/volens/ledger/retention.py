@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from volens.ledger.archive import between
-from volens.ledger.record import Record
+from volens.ledger.archive import held, time_of
 from volens.ledger.store import Store
 from volens.notice import Notice
 from volens.site import Retention
 
 
-def days_kept(record: Record, notice: Notice | None, rule: Retention) -> int | None:
-    """How many days a record is kept; None: for good. The longest of what it granted; a withdrawal as long as what it took away."""
-    wanted = record.event != "withdrawn"
-    purposes = {id for id, answer in record.purposes.items() if answer is wanted}
-    for id, answer in record.services.items():
+def days_kept(record: Mapping[str, Any], notice: Notice | None, rule: Retention) -> int | None:
+    """How many days a record, by its JSON, is kept; None: for good. The longest of what it granted; a withdrawal as long as what it took
+    away."""
+    wanted = record["event"] != "withdrawn"
+    purposes = {id for id, answer in record["purposes"].items() if answer is wanted}
+    for id, answer in record["services"].items():
         if answer is wanted:
             service = notice.service.get(id) if notice is not None else None
             purposes.update((p for p in service.purposes if p in notice.askable) if service and notice else (f"service {id}",))
@@ -37,17 +39,19 @@ def expired(store: Store, site: str, rule: Retention, now: datetime, looked: dat
     notices: Mapping[str, Notice] = {notice.digest: notice for notice in store.notices(site).values()}
     since = None if looked is None else (looked - timedelta(days=max(rule.terms) + 1)).astimezone(UTC).date()
     until = (now - timedelta(days=min(rule.terms))).astimezone(UTC).date()
-    for row, record in between(store, site, since, until, late=False):
-        days = days_kept(record, notices.get(record.notice), rule)
-        if days is not None and record.time + timedelta(days=days) <= now:
+    for row in held(store, site, since, until, late=False):
+        record = json.loads(row.record or b"")
+        days = days_kept(record, notices.get(record["notice"]), rule)
+        if days is not None and datetime.fromisoformat(record["time"]) + timedelta(days=days) <= now:
             yield row.index
 
 
 def older(store: Store, site: str, days: int, now: datetime) -> Iterator[int]:
     """The indexes of records of more than so many days."""
-    limit = now - timedelta(days=days)
-    for row, record in between(store, site, None, limit.astimezone(UTC).date()):
-        if record.time <= limit:
+    limit = (now - timedelta(days=days)).astimezone(UTC)
+    text = limit.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    for row in held(store, site, None, limit.date()):
+        if time_of(row) <= text:
             yield row.index
 
 
