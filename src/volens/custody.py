@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -23,7 +24,7 @@ from volens.ledger.reading import Reading
 from volens.ledger.receipt import BUNDLE, Receipt, bundle
 from volens.ledger.record import Record
 from volens.ledger.store import Head, Store
-from volens.ledger.verify import Malformed, Trust, Verdict, check
+from volens.ledger.verify import Findings, Malformed, Trust, Verdict, check
 from volens.ledger.verify_log import Log, check_log
 from volens.progress import Progress
 from volens.verify import Outcome, say
@@ -111,7 +112,35 @@ def checked(
         if not (any(f.code == "dropped" for f in log.verdict.faults) and _erased_since(store, site, head.size)):
             break  # else records were erased, and logged, while the rest was read
     between = Verdict("between", "together", {}, ())
-    return Outcome((*verdicts, log.verdict), between)
+    return Outcome((*verdicts, log.verdict, files_kept(store, site)), between)
+
+
+def files_kept(store: Store, site: str) -> Verdict:
+    """Whether every page and picture that the log names is there as it was."""
+    found, kept, named = Findings(), set(store.attachments(site)), 0
+    for digest in sorted(kept):
+        data = store.attached(site, digest)
+        if data is None or hashlib.sha256(data).hexdigest() != digest:
+            found.fault("file", f"file {digest[:16]}", "its bytes have another digest")
+            kept.discard(digest)
+    for row in store.others(site):
+        digest = json.loads(row.entry).get("snapshot")
+        if digest is None:
+            continue
+        place = f"entry {row.index}"
+        if digest not in kept:
+            found.fault("file", place, f"it names the file {digest}, which is not here")
+            continue
+        try:
+            value = json.loads(store.attached(site, digest) or b"")
+            listed = [one["sha256"] for part in ("renderings", "pictures") for one in value[part]]
+        except (ValueError, KeyError, TypeError):
+            found.fault("file", place, f"the file {digest} that it names is no list of pages and pictures")
+            continue
+        named += len(listed)
+        for missing in sorted(set(listed) - kept):
+            found.fault("file", place, f"its list names the file {missing}, which is not here")
+    return found.verdict("files", f"pages and pictures of {site}", {"files": len(kept), "named": named})
 
 
 def _erased_since(store: Store, site: str, size: int) -> bool:

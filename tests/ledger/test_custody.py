@@ -86,6 +86,22 @@ def test_a_record_that_goes_while_the_ledger_is_checked_is_no_fault(custody: Cus
     store.close()
 
 
+def test_a_page_of_a_notice_that_was_changed_or_dropped_is_found(custody: Custody, capsys: pytest.CaptureFixture[str]) -> None:
+    store = custody.open()
+    (listed,) = (json.loads(row.entry)["snapshot"] for row in store.others(SITE) if b'"snapshot":' in row.entry)
+    first, second = (one["sha256"] for one in json.loads(store.attached(SITE, listed) or b"")["renderings"][:2])
+    store.close()
+    assert custody.json(capsys, "ledger", "verify")["files"][-1]["facts"] == {"files": 5, "named": 4}
+    with sqlite3.connect(custody.folder / "volens.db") as database:
+        database.execute("UPDATE files SET data = CAST(replace(CAST(data AS TEXT), 'button', 'b') AS BLOB) WHERE digest = ?", (first,))
+        database.execute("DELETE FROM files WHERE digest = ?", (second,))
+    faults = custody.json(capsys, "ledger", "verify", status=1)["files"][-1]["faults"]
+    assert [(f["code"], f["place"]) for f in faults] == [("file", f"file {first[:16]}"), ("file", "entry 1"), ("file", "entry 1")]
+    with sqlite3.connect(custody.folder / "volens.db") as database:
+        database.execute("DELETE FROM files WHERE digest = ?", (listed,))
+    assert any(listed in f["said"] for f in custody.json(capsys, "ledger", "verify", status=1)["files"][-1]["faults"])
+
+
 def test_a_key_of_somebody_else_is_said(custody: Custody, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     three(custody)
     other = Custody(tmp_path / "other")
