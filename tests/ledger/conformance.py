@@ -411,16 +411,17 @@ class StoreConformance:
         """The transaction fails after its head was signed: the log stands as before, and what comes next takes the same place."""
         first = store.append(record(), NOTICE).result(10)
         before = store.head(SITE)
-        end, lost = store._end, record()  # type: ignore[attr-defined]
+        lost = record()
 
-        def fail(connection: object) -> None:
+        def fail(*_: object) -> None:
             raise OSError("No space left on device")
 
         monkeypatch.setattr(store, "_end", fail)
+        monkeypatch.setattr(store, "_write_at_once", fail)
         with pytest.raises(StoreUnavailable):
             store.append(lost, NOTICE).result(10)
         assert store.head(SITE) == before and store.record(lost.id) is None
-        monkeypatch.setattr(store, "_end", end)
+        monkeypatch.undo()
         kept = store.append(lost, NOTICE).result(30)
         assert kept.index == first.index + 1
         assert faults(kept.receipt()) == []

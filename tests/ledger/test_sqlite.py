@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import shutil
 import sqlite3
 import stat
@@ -28,6 +29,7 @@ from conformance import (
     record,
     refusal,
     signer,
+    sound,
 )
 
 from volens.errors import StoreBusy, StoreError, StoreTooNew, StoreUnavailable
@@ -420,6 +422,55 @@ def test_few_statements_keep_any_number_of_rows() -> None:
             assert sum(portions) == number and all(0 < portion <= most for portion in portions)
     assert list(sqlite._portions(200, 512)) == [128, 72] and list(sqlite._portions(512, 512)) == [512]
     assert len({portion for number in range(2000) for portion in sqlite._portions(number, 512)}) <= 130, "each is compiled once"
+
+
+def test_a_small_batch_is_one_statement_and_keeps_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of every size over the ends of tiles, of two sites, with duplicates: as if they had been written one by one."""
+    chance = random.Random(5)
+    store, plain = SqliteStore(path, signer), SqliteStore(path.with_name("plain.db"), signer)
+    plain.at_once = 0
+    sites = (SITE, "shop.example.org")
+    for each in (store, plain):
+        for site in sites:
+            each.keep_notice(site, NOTICE)
+            each.append(record(site=site), NOTICE).result(10)
+        assert each.append(record(), NOTICE).result(10)
+    one, other = store._connect(), plain._connect()
+    monkeypatch.setattr(store, "_begin", lambda connection: pytest.fail("a transaction of several statements"))
+    written, sizes = [], [1, 2, 3, 127, 128, 128, 128, 5, 60, *(chance.randint(1, 128) for _ in range(20))]
+    for size in sizes:
+        made = [record(site=sites[0] if chance.random() < 0.8 else sites[1], language=chance.choice(("fr", "en"))) for _ in range(size)]
+        written += made
+        for each, connection in ((store, one), (plain, other)):
+            with each._write:
+                done = each._commit(connection, [writer._Waiting(r, r.canonical(), NOTICE) for r in made], {})
+            assert [result.record for result in done if isinstance(result, Kept)] == made
+            assert faults(done[-1].receipt()) == []  # type: ignore[union-attr]
+    monkeypatch.undo()
+    with store._write:
+        again = store._commit(one, [writer._Waiting(r, r.canonical(), NOTICE) for r in (written[3], record())], {})
+    assert next(result.record for result in again if isinstance(result, Kept)) == written[3], "found by its id, and not kept twice"
+    for site in sites:
+        whole = sum(r.site == site for r in written)
+        assert sound(plain, site) == whole + (3 if site == SITE else 2)
+        assert sound(store, site) == whole + (4 if site == SITE else 2)
+        assert plain.answers(site, DAY, DAY)[0]["yes"] <= store.answers(site, DAY, DAY)[0]["yes"] + 1
+    assert counted(store)["given"] == counted(plain)["given"] + 1
+    store._shut(one)
+    plain._shut(other)
+    store.close()
+    plain.close()
+
+
+def test_a_log_that_another_process_has_grown_is_looked_at_first(path: Path) -> None:
+    one, two = SqliteStore(path, signer), SqliteStore(path, signer)
+    for _ in range(5):
+        for store in (one, two):
+            assert faults(store.append(record(), NOTICE).result(10).receipt()) == []
+    assert one._alone_at > 0 or two._alone_at > 0
+    assert sound(one) == 11
+    one.close()
+    two.close()
 
 
 def test_what_is_erased_is_in_none_of_the_files(path: Path, store: SqliteStore) -> None:

@@ -44,7 +44,7 @@ from volens.ledger.outbox import SqliteOutbox, values
 from volens.ledger.record import Record
 from volens.ledger.store import Event, Signer
 from volens.ledger.tree import HASH, HEIGHT, WIDTH, Edge, Growth
-from volens.ledger.writer import Alike, Answer, Leaf, LedgerStore, LogState, Repeated, Statements, _alike, _answers, _bytes
+from volens.ledger.writer import Alike, Answer, CountRow, Grown, Leaf, LedgerStore, LogState, Repeated, Statements, _alike, _answers, _bytes
 
 log = logging.getLogger("volens.ledger")
 
@@ -98,6 +98,35 @@ STEPS: tuple[tuple[str, ...], ...] = (
 """Schema steps; step n makes version n (``user_version``) and is noted in the same transaction."""
 
 ENTRY = "at, minute, digest, moved, hash, other, salt, json"
+BATCH = (
+    "CREATE TEMP VIEW batch AS SELECT 0 AS kind, 0 AS a, 0 AS b, 0 AS c, 0 AS d, 0 AS e, 0 AS f, 0 AS g, 0 AS h, 0 AS i",
+    *(
+        f"CREATE TEMP TRIGGER batch_{kind} INSTEAD OF INSERT ON batch WHEN NEW.kind = {kind} BEGIN {action}; END"
+        for kind, action in enumerate(
+            (
+                "INSERT INTO entries VALUES (NEW.a, NEW.b, NEW.c, NEW.d, NEW.e, NEW.f, NEW.g, NEW.h, NEW.i)",
+                "SELECT RAISE(ABORT, 'the log has grown') FROM logs WHERE log = NEW.a AND (size, minute) <> (NEW.b, NEW.c)",
+                "INSERT INTO tiles SELECT NEW.a, CAST(tail || NEW.c AS BLOB) FROM logs WHERE log = NEW.b",
+                "INSERT INTO tiles VALUES (NEW.a, NEW.b) ON CONFLICT (at) DO UPDATE SET hashes = CAST(hashes || excluded.hashes AS BLOB)",
+                (
+                    "UPDATE logs SET size = NEW.b, minute = NEW.c, edge = NEW.d, note = NEW.e,"
+                    " tail = CASE WHEN NEW.f THEN CAST(tail || NEW.g AS BLOB) ELSE NEW.g END WHERE log = NEW.a"
+                ),
+                (
+                    "INSERT INTO counts VALUES (NEW.a, NEW.b, NEW.c, NEW.d, NEW.e, NEW.f, NEW.g, NEW.h)"
+                    " ON CONFLICT (site, day, event, notice, surface, language, gpc) DO UPDATE SET n = n + excluded.n"
+                ),
+                (
+                    "INSERT INTO answers VALUES (NEW.a, NEW.b, NEW.c, NEW.d, NEW.e, NEW.f, NEW.g, NEW.h, NEW.i)"
+                    " ON CONFLICT (site, day, event, purpose, surface, language) DO UPDATE"
+                    " SET yes = yes + excluded.yes, part = part + excluded.part, no = no + excluded.no"
+                ),
+            )
+        )
+    ),
+)
+"""A whole group commit as one statement: an INSERT into this view, each row told apart by its kind. Seven statements less to wait for."""
+ENTRY_, CHECK, FILL, TILE, LOG, COUNT, ANSWER, NOTHING = range(8)
 SQL = Statements(
     notices="SELECT digest, json FROM versions JOIN notices USING (digest) WHERE site = ?",
     record="SELECT json FROM entries WHERE id = ?1 UNION ALL SELECT json FROM records_before WHERE id = ?1"
@@ -150,10 +179,24 @@ def _portions(number: int, most: int) -> Iterator[int]:
         number -= min(portion, number)
 
 
+def _tiles(number: int, tier: int, start: int, hashes: bytes) -> Iterator[tuple[int, bytes]]:
+    """The rows of tiles that hashes go into, from an index of their level on."""
+    while hashes:
+        tile, inside = divmod(start, WIDTH)
+        part = hashes[: (WIDTH - inside) * HASH]
+        yield number << 40 | tier << 36 | tile, part
+        hashes, start = hashes[len(part) :], start + len(part) // HASH
+
+
+_REST = [(None,) * (10 - length) for length in range(11)]
+
+
 class _Connection(sqlite3.Connection):
     """One that knows how long it waits for others."""
 
     waits = -1.0
+    batches = False
+    """It has the view ``batch``."""
 
 
 def _wait(connection: sqlite3.Connection, seconds: float) -> None:
@@ -174,6 +217,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
     """
 
     sql = SQL
+    at_once = 128
     errors = (sqlite3.Error, OSError)
 
     def __init__(
@@ -352,12 +396,15 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
                 self._shut(connection)
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """BEGIN IMMEDIATE, waiting for other processes in short steps: SQLite's own grow to 100 ms, and one starves."""
+        self._patiently(connection, "BEGIN IMMEDIATE")
+
+    def _patiently(self, connection: sqlite3.Connection, statement: str, parameters: Sequence[Any] = ()) -> None:
+        """Wait for other processes that write, in short steps: SQLite's own grow to 100 ms, and one starves."""
         deadline = time.monotonic() + self._patience
         _wait(connection, 0)
         while True:
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(statement, parameters)
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
@@ -480,14 +527,45 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
 
     def _add_hashes(self, connection: sqlite3.Connection, number: int, tier: int, start: int, hashes: bytes) -> None:
         """Add hashes of a level of tiles, from an index of that level on."""
-        rows: list[tuple[int, bytes]] = []
-        while hashes:
-            tile, inside = divmod(start, WIDTH)
-            part = hashes[: (WIDTH - inside) * HASH]
-            rows.append((number << 40 | tier << 36 | tile, part))
-            hashes, start = hashes[len(part) :], start + len(part) // HASH
+        rows = list(_tiles(number, tier, start, hashes))
         more = " ON CONFLICT (at) DO UPDATE SET hashes = CAST(hashes || excluded.hashes AS BLOB)"
         connection.execute(values("tiles", 2, len(rows), more), [*chain.from_iterable(rows)])
+
+    def _write_at_once(
+        self, connection: sqlite3.Connection, grown: Sequence[Grown], counts: Sequence[CountRow], answers: Sequence[Answer]
+    ) -> None:
+        if isinstance(connection, _Connection) and not connection.batches:
+            connection.execute("PRAGMA temp_store = MEMORY")
+            for statement in BATCH:
+                connection.execute(statement)
+            connection.batches = True
+        found: list[tuple[Any, ...]] = []
+        for each in grown:
+            growth, state = each.growth, each.state
+            number, old, size = state.number, growth.before.size, growth.edge.size
+            found.append((CHECK, number, old, each.minute))
+            found += [(ENTRY_, *row) for row in each.rows]
+            fresh, full = b"".join(growth.whole(0)[1]), size // WIDTH - old // WIDTH
+            if full:
+                room = (WIDTH - old % WIDTH) * HASH
+                found.append((FILL, number << 40 | old // WIDTH, number, fresh[:room]))
+                whole = [(0, old // WIDTH * WIDTH + WIDTH, fresh[room : room + (full - 1) * WIDTH * HASH])]
+                whole += [(tier, start, b"".join(hashes)) for tier in range(1, 5) for start, hashes in (growth.whole(tier * HEIGHT),)]
+                found += [(TILE, *tile) for tier, start, hashes in whole for tile in _tiles(number, tier, start, hashes)]
+                fresh = fresh[room + (full - 1) * WIDTH * HASH :]
+            found.append((LOG, number, size, state.minute, growth.edge.to_bytes(), state.note, not full, fresh))
+        found += [(COUNT, *row) for row in counts]
+        found += [(ANSWER, *row) for row in answers]
+        if len(found) * 10 > connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER):
+            raise Repeated  # not at once, then
+        step = 4 if len(found) <= 32 else 16  # few different statements, since each is compiled once
+        found += [(NOTHING,)] * (-len(found) % step)
+        try:
+            self._patiently(connection, values("batch", 10, len(found)), [*chain.from_iterable(row + _REST[len(row)] for row in found)])
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_TRIGGER):
+                raise Repeated from error
+            raise
 
     def _add_counts(self, connection: sqlite3.Connection, counts: Sequence[tuple[str, str, str, str, str, str, bool, int]]) -> None:
         more = " ON CONFLICT (site, day, event, notice, surface, language, gpc) DO UPDATE SET n = n + excluded.n"

@@ -76,6 +76,8 @@ STEP = 2_000
 """Entries that are erased, restored or read in one step."""
 NODES = 50_000
 """Nodes of trees remembered, some 10 MB."""
+ALONE = 1.0
+"""Seconds after another process has appended in which this one looks before it writes."""
 HALF = 16
 """Records that are committed together in any case, where so many wait."""
 AHEAD = 5
@@ -88,6 +90,8 @@ Alike = tuple[str, str, str, str, str, str, bool, tuple[tuple[str, bool], ...], 
 """What is counted of a record: Key, the answers by purpose, whether every service was granted too."""
 Leaf = tuple[int, int, int | None, bool, bytes | None, bytes | None, str | None, bytes | None, bytes | None]
 """A row: at, minute, version of the notice, moved, commitment, the bytes of an entry that is no record, record id, salt, record."""
+CountRow = tuple[str, str, str, str, str, str, bool, int]
+"""Key, and how many."""
 Answer = tuple[str, str, str, str, str, str, int, int, int]
 """site, day, event, purpose, surface, language, yes, part, no. Purpose empty: whole records (all, some, none granted)."""
 
@@ -180,6 +184,18 @@ def _answers(counted: Mapping[Alike, int]) -> list[Answer]:
     return [(*key, yes, part, no) for key, (yes, part, no) in sorted(found.items())]
 
 
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What a transaction adds to one log."""
+
+    rows: Sequence[Leaf]
+    growth: Growth
+    state: LogState
+    """Of the log afterwards."""
+    minute: int
+    """Of the log before."""
+
+
 class _Growing:
     """One log in one transaction."""
 
@@ -211,19 +227,19 @@ class _Growing:
 class _Work(Generic[C]):
     """One transaction, as far as logs grow in it."""
 
-    def __init__(self, store: LedgerStore[C], connection: C, minute: int) -> None:
-        self._store, self.connection, self.minute = store, connection, minute
+    def __init__(self, store: LedgerStore[C], connection: C, minute: int, at_once: bool) -> None:
+        self._store, self.connection, self.minute, self._at_once = store, connection, minute, at_once
         self._logs: dict[str, _Growing] = {}
         self.versions: dict[tuple[str, str], int] = {}
-        self.grown: dict[str, tuple[Growth, LogState]] = {}
-        """By site, after ``finish``."""
+        self.grown: dict[str, Grown] = {}
+        """By site, after ``grow``."""
 
     def log(self, site: str) -> _Growing:
         """The log of a site, held until the transaction ends."""
         growing = self._logs.get(site)
         if growing is None:
             store = self._store
-            state = store._log(self.connection, site, store._states.get(site))
+            state = store._states[site] if self._at_once else store._log(self.connection, site, store._states.get(site))
             if state.minute > self.minute + 1 and not store._told_of_clock:
                 store._told_of_clock = True
                 log.warning(
@@ -247,19 +263,24 @@ class _Work(Generic[C]):
             self.versions[key] = found
         return found
 
+    def grow(self) -> list[Grown]:
+        """The trees with what was appended, and their signed heads."""
+        store, found = self._store, []
+        for site, growing in self._logs.items():
+            if growing.leaves:
+                growth = Growth(growing.state.edge, growing.leaves)
+                note = store._sign(site, checkpoint(origin(site), growth.edge.size, growth.root))
+                state = LogState(growing.state.number, growing.rows[-1][1], growth.edge, note)
+                self.grown[site] = Grown(growing.rows, growth, state, growing.state.minute)
+                found.append(self.grown[site])
+        self._logs.clear()
+        return found
+
     def finish(self) -> None:
         """Write what was appended; the transaction commits it."""
-        store = self._store
-        for site, growing in self._logs.items():
-            if not growing.leaves:
-                continue
-            growth = Growth(growing.state.edge, growing.leaves)
-            note = store._sign(site, checkpoint(origin(site), growth.edge.size, growth.root))
-            store._insert(self.connection, growing.rows)
-            state = LogState(growing.state.number, growing.rows[-1][1], growth.edge, note)
-            store._grow(self.connection, growth, state)
-            self.grown[site] = growth, state
-        self._logs.clear()
+        for grown in self.grow():
+            self._store._insert(self.connection, grown.rows)
+            self._store._grow(self.connection, grown.growth, grown.state)
 
 
 class _Nodes(Tiles):
@@ -299,6 +320,8 @@ class LedgerStore(Generic[C]):
 
     sql: Statements
     outbox: Outbox
+    at_once = 0
+    """Most records that ``_write_at_once`` takes; 0 where a backend has no such thing."""
     errors: tuple[type[Exception], ...]
     """What the database's driver raises, and OSError."""
 
@@ -340,6 +363,7 @@ class LedgerStore(Generic[C]):
         self._write = threading.Lock()  # held by whichever thread of this process commits; guards the three below
         self._states: dict[str, LogState] = {}
         self._versions: dict[tuple[str, str], int] = {}  # (site, notice digest) known to be durable; read without the lock
+        self._alone_at = 0.0  # monotonic time before which another process is believed to append too
         self._unmoved = False  # rows of before there was a log may wait to be moved into it
         self._told_of_clock = False
         self._of_a_moment: C | None = None
@@ -412,12 +436,17 @@ class LedgerStore(Generic[C]):
         """Keep the new hashes of a log's tree (``growth.whole`` of the levels 0, 8, 16, …), and its new state."""
         raise NotImplementedError
 
-    def _add_counts(self, connection: C, counts: Sequence[tuple[str, str, str, str, str, str, bool, int]]) -> None:
+    def _add_counts(self, connection: C, counts: Sequence[CountRow]) -> None:
         """Add to the counts of events: Key and how many. May be empty."""
         raise NotImplementedError
 
     def _add_answers(self, connection: C, answers: Sequence[Answer]) -> None:
         """Add to the counts of answers. May be empty."""
+        raise NotImplementedError
+
+    def _write_at_once(self, connection: C, grown: Sequence[Grown], counts: Sequence[CountRow], answers: Sequence[Answer]) -> None:
+        """The same as ``_begin``, ``_insert``, ``_grow``, ``_add_counts``, ``_add_answers``, ``_end``, in one statement. Raises Repeated,
+        and leaves everything as it was, where a record is there already or a log is not as this process last saw it."""
         raise NotImplementedError
 
     def _tell(self, connection: C, record: Record, event: Event) -> bool:
@@ -666,18 +695,30 @@ class LedgerStore(Generic[C]):
         if not batch and not counts:
             return []
         try:
+            if 0 < len(batch) <= self.at_once and not self._unmoved and time.monotonic() > self._alone_at:
+                states, versions = self._states, self._versions
+                if all(w.event is None and w.record.site in states and (w.record.site, w.record.notice) in versions for w in batch):
+                    try:
+                        return self._done(connection, batch, counts, at_once=True)
+                    except Repeated:
+                        self._alone_at = time.monotonic() + ALONE
             return self._written(connection, batch, counts, careful=self._unmoved)
         except Repeated:
             return self._written(connection, batch, counts, careful=True)
 
     def _written(self, connection: C, batch: Sequence[_Waiting], counts: Mapping[Key, int], *, careful: bool) -> list[Kept | StoreError]:
+        return self._done(connection, batch, counts, careful=careful)
+
+    def _done(
+        self, connection: C, batch: Sequence[_Waiting], counts: Mapping[Key, int], *, careful: bool = False, at_once: bool = False
+    ) -> list[Kept | StoreError]:
         kept: list[tuple[int, _Waiting, int, bytes, bytes]] = []
         done: list[Kept | StoreError | None] = [None] * len(batch)
         again: list[int] = []
         patterns: dict[tuple[object, int], list[Record]] = {}  # what is counted alike: the same bytes but for id and time, the same day
         salts = os.urandom(SALT * len(batch))
         latest = max(map(_time, batch), default=None)
-        with self._transaction(connection, latest) as work:
+        with self._transaction(connection, latest, at_once=at_once) as work:
             seen = self._known(connection, [w.record.id for w in batch]) if careful and batch else {}
             versions, log_of = self._versions, work.log
             for place, waiting in enumerate(batch):
@@ -703,21 +744,25 @@ class LedgerStore(Generic[C]):
                 index, entry = log_of(site).record(commit, digest, version, record.id, salt, data)
                 kept.append((place, waiting, index, entry, salt))
                 patterns.setdefault((record._around, record.time.toordinal()), []).append(record)
-            work.finish()  # from here on it is known that none of them was there
-            events = [(waiting.record, waiting.event) for _, waiting, *_ in kept if waiting.event is not None]
-            told = bool(events) and self._tell_all(connection, events)
             totals, alike = dict(counts), dict[Alike, int]()
             for records in patterns.values():
                 key = _alike(records[0])
                 alike[key] = alike.get(key, 0) + len(records)
                 totals[key[:7]] = totals.get(key[:7], 0) + len(records)
-            self._add_counts(connection, [(*key, n) for key, n in totals.items()])
-            self._add_answers(connection, _answers(alike))
+            count_rows, answers, told = [(*key, n) for key, n in totals.items()], _answers(alike), False
+            if at_once:
+                self._write_at_once(connection, work.grow(), count_rows, answers)
+            else:
+                work.finish()  # from here on it is known that none of them was there
+                events = [(waiting.record, waiting.event) for _, waiting, *_ in kept if waiting.event is not None]
+                told = bool(events) and self._tell_all(connection, events)
+                self._add_counts(connection, count_rows)
+                self._add_answers(connection, answers)
         if told:
             self._arrived()
         for place, waiting, index, entry, salt in kept:
-            growth, state = work.grown[waiting.record.site]
-            done[place] = Kept(waiting.record, salt, index, entry, state.note, growth.path)
+            grown = work.grown[waiting.record.site]
+            done[place] = Kept(waiting.record, salt, index, entry, grown.state.note, grown.growth.path)
         for place in again:
             done[place] = self._kept_before(batch[place].record)
         return done  # type: ignore[return-value]  # none is None any more
@@ -734,25 +779,28 @@ class LedgerStore(Generic[C]):
         return Kept(record, receipt.salt, receipt.index, canonical(receipt.entry), receipt.checkpoint, lambda _: proof)
 
     @contextmanager
-    def _transaction(self, connection: C, latest: datetime | None = None) -> Iterator[_Work[C]]:
-        """Grow logs in one transaction, committed at the end. ``latest``: the time of the latest record. Hold ``_write``."""
+    def _transaction(self, connection: C, latest: datetime | None = None, *, at_once: bool = False) -> Iterator[_Work[C]]:
+        """Grow logs in one transaction, committed at the end. ``latest``: the time of the latest record; ``at_once``: what is in the
+        context commits by itself, to logs that are as this process last saw them. Hold ``_write``."""
         minute = int(self._clock() // 60)
         if latest is not None and minute < (of := minute_of(latest)) <= minute + AHEAD:
             minute = of
-        self._begin(connection)
+        if not at_once:
+            self._begin(connection)
         try:
-            work = _Work(self, connection, minute)
+            work = _Work(self, connection, minute, at_once)
             yield work
-            work.finish()
-            self._end(connection)
+            if not at_once:
+                work.finish()
+                self._end(connection)
         except BaseException:
             self._undo(connection)
             self._states.clear()  # it may have been committed all the same
             raise
         self._committed()
         self._versions.update(work.versions)
-        for site, (_, state) in work.grown.items():
-            self._states[site] = state
+        for site, grown in work.grown.items():
+            self._states[site] = grown.state
         if len(self._states) > 1000:
             self._states.clear()  # a demonstration answers for any host
 
