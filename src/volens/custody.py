@@ -498,6 +498,7 @@ def run_erase(
 ) -> int:
     """``volens ledger erase``: says what it would do; with ``yes`` does it."""
     site, reason = loaded.site.name, "request"
+    store.upgrade()  # what was kept before there was a log has no place in it yet
     total = there(store, site).size
     named: list[Record] = []
     if receipt is not None or cookie:

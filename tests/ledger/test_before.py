@@ -6,6 +6,7 @@ are to end.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -16,11 +17,13 @@ import sys
 import threading
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conformance import NOTICE, SITE, counted, faults, record, signer, sound
 
+from volens import custody
 from volens.errors import StoreError
 from volens.ledger import sqlite
 from volens.ledger.record import Record, new_id
@@ -182,4 +185,15 @@ def test_a_kill_leaves_each_record_either_moved_or_not(path: Path) -> None:
     store = SqliteStore(path, signer)
     store.upgrade()
     assert sound(store) + sound(store, SHOP) == len(before) + 4
+    store.close()
+
+
+def test_what_was_kept_before_is_erased_by_command_though_nothing_has_moved_it(path: Path) -> None:
+    id, *others = rows(path)
+    store = SqliteStore(path, signer)
+    site = store.record(id).site  # type: ignore[union-attr]
+    loaded: Any = SimpleNamespace(site=SimpleNamespace(name=site))
+    how: Any = {"receipt": None, "days": None, "by_retention": False, "yes": True, "as_json": True}
+    assert custody.run_erase(loaded, store, cookie=id, out=io.StringIO(), **how) == 0
+    assert store.record(id) is None and store.record(others[-1]) is not None
     store.close()

@@ -4,6 +4,7 @@ nobody else; and what is forgotten with the choice (GDPR 15, 17, 20; R14, R15, R
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -272,3 +273,47 @@ def test_no_receipt_leaves_before_its_row_is_durable(tmp_path: Path) -> None:
     future.set_result(Kept(record, b"s" * 16, 0, b"{}", "a/volens\n1\nx\n\n", lambda index: []))
     assert json.loads(settle(answer).body)["receipt"]["record"] == record.to_json()
     made.close()
+
+
+def test_what_waits_beside_the_ledger_is_forgotten_once_it_is_written_with_all_that_it_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk is full: a withdrawal in part waits aside, and its visitor asks to be forgotten before the ledger knows of it."""
+    monkeypatch.setattr(proofs, "AGAIN", 0.05)
+    made = gateway(tmp_path)
+    visitor = Visitor(made)
+    first = accept(visitor)["receipt"]["record"]["id"]
+    with sqlite3.connect(tmp_path / "ledger.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")  # readable, and not to be written
+        accept(visitor, answer="switches", purposes=["video"])
+        less = id_of(visitor)
+        assert less != first and made.store.record(less) is None
+        assert forget(visitor).status == 303 and visitor.jar == {}
+        other.execute("ROLLBACK")
+    assert until(lambda: _events(made).get("withdrawn") == 1)
+    assert until(lambda: made.store.record(first) is None and made.store.record(less) is None), "neither is left behind"
+    made.close()
+    other.close()
+
+
+def test_a_record_that_is_not_moved_into_the_log_yet_is_forgotten_too(tmp_path: Path) -> None:
+    made = gateway(tmp_path, Unmoved)
+    visitor = Visitor(made)
+    accept(visitor)
+    id = id_of(visitor)
+    assert forget(visitor).status == 303
+    assert until(lambda: made.store.record(id) is None)
+    made.close()
+
+
+class Unmoved(SqliteStore):
+    """Its records have no place in the log until they are moved."""
+
+    moved = False
+
+    def find(self, id: str) -> tuple[str, int] | None:
+        return super().find(id) if self.moved else None
+
+    def upgrade(self) -> int:
+        self.moved = True
+        return super().upgrade()

@@ -289,8 +289,12 @@ class Store(Protocol):
         head. None where there is no such record, or none any more."""
         ...
 
+    def waits(self, id: str) -> bool:
+        """Whether the record of a withdrawal waits on this machine to be written: to be asked before whether it is in the ledger."""
+        ...
+
     def find(self, id: str) -> tuple[str, int] | None:
-        """The site and the index of a record; None where there is none, or none any more."""
+        """The site and the index of a record; None where there is none in the log: not yet (``upgrade``), or not any more."""
         ...
 
     def entries(self, site: str, first: int, count: int) -> list[bytes]:

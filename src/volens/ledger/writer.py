@@ -536,6 +536,10 @@ class LedgerStore(Generic[C]):
                 self._set_aside, self._flush_at = True, 0.0
                 self._lock.notify_all()
 
+    def waits(self, id: str) -> bool:
+        """See ``Store.waits``."""
+        return any(name.endswith(f"-{id}.json") for name in self._aside.names())
+
     def count(self, refusal: Count) -> None:
         """See ``Store.count``."""
         refused = self._start()

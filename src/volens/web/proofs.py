@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from volens.errors import ProofError, StoreError
+from volens.errors import ProofError, StoreError, StoreUnavailable
 from volens.ledger.receipt import Receipt, bundle
 from volens.notice import Notice
 from volens.site import Site
@@ -125,8 +125,16 @@ class Proofs:
     def _erase(self, id: str) -> None:
         store, places = self._gateway.store, dict[str, list[int]]()
         for _ in range(CHAIN):
-            record, place = store.record(id), store.find(id)
-            if record is None or place is None:
+            if store.waits(id):
+                raise StoreUnavailable(f"record {id} waits to be written.")
+            record = store.record(id)
+            if record is None:
+                break
+            place = store.find(id)
+            if place is None:  # kept before there was a log, and not moved into it yet
+                store.upgrade()
+                place = store.find(id)
+            if place is None:
                 break
             places.setdefault(place[0], []).append(place[1])
             if not record.supersedes:
