@@ -11,6 +11,7 @@ What it does not do: HTTP/2, TLS towards the visitor (a front does that), traile
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import json
 import logging
@@ -1276,6 +1277,8 @@ async def _worker(
         loop.add_reader(parent, stop.set)  # the parent's end of the pipe closes with the parent, however it dies
     runner, _ = await start(gateway, upstream, sock=sock.dup(), limits=limits, trusted=trusted, access_log=access_log)
     started()
+    gc.collect()
+    gc.freeze()  # what is there now stays as long as the process: no collection walks over it again
     await stop.wait()
     if parent is not None:
         loop.remove_reader(parent)
