@@ -267,6 +267,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")  # whatever moves leaves no copy behind: it may be erased later
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute(f"PRAGMA journal_size_limit = {16 * LOG_FRAMES * 1024}")
         except BaseException:
@@ -590,7 +591,6 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
         self.outbox.arrived()
 
     def _erase(self, connection: sqlite3.Connection, ats: Sequence[int]) -> list[int]:
-        connection.execute("PRAGMA secure_delete = ON")  # zeros over what was there
         these = "at IN (SELECT value FROM json_each(?)) AND id IS NOT NULL"
         listed = (json.dumps(ats),)
         found = [at for (at,) in connection.execute(f"SELECT at FROM entries WHERE {these} ORDER BY at", listed)]
