@@ -27,8 +27,10 @@ Several sites may share a database, several ledgers may not: its tables are in t
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
+import select
 import struct
 import threading
 import time
@@ -41,8 +43,9 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors, pq
 from psycopg.abc import PQGen
-from psycopg.adapt import Dumper
+from psycopg.adapt import Dumper, Transformer
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq.abc import PGresult
 
 from volens.errors import StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger.postgres_outbox import EVENTS, Arrivals, PostgresOutbox
@@ -209,6 +212,17 @@ KINDS: dict[type, tuple[type[Texts | Blobs | Numbers | Reals | Flags], Callable[
 }
 
 
+SINGLE: dict[type, tuple[int, Callable[[Any], bytes]]] = {
+    str: (25, str.encode),
+    bytes: (17, bytes),
+    int: (20, struct.Struct(">q").pack),
+    float: (701, struct.Struct(">d").pack),
+    bool: (16, struct.Struct(">?").pack),
+    uuid.UUID: (2950, lambda value: bytes(value.bytes)),
+}
+"""How a single value goes there."""
+
+
 def array(items: Sequence[Any]) -> Array:
     """Texts, bytes, numbers or flags, or nothing in their place."""
     kind, form = KINDS[next((type(item) for item in items if item is not None), str)]
@@ -264,19 +278,38 @@ PASSING = (
 """After these, on a new connection."""
 
 
-class Link:
-    """One connection, made anew where it was lost, and what one transaction has so far."""
+class Sent:
+    """A statement of a transaction that was sent, and its answer once it is here."""
 
-    __slots__ = ("arrivals", "fresh", "held", "pipeline", "raw", "rows", "sites", "writes")
+    __slots__ = ("result",)
+
+    def __init__(self) -> None:
+        self.result: PGresult | None = None
+
+
+class Link:
+    """One connection, made anew where it was lost, and what one transaction has so far.
+
+    From ``begin`` to ``end`` statements go through libpq's pipeline as they are: psycopg's own takes several times as long for each.
+    """
+
+    __slots__ = ("arrivals", "fresh", "held", "names", "piped", "prepared", "raw", "rows", "sent", "sites", "writes")
 
     def __init__(self, raw: Connection, writes: bool) -> None:
-        self.raw = raw
         self.writes = writes
-        self.fresh = True
-        """Nothing was asked of it yet."""
-        self.pipeline: AbstractContextManager[psycopg.Pipeline] | None = None
         self.sites: list[str] = []
         """Whose logs the next transaction will need."""
+        self.use(raw)
+
+    def use(self, raw: Connection) -> None:
+        """Go on with a new connection."""
+        self.raw = raw
+        self.fresh = True
+        """Nothing was asked of it yet."""
+        self.piped = False
+        self.prepared: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self.names = itertools.count()
+        self.sent: list[Sent] = []
         self._clear()
 
     def _clear(self) -> None:
@@ -292,23 +325,117 @@ class Link:
     def begin(self) -> None:
         """Statements are sent together from here to ``end``."""
         self._clear()
-        pipeline = self.raw.pipeline()
-        pipeline.__enter__()
-        self.pipeline = pipeline
+        self.raw.pgconn.enter_pipeline_mode()
+        self.piped, self.sent = True, []
+
+    def send(self, statement: str, *values: Any) -> Sent:
+        """Send a statement, in its turn; errors come later."""
+        pgconn = self.raw.pgconn
+        one = Sent()
+        if not values:
+            pgconn.send_query_params(statement.encode(), [], result_format=1)
+            self.sent.append(one)
+            return one
+        types, data = [], []
+        for value in values:
+            made = array(value) if type(value) is list else value
+            if isinstance(made, Array):
+                types.append(made.oid)
+                data.append(bytes(made))
+            else:
+                oid, form = SINGLE[type(made)]
+                types.append(oid)
+                data.append(form(made))
+        key = (statement, tuple(types))
+        name = self.prepared.get(key)
+        if name is None:
+            name = self.prepared[key] = b"volens-%d" % next(self.names)
+            pgconn.send_prepare(name, statement.encode(), types)
+            self.sent.append(Sent())
+        pgconn.send_query_prepared(name, data, [1] * len(data), 1)
+        self.sent.append(one)
+        return one
+
+    def _result(self, end: float) -> PGresult | None:
+        """The next answer; None between two statements. Raises Silent where it does not come in time."""
+        pgconn = self.raw.pgconn
+        poll = select.poll()
+        while True:
+            more = pgconn.flush()
+            if not more and not pgconn.is_busy():
+                return pgconn.get_result()
+            poll.register(pgconn.socket, select.POLLIN | (select.POLLOUT if more else 0))
+            ready = poll.poll(max(0, round((end - time.monotonic()) * 1000)))
+            if not ready:
+                pgconn.finish()
+                raise Silent(f"no answer for {self.raw.limit:g} s")
+            if ready[0][1] & ~select.POLLOUT:
+                pgconn.consume_input()
+
+    def receive(self) -> None:
+        """Take the answers to all that was sent; raises the first error among them."""
+        if self.sent:
+            self.raw.pgconn.send_flush_request()
+        self._receive()
+
+    def _receive(self) -> None:
+        end = time.monotonic() + self.raw.limit
+        wrong: psycopg.Error | None = None
+        for one in self.sent:
+            one.result = result = self._result(end)
+            if result is None:
+                raise psycopg.OperationalError("the server answered out of turn")
+            self._result(end)
+            if result.status == pq.ExecStatus.FATAL_ERROR and wrong is None:
+                wrong = errors.error_from_result(result)
+        self.sent = []
+        if wrong is not None:
+            self.prepared = {}  # who knows which of them are
+            self.raw.pgconn.pipeline_sync()
+            while (told := self._result(end)) is None or told.status != pq.ExecStatus.PIPELINE_SYNC:
+                pass
+            raise wrong
 
     def end(self) -> None:
-        """Send what waits, and take the answers."""
-        assert self.pipeline is not None  # noqa: S101
-        pipeline, self.pipeline = self.pipeline, None
-        pipeline.__exit__(None, None, None)
+        """Take the answers to all that was sent, and leave the pipeline."""
+        self.piped = False
+        pgconn = self.raw.pgconn
+        pgconn.pipeline_sync()
+        try:
+            self._receive()
+        finally:
+            if not self.lost:
+                end = time.monotonic() + self.raw.limit
+                while (told := self._result(end)) is None or told.status != pq.ExecStatus.PIPELINE_SYNC:
+                    pass
+                pgconn.exit_pipeline_mode()
 
-    def put(self, statement: str, *values: Any) -> psycopg.Cursor[Row]:
-        """Send a statement, in its turn; errors come later."""
+    def put(self, statement: str, *values: Any) -> None:
+        """Send a statement; within a transaction errors come later."""
+        if self.piped:
+            self.send(statement, *values)
+        else:
+            self._execute(statement, values)
+
+    def _execute(self, statement: str, values: Sequence[Any]) -> psycopg.Cursor[Row]:
         return self.raw.execute(statement, [array(value) if type(value) is list else value for value in values], binary=True)
 
     def ask(self, statement: str, *values: Any) -> list[Row]:
         """The rows of a statement."""
-        return self.put(statement, *values).fetchall()
+        if not self.piped:
+            return self._execute(statement, values).fetchall()
+        one = self.send(statement, *values)
+        self.receive()
+        return self.rows_of(one)
+
+    def rows_of(self, one: Sent) -> list[Row]:
+        """The rows that a statement gave."""
+        assert one.result is not None  # noqa: S101
+        if not one.result.ntuples:
+            return []
+        reads = Transformer(self.raw)
+        reads.set_pgresult(one.result)
+        return reads.load_rows(0, one.result.ntuples, tuple)
 
     def settle(self, statement: str, *values: Any) -> list[Row]:
         """The rows of a statement that returns once it is durable, with all that was committed before it."""
@@ -321,9 +448,7 @@ class Link:
 
     def close(self) -> None:
         """Whatever state it is in."""
-        if self.pipeline is not None:
-            with suppress(psycopg.Error):
-                self.end()
+        self.piped = False
         with suppress(psycopg.Error):
             self.raw.close()
 
@@ -425,8 +550,7 @@ class PostgresStore(LedgerStore[Link]):
 
     def _renew(self, link: Link) -> None:
         link.close()
-        link.raw = self._connect().raw
-        link.fresh = True
+        link.use(self._connect().raw)
 
     def _shut(self, connection: Link) -> None:
         connection.close()
@@ -639,19 +763,20 @@ class PostgresStore(LedgerStore[Link]):
         self._number += 1
         connection.begin()
         connection.put("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-        version = connection.put(START)
-        held = connection.put(HOLD, connection.sites) if connection.sites else None
+        version = connection.send(START)
+        held = connection.send(HOLD, connection.sites) if connection.sites else None
         try:
-            ((found, _),) = version.fetchall()
+            connection.receive()
+            ((found, _),) = connection.rows_of(version)
             self._known_version(found)
-            connection.held = {row[0]: row[1:] for row in held.fetchall()} if held is not None else {}
+            connection.held = {row[0]: row[1:] for row in connection.rows_of(held)} if held is not None else {}
         except BaseException:
             self._undo(connection)
             raise
 
     def _undo(self, connection: Link) -> None:
         try:
-            if connection.pipeline is not None:
+            if connection.piped:
                 with suppress(psycopg.Error):
                     connection.end()
             if not connection.lost and connection.raw.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -683,8 +808,7 @@ class PostgresStore(LedgerStore[Link]):
         deadline, pause = time.monotonic() + UNSURE * self._patience, 0.05
         while True:
             try:
-                link.raw = self._open(writes=True).raw
-                link.fresh = True
+                link.use(self._open(writes=True).raw)
                 ((last,),) = link.settle(LAST, self._name(0))
                 if last == self._number:
                     log.warning("%s: the connection was lost during a commit; all of it is there.", self.path)
