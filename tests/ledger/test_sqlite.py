@@ -34,6 +34,7 @@ from conformance import (
 
 from volens.errors import StoreBusy, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import sqlite, writer
+from volens.ledger.keyring import Keyring
 from volens.ledger.record import new_id
 from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Event, Expiry, Kept, Store
@@ -486,6 +487,19 @@ def test_what_is_erased_is_in_none_of_the_files(path: Path, store: SqliteStore) 
     assert found() == set()
     assert faults(store.receipt(kept[50].record.id)) == []
     assert store.append(record(), NOTICE).result(10)
+
+
+def test_two_processes_with_different_keys_of_one_log_are_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, two = SqliteStore(path, Keyring(path.with_name("one.log-key"))), SqliteStore(path, Keyring(path.with_name("two.log-key")))
+    assert one.append(record(), NOTICE).result(10)
+    same = SqliteStore(path, Keyring(path.with_name("one.log-key")))
+    assert same.append(record(), NOTICE).result(10) and one.append(record(), NOTICE).result(10)
+    assert "is not here" not in caplog.text
+    for _ in range(3):
+        assert two.append(record(), NOTICE).result(10)
+    assert caplog.text.count(f"the log of {SITE} was signed with a key that is not here") == 1
+    for store in (one, two, same):
+        store.close()
 
 
 # Fork -------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ statements, each for many rows, whatever the size of the batch.
 from __future__ import annotations
 
 import atexit
+import base64
 import json
 import logging
 import os
@@ -248,6 +249,8 @@ class _Work(Generic[C]):
                     store.path,
                     state.minute - self.minute,
                 )
+            if state.note and state is not store._states.get(site):
+                store._look_at_key(site, state.note)
             growing = self._logs[site] = _Growing(state, store._entries_of(site), self.minute)
         return growing
 
@@ -366,6 +369,7 @@ class LedgerStore(Generic[C]):
         self._alone_at = 0.0  # monotonic time before which another process is believed to append too
         self._unmoved = False  # rows of before there was a log may wait to be moved into it
         self._told_of_clock = False
+        self._told_of_key: set[str] = set()
         self._of_a_moment: C | None = None
         self._made: dict[str, RecordEntries] = {}
         self._nodes: dict[tuple[int, int, int], bytes] = {}
@@ -815,6 +819,19 @@ class LedgerStore(Generic[C]):
             self._own_keys[site] = LogKey.new(origin(site))
         return self._own_keys[site].sign(text)
 
+    def _look_at_key(self, site: str, note: str) -> None:
+        """Tell, once, that a head which another process signed is signed with a key that this one does not have."""
+        vkeys = getattr(self._signer(site), "vkeys", ()) if self._signer is not None and site not in self._told_of_key else ()
+        if not vkeys or any(signed[:4].hex() in {vkey.split("+")[1] for vkey in vkeys} for signed in _signatures(note)):
+            return
+        self._told_of_key.add(site)
+        log.error(
+            "%s: the log of %s was signed with a key that is not here. Its receipts do not verify with the keys that this process"
+            " publishes. Every machine gets the same key file (volens keys --log); give back one that was lost.",
+            self.path,
+            site,
+        )
+
     def _entries_of(self, site: str) -> RecordEntries:
         found = self._made.get(site)
         if found is None:
@@ -1212,6 +1229,14 @@ class LedgerStore(Generic[C]):
 
 def _bytes(data: Any) -> bytes:
     return data.encode() if isinstance(data, str) else bytes(data)  # edited by hand
+
+
+def _signatures(note: str) -> list[bytes]:
+    """Key id and signature of each line below a checkpoint of ours; none of one that was edited by hand."""
+    try:
+        return [base64.b64decode(line.rpartition(" ")[2]) for line in note.rpartition("\n\n")[2].splitlines()]
+    except ValueError:
+        return []
 
 
 def _size(note: str) -> int:
