@@ -82,7 +82,9 @@ def trust(keys: Iterable[str], witnesses: Iterable[str], quorum: int | None = No
         found = _keys(given, "--witness")
         if wrong := [key for key in found if key.kind != WITNESS]:
             raise Malformed(f"--witness {given}: {wrong[0]} is the key of a log; a witness's begins with B after the second '+'.")
-        seen += found
+        seen += [key for key in found if key not in seen]  # one that is named twice counts once
+    if quorum is not None and not 0 <= quorum <= len(seen):
+        raise Malformed(f"--quorum {quorum}: {len(seen)} different witnesses are given with --witness.")
     if log and not any(key.kind == LOG for key in log):
         raise Malformed(f"--key: {log[0]} is a witness's; give it with --witness, and the log's own with --key.")
     return Trust.of(log, seen, quorum)

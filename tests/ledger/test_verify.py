@@ -349,6 +349,8 @@ def test_the_command_s_status_tells_wrong_from_not_checked(
     assert "not-compared" in capsys.readouterr().out
     assert main(["verify", "receipt.json", "--key", "keys", "--witness", WITNESS.public.text]) == 1
     assert main(["verify", "receipt.json", "--key", "keys", "--witness", WITNESS.public.text, "--quorum", "0"]) == 0
+    for twice in (["--witness", WITNESS.public.text] * 2, []):  # one that is named twice is one
+        assert main(["verify", "receipt.json", "--key", "keys", *twice, "--quorum", "2"]) == 2
     assert main(["verify", "bundle.json"]) == 2  # anybody could have made all of it
     said = capsys.readouterr().out.replace("\n    ", " ")
     assert "The keys come from the document itself" in said and "The site itself names these witnesses" in said
