@@ -332,6 +332,8 @@ def test_forget_me_takes_the_account_s_row_too(made: Gateway) -> None:
     assert "volens" not in device.jar and "volens-record" not in device.jar
     assert device.granted() == other.granted() == set()
     assert events(made).count("withdrawn") == 2
+    held = [row.record for row in made.store.rows(HOST) if row.record is not None]
+    assert [record for record in held if b'"event":"given"' in record] == [], "what either granted is erased"
 
 
 def test_the_word_is_taken_out_and_no_cache_shares_the_page(made: Gateway) -> None:

@@ -415,7 +415,8 @@ class Endpoints:
         assert account is not None and self._gateway.accounts is not None
         made = device
         if account.row is not None and asked.record is not None and not account.row.choice.refuses_all:
-            made = _after(device, self._record_of(asked, choice, "withdraw", "panel", language, done, False, keeps_body=False))
+            withdrawn = self._record_of(asked, choice, "withdraw", "panel", language, done, False, keeps_body=False)
+            made = _after(device, self._proofs.forgotten(asked.record, withdrawn))
         gone = self._gateway.accounts.forget(asked.site.name, account.hash)
         return self._kept(asked, made, gone)
 
