@@ -199,6 +199,13 @@ def told(log: Log) -> list[str]:
     return codes(log.verdict.faults)
 
 
+def test_one_size_that_was_published_before_and_after_a_witness_signed_is_checked(tmp_path: Path) -> None:
+    log = grown(20)
+    log.published = [log.head(12), log.head(12, WITNESS), log.head(12, WITNESS)]
+    found = check_archive(written(tmp_path / "a", log.lines()), WITNESSED)
+    assert found.verdict.holds and found.verdict.facts["witnessed"] == 12
+
+
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 def test_an_archive_holds_and_says_how_far_a_witness_has_seen_it(tmp_path: Path, packed: bool) -> None:
     log = grown(700)

@@ -551,7 +551,7 @@ class _Whole:
         if facts["witnesses"] and not any(f.code == "no-cosignature" for f in of_head.faults):
             seen = head.size
         held = 0
-        for there, root, _ in sorted(earlier):
+        for there, root, _ in sorted(earlier, key=lambda one: one[0]):
             if there > size:
                 found.fault("shorter", self.name, f"a checkpoint of {there} entries was published; here are {size}")
             elif self.tree.root(there) != root:
