@@ -247,7 +247,7 @@ color:var(--a)}
 .v .dots li{border:0}
 .v .dots li a,.v .now li{font-size:1em}
 .v .links{display:flex;flex-wrap:wrap;gap:0 1.5em}
-.v .links a{padding:.7em 0}
+.v .links a:not(.button){padding:.7em 0}
 .v .band{display:flex;width:fit-content;max-width:100%;border-radius:var(--r);overflow:hidden;color:#fff;font-size:.875em;line-height:1.35}
 .v .band>span{position:relative;isolation:isolate;padding:.5em 1em;background:var(--d)}
 .v .band>span+span{border-inline-start:2px solid var(--b)}

@@ -178,7 +178,7 @@ class MyChoice(Page):
         names = [witness.name for witness in self.site.proof.witnesses]
         return html(
             '<section id="receipt"><h2>{title}</h2><p>{text}</p><p>{seen}</p><p class="links">'
-            '<a class="button" href="{p}receipt/{id}" download>{get}</a> <a href="{p}receipt/{id}/bundle" download>{bundle}</a> '
+            '<a class="button" href="{p}receipt/{id}">{get}</a> <a href="{p}receipt/{id}/bundle">{bundle}</a> '
             '<a href="{p}verify?language={language}">{check}</a></p></section>',
             title=say("rights.receipt"),
             text=say("rights.receipt.text"),
