@@ -201,6 +201,25 @@ def test_another_key_is_refused_until_it_is_said(tmp_path: Path, capsys: pytest.
     assert second.run("ledger", "import", path, "--other-key") == 0
 
 
+def test_an_archive_that_names_our_key_and_is_signed_by_another_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever holds a backup and not the key signs it anew: what it says of its keys is a claim."""
+    first, second = filled(Custody(tmp_path / "first")), Custody(tmp_path / "second")
+    file = first.folder / "all.jsonl"
+    assert first.run("ledger", "backup", file) == 0
+    shutil.copy(first.folder / "volens.log-key", second.folder)
+    top, *rest = file.read_bytes().splitlines(keepends=True)[:-1]
+    told = json.loads(top)
+    forger = LogKey.new(origin(SITE))
+    told["checkpoint"] = forger.sign(told["checkpoint"].rpartition("\n\n")[0] + "\n")
+    told["keys"].append(forger.vkey)
+    lines = [json.dumps(told).encode() + b"\n", *(line for line in rest if not line.startswith(b'{"checkpoints"'))]
+    end = {"end": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
+    file.write_bytes(b"".join(lines) + json.dumps(end).encode() + b"\n")
+    assert check_archive(file, Trust()).verdict.faults == (), "it fits together"
+    assert second.run("ledger", "import", file) != 0
+    assert "the key here is another" in capsys.readouterr().err
+
+
 def test_a_ledger_with_another_beginning_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = filled(Custody(tmp_path / "first")), Custody(tmp_path / "second")
     path = tmp_path / "all.jsonl"

@@ -234,10 +234,10 @@ def read(
             f"{path}: the ledger has {here} entries of {site} that are not the beginning of this archive's {log.tree.size}. "
             "Nothing was written: name an empty ledger; one log cannot go on from two ends."
         )
-    top = next(lines(path))
-    if vkeys is not None and not other_key and not {*vkeys.get(site, ())}.intersection(top["keys"]):
+    signers = log.verdict.facts["signed_by"]  # what the archive says of its keys is a claim
+    if vkeys is not None and not other_key and not {*vkeys.get(site, ())}.intersection(signers):
         raise Refused(
-            f"{path}: this log was signed by {', '.join(top['keys']) or 'nobody named'}, and the key here is another. Nothing was written. "
+            f"{path}: this log was signed by {', '.join(signers) or 'nobody named'}, and the key here is another. Nothing was written. "
             "Bring the key file along ([proof] key), or say --other-key: verifiers must then be told the new one."
         )
     added = store.restore(site, _notices(path), _rows(path, told))
