@@ -193,7 +193,7 @@ def add(path: Path, text: str) -> str:
 
 def open_witness(config: Config) -> tuple[WitnessKey, State]:
     """The key and the state, made on the first run. Raises StoreError where a key is there and what it has signed is not."""
-    if config.key.exists() and not config.state.exists():
+    if config.key.exists() and not (config.state.exists() and config.state.stat().st_size):  # an empty file is taken for a new one
         raise StoreError(
             f"{config.state}: is gone, and {config.key} has signed. A witness that forgot what it signed could sign another tree. Give the "
             f"file back; or else retire the key: remove {config.key}, give the witness another name, and tell the publishers both."
