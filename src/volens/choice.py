@@ -18,7 +18,6 @@ server can make, over the very text of the choice, the site and the record's id 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
@@ -171,7 +170,8 @@ def expires(day: date, months: int) -> date:
 def _tag(key: bytes, site: str, record: str, text: str) -> str:
     parts = (b"volens-record/1", site.encode(), record.encode(), text.encode())
     message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return base64.urlsafe_b64encode(hmac.digest(key, message, hashlib.sha256)[:16]).rstrip(b"=").decode()
+    made = hmac.new(key, message, "sha256").digest()  # hmac.digest lets go of the interpreter: dearer, while another thread works
+    return base64.urlsafe_b64encode(made[:16]).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, fields, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -249,3 +251,23 @@ def test_the_same_answer_given_again_is_the_record_that_would_have_been_made_ane
                 first.again(wrong, now)
         with pytest.raises(RecordError):
             first.again(new_id(), datetime(2027, 3, 4))
+
+
+def test_a_forked_process_makes_other_ids() -> None:
+    new_id()
+    here, there = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(there, new_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(here, 26).decode()[7:] != new_id()[7:]
+    os.close(here)
+    os.close(there)
+
+
+def test_ids_made_by_many_threads_are_all_others() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = [id for ids in pool.map(lambda _: [new_id() for _ in range(2000)], range(8)) for id in ids]
+    assert len(set(made)) == 16_000
+    assert len({id[7:10] for id in made}) > 10_000, "of 32,768 that chance can give"

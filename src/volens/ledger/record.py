@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -46,7 +47,30 @@ _BY_CHANCE = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
 def new_id() -> str:
     """A record's id, 130 bits as 26 characters of base 32 (RFC 4648 §7, lower case): 35 of the seconds since 1970, so that an index of
     them grows at its end, then 95 by chance."""
-    return _seconds(int(time.time())) + os.urandom(19).translate(_BY_CHANCE).decode("ascii")
+    return _seconds(int(time.time())) + _chance.take(19).translate(_BY_CHANCE).decode("ascii")
+
+
+class _Chance:
+    """Bytes by chance, asked of the system by the page: each such call lets go of the interpreter, and a thread that answers a visitor
+    then waits for the one that writes. None is given twice, nor to a child that was forked."""
+
+    def __init__(self) -> None:
+        self._anew()
+        os.register_at_fork(after_in_child=self._anew)
+
+    def _anew(self) -> None:
+        self._lock = threading.Lock()  # one that another thread held would stay so in a child
+        self._left = b""
+
+    def take(self, count: int) -> bytes:
+        with self._lock:
+            if len(self._left) < count:
+                self._left = os.urandom(4096)
+            taken, self._left = self._left[:count], self._left[count:]
+            return taken
+
+
+_chance = _Chance()
 
 
 @lru_cache(1)
