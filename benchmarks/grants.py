@@ -101,6 +101,7 @@ def warm(server: Server, script: Path, connections: int) -> None:
 
 def measured(server: Server, script: Path, seconds: float, connections: int) -> dict[str, float]:
     """One load, and what it cost the server; every answer must be a row."""
+    time.sleep(0.5)  # what an earlier load left on its way is written
     before, rows = bench.cpu(server.pid), server.rows()
     told = load(server, script, seconds, connections)
     time.sleep(0.5)  # what was on its way when the load ended is written, though not acknowledged
