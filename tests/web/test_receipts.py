@@ -142,6 +142,7 @@ def test_who_refused_has_no_receipt_and_is_told_why(visitor: Visitor) -> None:
     body = {"notice": visitor.gateway.named(SITE), "answer": "refuse", "surface": "notice", "language": "fr", "back": "/a"}
     assert "receipt" not in json.loads(visitor.choose(json.dumps(body), kind=JSON).body)
     page = visitor.send("GET", "/_volens/rights?language=fr", OPENED).body.decode()
+    assert "cet accord et son retrait restent inscrits" in page, "a withdrawal looks like a refusal, and was recorded"
     assert "Pas de reçu pour un refus" in page and "/_volens/receipt/" not in page
 
 
