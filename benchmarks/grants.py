@@ -2,7 +2,7 @@
 
     python benchmarks/grants.py [--seconds 8] [--rounds 3] [--connections 64] [--only NAME …] [--out FILE]
 
-wrk posts answers to a notice, each from another address (a front says so), as the page's script does (JSON) and as its form does; every
+wrk posts answers to a notice, each from another address (a front says so), as a program does (JSON, answered with the receipt) and as a form does; every
 server answers only once its row is durable, and what it acknowledged is counted in its database afterwards. The servers take turns, so
 that what else the machine does falls on all of them; compare them within a run.
 """
@@ -171,8 +171,9 @@ def answers(port: int) -> dict[str, Load]:
     }
     from urllib.parse import urlencode
 
+    program = {name: value for name, value in fields.items() if not name.startswith("Sec-Fetch-")}  # it is given the receipt at once
     return {
-        "json": Load("/_volens/choice", "application/json", tuple(json.dumps(one) for one in said), fields),
+        "json": Load("/_volens/choice", "application/json", tuple(json.dumps(one) for one in said), program),
         "form": Load("/_volens/choice", "application/x-www-form-urlencoded", tuple(urlencode(one, doseq=True) for one in said), fields),
     }
 

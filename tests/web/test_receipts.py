@@ -51,7 +51,7 @@ def visitor(made: Gateway) -> Visitor:
 
 
 def accept(visitor: Visitor, **more: Any) -> dict[str, Any]:
-    """As the page's script does: the answer to an acceptance."""
+    """As a program does: the answer to an acceptance."""
     body = {"notice": visitor.gateway.named(SITE), "answer": "accept", "surface": "notice", "language": "fr", "back": "/a", **more}
     reply = visitor.choose(json.dumps(body), kind=JSON)
     assert reply.status == 201, reply.body
@@ -74,6 +74,15 @@ def verdict(value: Any, made: Gateway) -> verify.Verdict:
 
 def forget(visitor: Visitor) -> Any:
     return visitor.send("POST", "/_volens/forget", [(b"content-type", FORM), *SAME], b"answer=forget&back=%2Fa&language=fr")
+
+
+def test_a_page_s_script_is_not_told_the_record_by_the_answer(made: Gateway, visitor: Visitor) -> None:
+    """The cookie that names it is HttpOnly: an identifier of the visitor, were it in the answer."""
+    body = {"notice": made.named(SITE), "answer": "accept", "surface": "notice", "language": "fr", "back": "/a"}
+    fields = [(b"content-type", JSON), *SAME, (b"sec-fetch-mode", b"cors"), (b"sec-fetch-dest", b"empty")]
+    reply = visitor.send("POST", "/_volens/choice", fields, json.dumps(body).encode())
+    assert reply.status == 201 and json.loads(reply.body)["choice"]
+    assert "receipt" not in json.loads(reply.body) and id_of(visitor).encode() not in reply.body
 
 
 def test_the_answer_to_a_grant_carries_a_receipt_that_holds_by_itself(made: Gateway, visitor: Visitor) -> None:

@@ -905,7 +905,7 @@ class Endpoints:
         fields: Fields | None = None,
         recorded: Kept | None = None,
     ) -> Reply:
-        """The cookies, what is expired, the receipt where a script takes it, and the way on."""
+        """The cookies, what is expired, the receipt where a program takes it, and the way on."""
         gateway, site, request = self._gateway, asked.site, asked.request
         secure = "; Secure" if request.scheme == "https" else ""
         # Where a site need not ask, an answer of no is what stands between: kept as long as browsers keep a cookie (RFC 6265bis 5.5).
@@ -940,7 +940,9 @@ class Endpoints:
                 "grant": granted.key,
                 "reload": not first_refusal and granted.key != asked.grant.key,
             }
-            receipt = f',"receipt":{recorded.text()}' if recorded is not None else ""
+            # To a browser's page it would hand the record's id, which no cookie gives a script: the visitor opens ``receipt/``.
+            scripted = get(request.pairs, b"sec-fetch-mode") is not None
+            receipt = f',"receipt":{recorded.text()}' if recorded is not None and not scripted else ""
             body = f'{json.dumps(value, separators=(",", ":"))[:-1]},"keep":{keep(storage)}{receipt}}}'
             return Reply(201, [(b"content-type", b"application/json"), *pairs], body.encode())
         return Reply(307 if keeps_body else 303, [(b"location", quoted(back)), *pairs])
