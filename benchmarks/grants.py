@@ -2,9 +2,9 @@
 
     python benchmarks/grants.py [--seconds 8] [--rounds 3] [--connections 64] [--only NAME …] [--out FILE]
 
-wrk posts answers to a notice, each from another address (a front says so), as a program does (JSON, answered with the receipt) and as a form does; every
-server answers only once its row is durable, and what it acknowledged is counted in its database afterwards. The servers take turns, so
-that what else the machine does falls on all of them; compare them within a run.
+wrk posts answers to a notice, each from another address (a front says so), as a program does (JSON, answered with the receipt) and as
+a form does; every server answers only once its row is durable, and what it acknowledged is counted in its database afterwards. The
+servers take turns, so that what else the machine does falls on all of them; compare them within a run.
 """
 
 from __future__ import annotations

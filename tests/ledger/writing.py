@@ -1,6 +1,7 @@
 """A process that writes to a ledger and says on its standard output what was acknowledged, for tests that kill it.
 
-``python writing.py PATH THREADS``, or the URL of a database for PATH: each line is an id, written only after the future of its record had a result.
+``python writing.py PATH THREADS``, or the URL of a database for PATH: each line is an id, written only after the future of its record
+had a result.
 """
 
 from __future__ import annotations
