@@ -550,27 +550,24 @@ async def test_a_page_at_hand_is_judged_whole_and_a_long_one_streamed() -> None:
                 assert w.gateway.ways.pop() == way
 
 
-@pytest.mark.alone
 async def test_the_first_byte_of_a_streamed_page_does_not_wait() -> None:
+    """The rest is sent only once the first has arrived. How soon that is stands in the benchmarks."""
+
     async def slow(head: bytes, reader: Any, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
         await writer.drain()
-        sent.append(time.perf_counter())
-        await asyncio.sleep(0.05)
+        await arrived.wait()
         writer.write(b"4\r\nlast\r\n0\r\n\r\n")
 
-    sent: list[float] = []
-    delays = []
+    arrived = asyncio.Event()
     async with world(slow) as w:
-        for _ in range(15):
-            reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
-            writer.write(get())
-            await reader.readuntil(b"first")
-            delays.append(time.perf_counter() - sent[-1])
-            assert (await reader.read(-1)).endswith(b"last\r\n0\r\n\r\n")
-            writer.close()
-        assert w.gateway.ways == ["head"] * 15
-    assert sorted(delays)[5] < 0.004, delays  # 2 ms and what two event loops in one process need
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+        writer.write(get())
+        await asyncio.wait_for(reader.readuntil(b"first"), 30)
+        arrived.set()
+        assert (await reader.read(-1)).endswith(b"last\r\n0\r\n\r\n")
+        writer.close()
+        assert w.gateway.ways == ["head"]
 
 
 async def test_server_sent_events_flow_at_once() -> None:
