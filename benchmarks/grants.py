@@ -276,7 +276,7 @@ def servers(python: str, packages: str, database: Callable[[], str] | None) -> d
             )
     if database is not None:
         for workers in (1, 3):
-            made[f"volens, PostgreSQL, granian, {workers}"] = lambda folder, n=workers: volens("granian", folder, database(), n)  # type: ignore[misc]
+            made[f"volens, PostgreSQL, uvicorn, {workers}"] = lambda folder, n=workers: volens("uvicorn", folder, database(), n)  # type: ignore[misc]
         if python:
             for workers in (1, 3):
                 made[f"django-cookie-consent, PostgreSQL, {workers}"] = lambda folder, n=workers: cookie_consent(  # type: ignore[misc]
@@ -307,11 +307,11 @@ def postgresql() -> Iterator[Callable[[], str]]:
 def ratios(middle: dict[str, dict[str, float]]) -> dict[str, float]:
     """Volens over the others, the same store and as many processes."""
     pairs = {
-        "SQLite, over django-cookie-consent, 1 process each": ("volens, SQLite, granian, json", "django-cookie-consent, SQLite, 1, form"),
-        "SQLite, 1 process over django-cookie-consent with 4": ("volens, SQLite, granian, json", "django-cookie-consent, SQLite, 4, form"),
+        "SQLite, over django-cookie-consent, 1 process each": ("volens, SQLite, uvicorn, json", "django-cookie-consent, SQLite, 1, form"),
+        "SQLite, 1 process over django-cookie-consent with 4": ("volens, SQLite, uvicorn, json", "django-cookie-consent, SQLite, 4, form"),
     }
     for n in (1, 3):
-        ours = f"volens, PostgreSQL, granian, {n}, json"
+        ours = f"volens, PostgreSQL, uvicorn, {n}, json"
         pairs[f"PostgreSQL, over django-cookie-consent, {n} each"] = ours, f"django-cookie-consent, PostgreSQL, {n}, form"
         pairs[f"PostgreSQL, over c15t, {n} each"] = ours, f"c15t, PostgreSQL, {n}, json"
     return {name: round(middle[a]["rps"] / middle[b]["rps"], 1) for name, (a, b) in pairs.items() if a in middle and b in middle}
@@ -361,7 +361,7 @@ def main() -> None:
     about = {"seconds": options.seconds, "rounds": options.rounds, "connections": options.connections, "sqlite": sqlite3.sqlite_version}
     bench.write(
         options.out,
-        {"format": "volens-benchmark-grants/1", **bench.facts(), **about, "figures": ratios(middle), "servers": middle, "each": found},
+        {"format": "volens-benchmark-grants/1", **bench.facts(), **about, "figures": middle, "ratios": ratios(middle), "each": found},
     )
 
 

@@ -34,6 +34,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import bench
+
 from volens.ledger.record import Count, Record, new_id
 from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Kept
@@ -207,8 +209,9 @@ def proofs(store: SqliteStore, number: int = 300) -> dict[str, float]:
     return found
 
 
-def grown(directory: str, most: int, seconds: float) -> list[dict[str, Any]]:
-    found = []
+def grown(directory: str, most: int, seconds: float) -> dict[str, Any]:
+    """By the number of entries, and how fast the largest takes more beside the smallest."""
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         path = os.path.join(folder, "ledger.db")
         for size in (10**power for power in range(4, 9) if 10**power <= most):
@@ -226,13 +229,11 @@ def grown(directory: str, most: int, seconds: float) -> list[dict[str, Any]]:
             told = proofs(store)
             rates = [queue(store, 512, seconds / 3) for _ in range(3)]
             store.close()
-            found.append(
-                {"entries": size, "bytes_per_record": round(length / size), "appends_per_second": round(statistics.median(rates))}
-                | told
-                | {"fill_seconds": round(filled, 1)}
-            )
-            print(found[-1], file=sys.stderr)
-    return found
+            rate = {"bytes_per_record": round(length / size), "appends_per_second": round(statistics.median(rates))}
+            found[str(size)] = rate | told | {"fill_seconds": round(filled, 1)}
+            print(size, found[str(size)], file=sys.stderr)
+    first, *_, last = found.values()
+    return found | {"last_over_first": round(last["appends_per_second"] / first["appends_per_second"], 2)}
 
 
 def floor(directory: str, seconds: float) -> dict[str, Any]:
@@ -259,6 +260,7 @@ def main() -> None:
     given = (options.submitters, options.processes, options.seconds)
     result: dict[str, Any] = {
         "format": "volens-benchmark-ledger/1",
+        **bench.facts(),
         "sqlite": sqlite3.sqlite_version,
         "python": platform.python_version(),
         "cores": os.cpu_count(),

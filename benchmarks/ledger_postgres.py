@@ -29,6 +29,7 @@ import psycopg
 
 sys.path += [str(Path(__file__).parent.parent / "tests" / "ledger"), str(Path(__file__).parent)]
 
+import bench
 from ledger import NOTICE, ROWS, queue, record, submit
 
 from volens.ledger.note import LogKey, origin
@@ -128,6 +129,7 @@ def measured(url: str, options: argparse.Namespace) -> dict[str, Any]:
         version = connection.info.server_version
     result = {
         "format": "volens-benchmark-ledger-postgres/1",
+        **bench.facts(),
         "postgresql": version,
         "python": platform.python_version(),
         "cores": os.cpu_count(),

@@ -15,7 +15,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import resource
 import tempfile
 import threading
@@ -24,6 +23,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import bench
 
 from volens.ledger.entry import RecordEntries, commitment, minute, notice_entry
 from volens.ledger.note import LogKey, checkpoint
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    about = bench.facts()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as folder:
         path = Path(folder) / "archive.jsonl"
         pid = os.fork()  # so that making it counts neither as time nor as memory of the check
@@ -136,7 +138,7 @@ def main() -> None:
         made = resource.getrusage(resource.RUSAGE_CHILDREN)
         found = measure(path, arguments.processes)
         found["cpu_seconds"] = round(found["cpu_seconds"] - made.ru_utime - made.ru_stime, 1)
-    value = {"machine": {"python": platform.python_version(), "cpus": os.cpu_count(), "load_before": os.getloadavg()[0]}, "verify": found}
+    value = {"format": "volens-benchmark-verify/1", **about, "verify": found}
     text = json.dumps(value, indent=1)
     print(text)
     if arguments.out:

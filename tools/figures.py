@@ -85,7 +85,36 @@ TOLD: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "proxy": ("What the proxy adds, with enforcement and without", {}),
-    "ledger": ("Grants recorded", {}),
+    "grants": (
+        "Durable grants over HTTP, 64 connections, one process where no number stands, beside what others offer",
+        {"rps": "a second", "p50_ms": "p50, ms", "p99_ms": "p99, ms", "cpu_ms": "CPU each, ms"},
+    ),
+    "ledger": (
+        "The ledger in SQLite, without HTTP",
+        {
+            "group.appends_per_second": "grants kept a second, 64 waiting",
+            "group.p99_ms": "the same: p99, ms",
+            "against_ceiling.ratio": "grants kept, 512 waiting, over rows that SQLite itself keeps, 200 a commit",
+            "grown.10000.appends_per_second": "grants kept a second with 10,000 there",
+            "grown.10000000.appends_per_second": "the same with 10,000,000",
+            "grown.1000000.bytes_per_record": "bytes a record on disk, with 1,000,000 there",
+            "grown.10000000.inclusion_p50_ms": "inclusion proof from storage with 10,000,000 there, ms",
+            "grown.10000000.receipt_p50_ms": "a receipt, ms",
+        },
+    ),
+    "ledger_postgres": (
+        "The ledger in PostgreSQL, without HTTP",
+        {
+            "one.appends_per_second": "grants kept a second, 64 waiting, one process",
+            "several.appends_per_second": "the same, three processes",
+            "against_ceiling.ratio": "grants kept, 512 waiting, over rows that COPY keeps, 200 a commit",
+            "bytes_per_record": "bytes a record on disk",
+        },
+    ),
+    "verify": (
+        "A log of ten million records checked cold, by four processes",
+        {"verify.seconds": "seconds", "verify.cpu_seconds": "seconds of CPU", "verify.memory_mb": "memory, MB"},
+    ),
     "feel": ("What a visitor feels on a slow phone", {}),
 }
 """Title and columns of a result, by the name of its file; no columns: all there are. A dot goes one level down."""
