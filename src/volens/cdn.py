@@ -162,7 +162,7 @@ def look(address: str) -> dict[str, Any]:
                     wrong.append({"asked_as": visitor.name, "given": given_as, "from": "a cache" if page.kept else "not said"})
     finally:
         for visitor in visitors:  # what was granted for the test is taken back
-            if "volens-record" in visitor.jar:
+            if visitor.jar.keys() & {"volens-record", "__Host-volens-record"}:
                 visitor.answer(prefix, notice[1], [("answer", "withdraw")])
     return {
         "format": "volens-cdn/1",

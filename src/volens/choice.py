@@ -12,7 +12,8 @@ What is not named is refused. Everything but the exact canonical form is a Choic
 treats as *no choice*. The browser script parses the same form (``browser/choice.ts``, shared vectors).
 
 A ``volens`` cookie alone can refuse but not grant: a grant also needs ``volens-record``, whose tag only the
-server can make, over the very text of the choice, the site and the record's id (DESIGN §4).
+server can make, over the very text of the choice, the site and the record's id (DESIGN §4). Over https it is
+``__Host-volens-record``: another host of the domain cannot plant a pair that it was given (decision 0037).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from volens.notice import IDENTIFIER, Notice
 COOKIE = "volens"
 RECORD_COOKIE = "volens-record"
 GRANT_COOKIE = "volens-grant"
-"""What a cache in front keeps pages apart by, where the site lets it (``[cache]``). It grants nothing."""
+"""What a cache in front keeps pages apart by, where the site lets it (``[cache]``). It grants nothing. Over https ``__Host-``."""
 AGE = "volens-age"
 """Says for one session that the application calls the visitor a minor. It can only lock, so nothing signs it."""
 ACCOUNT = "volens-account"
@@ -39,13 +40,18 @@ ACCOUNT = "volens-account"
 ACCOUNT_NO = "volens-account-no"
 """A refusal that the file of accounts could not take yet: holds here meanwhile. Signed, for it is written to the account later."""
 HOST_ONLY = "__Host-"
-"""Stands before the names of both over https: so that no other host of the domain can set them (RFC 6265bis 4.1.3.2)."""
+"""Stands before a name over https, so that no other host of the domain can set it (RFC 6265bis 4.1.3.2)."""
 MAX_TEXT = 2048
 """Longest choice text that is read, in characters."""
 
 _FORM = re.compile(r"1\.([0-9a-f]{16})\.([0-9]{8})\.(-|[!+a-z0-9~-]+)")
 _ITEM = re.compile(r"[!+]?" + IDENTIFIER.pattern)
 _RECORD = re.compile(r"1\.([0-9a-v]{26})\.([A-Za-z0-9_-]{22})")
+
+
+def host_only(name: str, scheme: str) -> str:
+    """What a cookie is called that must be this host's own. Over plain http browsers take no such name."""
+    return HOST_ONLY + name if scheme == "https" else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,7 @@ def _tag(key: bytes, site: str, record: str, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RecordTag:
-    """The ``volens-record`` cookie: which record, and proof that the server made it for this choice."""
+    """The ``volens-record`` cookie, by either name: which record, and proof that the server made it for this choice."""
 
     record: str
     """Record id: 26 characters of base 32 (extended hex), 130 bits."""

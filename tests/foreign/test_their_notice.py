@@ -112,7 +112,7 @@ def tell(visitor: Visitor, kept: str, *, answer: str = "foreign", pairs: list[tu
 
 
 def recorded(visitor: Visitor) -> str:
-    return visitor.jar["volens-record"].split(".")[1]
+    return visitor.jar["__Host-volens-record"].split(".")[1]
 
 
 def test_their_choice_is_a_record_that_says_whose_it_is(made: Gateway) -> None:
@@ -130,7 +130,7 @@ def test_a_cookie_of_theirs_alone_grants_nothing_and_neither_does_one_of_ours(ma
     visitor.jar["tarteaucitron"] = "!youtube=true"
     assert visitor.granted() == set(), "no record stands behind it"
     assert tell(visitor, "!youtube=true") == 201
-    del visitor.jar["volens-record"]
+    del visitor.jar["__Host-volens-record"]
     assert visitor.granted() == set()
 
 
@@ -159,7 +159,7 @@ def test_withdrawing_there_withdraws_here_and_expires_what_lived_by_it(made: Gat
     first = recorded(visitor)
     visitor.jar["vt_id"] = "1"
     assert tell(visitor, "!youtube=false") == 201
-    assert "volens-record" not in visitor.jar and "vt_id" not in visitor.jar and visitor.granted() == set()
+    assert "__Host-volens-record" not in visitor.jar and "vt_id" not in visitor.jar and visitor.granted() == set()
     for _ in range(100):  # the record of a withdrawal follows what it says
         totals = made.store.totals(made._site.name, NOW.date(), NOW.date())  # type: ignore[union-attr]
         if {total["event"] for total in totals} >= {"given", "withdrawn"}:

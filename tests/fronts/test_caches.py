@@ -180,6 +180,34 @@ def test_the_short_cookie_grants_nothing_and_spoils_nobody_s_page(whole: Whole) 
 
 
 @ANSWERS
+def test_over_https_another_host_of_the_domain_plants_no_page(whole: Whole) -> None:
+    """What ends TLS stands before Varnish and says so; the names that ``Domain=`` can be given to take nobody to another's page."""
+
+    def one(address: str) -> Visitor:
+        made = Visitor(whole.port, tls=False, address=address, language="fr", X_Forwarded_Proto="https")
+        made.own = f"https://{made.host}"
+        return made
+
+    thief, victim = one("127.0.7.1"), one("127.0.7.2")
+    assert thief.choose("accept").status == 303
+    assert {"volens", "__Host-volens-record", "__Host-volens-grant"} == thief.jar.keys()
+    for _ in range(2):
+        answer = thief.get("/planted")
+        assert f' src="{TRACKER}"' in answer.text
+    assert answer.headers["X-Cache"] == "hit"
+    planted = {name.removeprefix("__Host-"): value for name, value in thief.jar.items()}
+    victim.jar = dict(planted)
+    answer = victim.get("/planted")
+    assert f' src="{TRACKER}"' not in answer.text and answer.headers["X-Cache"] == "miss"
+    refused = one("127.0.7.3")
+    assert refused.choose("refuse").status == 303
+    refused.jar |= {name: value for name, value in planted.items() if name != "volens"}
+    assert f' src="{TRACKER}"' not in refused.get("/planted").text
+    for visitor_ in (thief, victim, refused):
+        visitor_.close()
+
+
+@ANSWERS
 def test_who_objects_is_in_a_state_of_their_own(whole: Whole) -> None:
     one = visitor(whole, "some", "fr", "127.0.6.1")
     one.get("/kept")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.enforce.making import CATALOG, HOST, NOTICE, NOW, SITE
-from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag
+from volens.choice import COOKIE, HOST_ONLY, RECORD_COOKIE, Choice, RecordTag
 from volens.errors import StoreUnavailable
 from volens.ledger.record import Count, Record
 from volens.ledger.sqlite import SqliteStore
@@ -200,7 +200,7 @@ class Visitor:
 def forged(choice: Choice, keys: tuple[bytes, ...] = KEYS, site: str = HOST, record: str = "0" * 26) -> Pairs:
     """Cookies for any choice, made with any key."""
     tag = RecordTag.sign(keys, site, record, choice)
-    return [(b"cookie", f"{COOKIE}={choice.text()}; {RECORD_COOKIE}={tag.text()}".encode())]
+    return [(b"cookie", f"{COOKIE}={choice.text()}; {HOST_ONLY}{RECORD_COOKIE}={tag.text()}".encode())]
 
 
 Make = Callable[..., Gateway]

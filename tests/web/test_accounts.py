@@ -116,7 +116,7 @@ def test_what_one_device_answers_holds_on_the_others_yes_no_and_withdrawal_alike
     first, second = Device(made).login("marie"), Device(made).login("marie")
     assert first.choose("answer=accept").status == 303
     assert first.granted() == second.granted() == EVERYTHING
-    assert "volens" not in first.jar and "volens-record" not in first.jar, "the device's own answer stays as it is: none"
+    assert "volens" not in first.jar and "__Host-volens-record" not in first.jar, "the device's own answer stays as it is: none"
     second.choose("answer=switches&purposes=video&services=videotube")
     assert first.granted() == second.granted() == {"video"}
     first.choose("answer=withdraw")
@@ -329,7 +329,7 @@ def test_forget_me_takes_the_account_s_row_too(made: Gateway) -> None:
     other.choose("answer=accept")
     reply = device.send("POST", "/_volens/forget", [(b"content-type", b"application/x-www-form-urlencoded"), *SAME], b"answer=forget")
     assert reply.status == 303 and rows(made) == 0
-    assert "volens" not in device.jar and "volens-record" not in device.jar
+    assert "volens" not in device.jar and "__Host-volens-record" not in device.jar
     assert device.granted() == other.granted() == set()
     assert events(made).count("withdrawn") == 2
     held = [row.record for row in made.store.rows(HOST) if row.record is not None]
@@ -515,7 +515,7 @@ def test_two_browsers_of_one_account(show: Any, url: str) -> None:
     expect(first.locator("volens-notice")).to_have_attribute("data-storage", "yes")
     first.wait_for_timeout(500)
     expect(first.locator("volens-notice")).to_have_attribute("data-storage", "yes")  # made again once, not for ever
-    assert not [c for c in first.context.cookies() if c["name"] in ("volens", "volens-record")]
+    assert not [c for c in first.context.cookies() if c["name"] in ("volens", "__Host-volens-record")]
 
     second.goto(f"{url}/in")  # refused here, accepted there
     line = second.get_by_text("have different choices")

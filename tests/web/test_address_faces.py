@@ -103,7 +103,8 @@ def by_proxy(made: Gateway, headers: dict[str, str]) -> Told:
 
 def get(port: int, headers: dict[str, str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", "/a", headers={"Host": HOST, **{k: v.encode().decode("latin-1") for k, v in headers.items()}})
+    front = {"Host": HOST, "X-Forwarded-Proto": "https"}
+    connection.request("GET", "/a", headers={**front, **{k: v.encode().decode("latin-1") for k, v in headers.items()}})
     assert connection.getresponse().status == 204
     connection.close()
 

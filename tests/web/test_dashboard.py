@@ -112,7 +112,7 @@ def test_what_follows_a_first_answer_is_told_apart(made: Gateway) -> None:
 def test_the_ledger_s_state_is_told(made: Gateway) -> None:
     visitor = Visitor(made)
     visitor.choose("answer=accept&language=fr")
-    index = made.store.find(visitor.jar["volens-record"].split(".")[1])
+    index = made.store.find(visitor.jar["__Host-volens-record"].split(".")[1])
     assert index is not None
     made.store.erase(HOST, [index[1]], "age")
     head = made.store.head(HOST)

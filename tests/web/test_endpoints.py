@@ -61,7 +61,7 @@ def test_accepting_is_recorded_then_granted(made: Gateway, visitor: Visitor) -> 
     reply = visitor.choose("answer=accept&surface=notice&language=fr")
     assert (reply.status, header(reply, "location")) == (303, ["/a"])
     assert visitor.granted() == set(NOTICE.askable)
-    record = made.store.record(visitor.jar["volens-record"].split(".")[1])
+    record = made.store.record(visitor.jar["__Host-volens-record"].split(".")[1])
     assert record is not None
     assert (record.event, record.method, record.surface, record.language, record.notice) == (
         "given",
@@ -84,7 +84,7 @@ def test_switches_grant_just_what_they_show(visitor: Visitor) -> None:
     visitor.choose("answer=switches&purposes=video&services=videotube")
     assert visitor.granted() == {"video"}
     visitor.choose("answer=switches")
-    assert visitor.granted() == set() and "volens-record" not in visitor.jar
+    assert visitor.granted() == set() and "__Host-volens-record" not in visitor.jar
 
 
 def test_a_service_allowed_in_its_place_adds_to_what_was_granted(visitor: Visitor) -> None:
@@ -97,10 +97,10 @@ def test_a_service_allowed_in_its_place_adds_to_what_was_granted(visitor: Visito
 
 def test_withdrawal_takes_effect_at_once_and_is_recorded(made: Gateway, visitor: Visitor) -> None:
     visitor.choose("answer=accept")
-    first = visitor.jar["volens-record"].split(".")[1]
+    first = visitor.jar["__Host-volens-record"].split(".")[1]
     visitor.jar["vt_a"] = visitor.jar["rien"] = "1"
     reply = visitor.choose("answer=withdraw&surface=panel")
-    assert visitor.granted() == set() and "volens-record" not in visitor.jar
+    assert visitor.granted() == set() and "__Host-volens-record" not in visitor.jar
     assert {"vt_a", "rien"} <= cookies_of(reply).keys()
     assert header(reply, "clear-site-data") == ['"prefetchCache", "prerenderCache"']
     assert visitor.choose("answer=accept").status == 303  # the ledger keeps the order, so the withdrawal is written too
@@ -118,7 +118,7 @@ def test_json_says_what_is_granted(visitor: Visitor) -> None:
 @pytest.mark.parametrize("page", ["choice.json", "policy"])
 def test_a_script_that_fetches_is_not_told_the_records_id(visitor: Visitor, page: str) -> None:
     visitor.choose("answer=accept")
-    record = RecordTag.parse(visitor.jar["volens-record"]).record
+    record = RecordTag.parse(visitor.jar["__Host-volens-record"]).record
     opened = visitor.send("GET", f"/_volens/{page}", [(b"sec-fetch-mode", b"navigate")])
     fetched = visitor.send("GET", f"/_volens/{page}", [(b"sec-fetch-mode", b"cors")])
     assert record.encode() in opened.body and record.encode() not in fetched.body
@@ -126,7 +126,7 @@ def test_a_script_that_fetches_is_not_told_the_records_id(visitor: Visitor, page
 
 def test_the_cookies_attributes(made: Gateway, visitor: Visitor) -> None:
     lines = {line.partition("=")[0]: line for line in header(visitor.choose("answer=accept"), "set-cookie")}
-    for name, hidden in (("volens", False), ("volens-record", True)):
+    for name, hidden in (("volens", False), ("__Host-volens-record", True)):
         words = [word.strip() for word in lines[name].split(";")[1:]]
         assert {"Path=/", "SameSite=Lax", "Secure"} <= set(words)
         assert ("HttpOnly" in words) is hidden
@@ -411,7 +411,7 @@ def test_a_grant_is_given_only_once_it_is_durable(tmp_path: Path) -> None:
     assert isinstance(answer, Waiting) and not answer.future.done()
     future, record, _ = made.store.waiting[0]  # type: ignore[attr-defined]
     future.set_result(record)
-    assert cookies_of(settle(answer))["volens-record"].split(".")[1] == record.id
+    assert cookies_of(settle(answer))["__Host-volens-record"].split(".")[1] == record.id
     assert visitor.granted() == set()
     made.store.close()
 
@@ -429,7 +429,7 @@ def test_with_the_ledger_down_a_grant_fails_and_a_refusal_does_not(tmp_path: Pat
     visitor.jar.clear()
     pairs = forged(Choice.accept_all(NOTICE, TODAY))
     reply = visitor.choose("answer=withdraw", [*SAME, *pairs])
-    assert reply.status == 303 and cookies_of(reply)["volens"].endswith(".-") and cookies_of(reply)["volens-record"] == ""
+    assert reply.status == 303 and cookies_of(reply)["volens"].endswith(".-") and cookies_of(reply)["__Host-volens-record"] == ""
     made.store.close()
 
 
@@ -442,7 +442,7 @@ def test_what_is_taken_away_in_part_is_so_at_once_while_the_ledger_is_held(made:
     lock.execute("BEGIN IMMEDIATE")
     reply = visitor.choose("answer=switches&purposes=video")
     assert reply.status == 303 and visitor.granted() == {"video"}
-    record = visitor.jar["volens-record"].split(".")[1]
+    record = visitor.jar["__Host-volens-record"].split(".")[1]
     lock.execute("ROLLBACK")
     lock.close()
     made.store.close()
@@ -510,7 +510,7 @@ def test_only_our_own_record_of_this_very_choice_on_this_site_grants(made: Gatew
 
 def test_many_records_do_not_hide_the_true_one_and_cost_nothing(made: Gateway) -> None:
     choice = Choice.accept_all(NOTICE, TODAY)
-    line = forged(choice)[0][1] + b"".join(b"; volens-record=1.%026d.%s" % (i, b"A" * 22) for i in range(200))
+    line = forged(choice)[0][1] + b"".join(b"; __Host-volens-record=1.%026d.%s" % (i, b"A" * 22) for i in range(200))
     assert made.visit(request("GET", "/a", [(b"cookie", line)])).grant.answered in (True, False)
 
 
@@ -770,7 +770,7 @@ def test_one_grant_withdrawn_again_and_again_is_one_withdrawal(made: Gateway, vi
         again = Visitor(made, client=f"192.0.2.{n}")
         again.jar = dict(kept)
         again.jar["volens-audience"] = "0"  # who objects to being counted withdraws like anybody
-        assert again.choose("answer=withdraw").status == 303 and "volens-record" not in again.jar
+        assert again.choose("answer=withdraw").status == 303 and "__Host-volens-record" not in again.jar
     made.store.close()
     assert total(gateway(Path(made.store.path).parent)) == {"given": 1, "withdrawn": 1}  # type: ignore[attr-defined]
 
@@ -809,30 +809,34 @@ def test_the_cache_s_cookie_says_purposes_and_only_where_they_say_it_all(tmp_pat
         _, pairs, _ = made.visit(request("GET", "/a", [*visitor.cookie(), *opened, *more])).whole(200, page, b"<p>Le pont")
         return b"private" not in dict(pairs)[b"cache-control"]
 
-    assert shared() and "volens-grant" not in visitor.jar, "none before a choice"
+    assert shared() and "__Host-volens-grant" not in visitor.jar, "none before a choice"
     reply = visitor.choose("answer=switches&purposes=video&purposes=publicite")
-    (line,) = [line for line in header(reply, "set-cookie") if line.startswith("volens-grant=")]
+    (line,) = [line for line in header(reply, "set-cookie") if line.startswith("__Host-volens-grant=")]
     digits = "".join("01"[purpose in ("video", "publicite")] for purpose in NOTICE.askable)
-    assert re.fullmatch(rf"volens-grant={digits}\.[0-9a-f]{{16}}; Path=/; Max-Age=\d+; HttpOnly; SameSite=Lax; Secure", line)
+    assert re.fullmatch(rf"__Host-volens-grant={digits}\.[0-9a-f]{{16}}; Path=/; Max-Age=\d+; HttpOnly; SameSite=Lax; Secure", line)
     assert shared() and not shared((b"sec-gpc", b"1"))
     kept = dict(visitor.jar)
-    for change in ({"volens-grant": "1" * len(digits) + kept["volens-grant"][len(digits) :]}, {"volens-grant": ""}, {"volens-record": "x"}):
+    for change in (
+        {"__Host-volens-grant": "1" * len(digits) + kept["__Host-volens-grant"][len(digits) :]},
+        {"__Host-volens-grant": ""},
+        {"__Host-volens-record": "x"},
+    ):
         visitor.jar = {**kept, **change}
         assert not shared(), change
     visitor.jar = {**kept, "volens-age": "minor"}
     assert not shared()
-    visitor.jar = {"volens-grant": kept["volens-grant"]}
+    visitor.jar = {"__Host-volens-grant": kept["__Host-volens-grant"]}
     assert not shared() and visitor.granted() == set(), "it grants nothing"
-    visitor.jar = {name: value for name, value in kept.items() if name == "volens-grant"}
+    visitor.jar = {name: value for name, value in kept.items() if name == "__Host-volens-grant"}
     visitor.choose("answer=service&services=regie&surface=embed")
-    assert "+regie" in visitor.jar["volens"] and "volens-grant" not in visitor.jar and not shared(), "a service alone is in no digit"
+    assert "+regie" in visitor.jar["volens"] and "__Host-volens-grant" not in visitor.jar and not shared(), "a service alone is in no digit"
     visitor.choose("answer=refuse")
-    assert visitor.jar["volens-grant"].startswith("0" * len(digits) + ".") and shared()
+    assert visitor.jar["__Host-volens-grant"].startswith("0" * len(digits) + ".") and shared()
     visitor.send("POST", "/_volens/forget", [(b"content-type", FORM), *SAME], b"answer=forget")
     assert visitor.jar == {}
     plain = Visitor(gateway(tmp_path, now=clock, site=replace(SITE, shared=True)))
     plain.choose("answer=accept")
-    assert "volens-grant" not in plain.jar, "only where the site asks for it"
+    assert "__Host-volens-grant" not in plain.jar, "only where the site asks for it"
     plain.gateway.store.close()
     made.store.close()
 

@@ -148,10 +148,10 @@ def test_equal_choices_make_equal_pages(made: Gateway) -> None:
     one, other = Visitor(made), Visitor(made)
     for visitor in (one, other):
         visitor.choose("answer=switches&purposes=video&services=videotube")
-    assert one.jar["volens"] == other.jar["volens"] and one.jar["volens-record"] != other.jar["volens-record"]
+    assert one.jar["volens"] == other.jar["volens"] and one.jar["__Host-volens-record"] != other.jar["__Host-volens-record"]
     pages = [made.visit(request("GET", "/a", v.cookie())).whole(200, HTML, PAGE) for v in (one, other)]
     assert pages[0] == pages[1]
-    assert one.jar["volens-record"].split(".")[1].encode() not in pages[0][2], "no id of a person in a page"
+    assert one.jar["__Host-volens-record"].split(".")[1].encode() not in pages[0][2], "no id of a person in a page"
 
 
 def test_a_bounded_memory_forgets_the_oldest_and_is_safe_between_threads() -> None:

@@ -118,7 +118,7 @@ def test_no_address_no_user_agent_no_record_leaves(tmp_path: Path) -> None:
         visitor.choose(
             "answer=accept", [(b"sec-fetch-site", b"same-origin"), (b"user-agent", b"Curious/1"), (b"x-forwarded-for", b"203.0.113.77")]
         )
-        record = visitor.jar["volens-record"].split(".")[1]
+        record = visitor.jar["__Host-volens-record"].split(".")[1]
         assert until(lambda: site.events)
         assert set(site.events[0][1]) == {"type", "timestamp", "sequence", "data"}
         assert set(site.events[0][1]["data"]) == {"site", "notice", "purposes", "services", "visitor"}

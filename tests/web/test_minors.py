@@ -52,8 +52,8 @@ def test_no_answer_grants_it_whatever_is_sent(made: Gateway, fields: str) -> Non
     visitor.jar["volens-age"] = "minor"
     assert visitor.choose(fields).status == 303
     assert not LOCKED & visitor.granted()
-    if "volens-record" in visitor.jar:
-        record = made.store.record(visitor.jar["volens-record"].split(".")[1])
+    if "__Host-volens-record" in visitor.jar:
+        record = made.store.record(visitor.jar["__Host-volens-record"].split(".")[1])
         assert record is not None and not any(record.purposes[p] for p in LOCKED) and not record.services["regie"]
         assert "minor" not in json.dumps(record.to_json()), "nothing of anybody's age"
     del visitor.jar["volens-age"]

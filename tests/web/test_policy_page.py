@@ -75,13 +75,13 @@ def test_every_storage_key_has_party_lifetime_and_purpose(show: Any) -> None:
     page = show("/_volens/policy", java_script_enabled=False)
     rows = [row.locator("td").all_inner_texts() for row in page.locator("#storage tbody tr").all()]
     declared = [*SITE.storage, *(key for service in NOTICE.services for key in service.storage)]
-    assert {row[0] for row in rows} == {key.name for key in declared} | {"volens-record", "volens-keep", "volens-audience"}, (
+    assert {row[0] for row in rows} == {key.name for key in declared} | {"__Host-volens-record", "volens-keep", "volens-audience"}, (
         "ours too, and each once"
     )
     assert len(rows) == len(declared) + 3 and all(all(cell.strip() for cell in row) for row in rows)
     by_name = {row[0]: row[1:] for row in rows}
     assert by_name["mv_id"] == ["cookie, sur ce site", "395 jours (13 mois)", "Vidéos"]
-    assert by_name["volens-record"] == ["cookie, sur ce site", "183 jours (6 mois)", "Fonctionnement du site"]
+    assert by_name["__Host-volens-record"] == ["cookie, sur ce site", "183 jours (6 mois)", "Fonctionnement du site"]
     assert by_name["volens-keep"][:2] == ["stockage de session, sur ce site", "jusqu’à la fermeture du navigateur"]
     captions = page.locator("#storage caption").all_inner_texts()
     assert captions == ["Le Quai", *(s.name for s in NOTICE.services if s.storage)]

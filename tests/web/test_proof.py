@@ -36,7 +36,7 @@ def test_a_blind_grant_records_nothing(made: Gateway, fields: str, proof: str) -
     visitor = Visitor(made)
     assert answered(visitor, NOTICE.short + proof, fields) == 409 and visitor.jar == {}
     assert made.store.totals(HOST, TODAY, TODAY) == []
-    assert answered(visitor, made.named(SITE), fields) == 303 and "volens-record" in visitor.jar
+    assert answered(visitor, made.named(SITE), fields) == 303 and "__Host-volens-record" in visitor.jar
 
 
 @pytest.mark.parametrize("fields", ["answer=refuse", "answer=withdraw", "answer=switches"])
@@ -44,7 +44,7 @@ def test_a_refusal_and_a_withdrawal_need_no_proof(made: Gateway, fields: str) ->
     assert answered(Visitor(made), NOTICE.short, fields) == 303
     visitor = Visitor(made)
     assert visitor.choose("answer=accept").status == 303 and "video" in visitor.granted()
-    assert answered(visitor, NOTICE.short, fields) == 303 and visitor.granted() == set() and "volens-record" not in visitor.jar
+    assert answered(visitor, NOTICE.short, fields) == 303 and visitor.granted() == set() and "__Host-volens-record" not in visitor.jar
 
 
 def test_a_page_kept_for_a_fortnight_still_answers_and_an_older_one_is_asked_by_the_panel(made: Gateway) -> None:

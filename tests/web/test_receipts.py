@@ -59,7 +59,7 @@ def accept(visitor: Visitor, **more: Any) -> dict[str, Any]:
 
 
 def id_of(visitor: Visitor) -> str:
-    return visitor.jar["volens-record"].split(".")[1]
+    return visitor.jar["__Host-volens-record"].split(".")[1]
 
 
 def trust(made: Gateway) -> verify.Trust:

@@ -129,11 +129,11 @@ def test_the_united_kingdom_exempts_what_the_operator_vouches_for_and_asks_the_r
 def test_the_record_says_which_law_was_followed(made: Gateway) -> None:
     visitor = Visitor(made)
     visitor.choose("answer=accept", [*SAME, *CALIFORNIA])
-    record = made.store.record(visitor.jar["volens-record"].split(".")[1])
+    record = made.store.record(visitor.jar["__Host-volens-record"].split(".")[1])
     assert record is not None and record.regime == "california" and record.parse(record.canonical()) == record
     other = Visitor(made)
     other.choose("answer=accept")
-    plain = made.store.record(other.jar["volens-record"].split(".")[1])
+    plain = made.store.record(other.jar["__Host-volens-record"].split(".")[1])
     assert plain is not None and "regime" not in plain.to_json(), "as every record before"
     assert made.store.totals(HOST, TODAY, TODAY)[0]["event"] == "given"
 

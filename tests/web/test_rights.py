@@ -47,14 +47,14 @@ def test_every_field_of_a_record_is_told_and_explained() -> None:
 
 def test_who_granted_is_shown_and_given_the_record_as_the_ledger_holds_it(made: Gateway, visitor: Visitor) -> None:
     visitor.choose("answer=switches&purposes=video&services=videotube&surface=panel&language=fr")
-    id = visitor.jar["volens-record"].split(".")[1]
+    id = visitor.jar["__Host-volens-record"].split(".")[1]
     kept = made.store.record(id)
     assert kept is not None
     reply = visitor.send("GET", "/_volens/choice.json?language=fr", OPENED)
     told = json.loads(reply.body)
     assert told["recorded"] == kept.to_json() and told["record"] == id and told["choice"] == visitor.jar["volens"]
     assert told["meaning"].keys() == told["recorded"].keys() and all(told["meaning"].values())
-    assert told["cookies"]["volens"]["purposes"] == ["video"] and told["cookies"]["volens-record"] == {"record": id}
+    assert told["cookies"]["volens"]["purposes"] == ["video"] and told["cookies"]["__Host-volens-record"] == {"record": id}
     assert header(reply, "content-disposition") == [f'attachment; filename="choice-{HOST}.json"']
     assert header(reply, "cache-control") == ["no-store"]
     page = visitor.send("GET", "/_volens/rights?language=fr", OPENED).body.decode()
@@ -74,7 +74,7 @@ def test_who_refused_is_shown_and_given_the_cookie_because_there_is_nothing_else
     assert told["recorded"] is None and told["record"] is None and told["cookies"].keys() == {"volens"}
     assert told["cookies"]["volens"]["text"] == visitor.jar["volens"] and not any(told["purposes"].values())
     page = visitor.send("GET", "/_volens/rights?language=fr", OPENED).body.decode()
-    assert visitor.jar["volens"] in page and "Un refus n’est enregistré nulle part ailleurs" in page and "volens-record" not in page
+    assert visitor.jar["volens"] in page and "Un refus n’est enregistré nulle part ailleurs" in page and "__Host-volens-record" not in page
 
 
 def test_who_has_not_answered_is_told_that_there_is_nothing(visitor: Visitor) -> None:
@@ -95,7 +95,7 @@ def test_who_has_not_answered_is_told_that_there_is_nothing(visitor: Visitor) ->
 @pytest.mark.parametrize("page", ["rights", "choice.json", "policy", "policy.json"])
 def test_a_script_is_told_no_record_by_fetch_nor_by_frame(made: Gateway, visitor: Visitor, page: str, pairs: Pairs) -> None:
     visitor.choose("answer=accept")
-    id = visitor.jar["volens-record"].split(".")[1].encode()
+    id = visitor.jar["__Host-volens-record"].split(".")[1].encode()
     assert id in visitor.send("GET", f"/_volens/{page}", OPENED).body, "what is looked for is there"
     body = visitor.send("GET", f"/_volens/{page}", pairs).body
     assert id not in body and b'"time"' not in body and b"<time" not in body
@@ -103,7 +103,7 @@ def test_a_script_is_told_no_record_by_fetch_nor_by_frame(made: Gateway, visitor
 
 def test_the_panel_is_the_same_with_and_without_script_so_it_tells_no_record(visitor: Visitor) -> None:
     visitor.choose("answer=accept")
-    assert visitor.jar["volens-record"].split(".")[1].encode() not in visitor.send("GET", "/_volens/panel", OPENED).body
+    assert visitor.jar["__Host-volens-record"].split(".")[1].encode() not in visitor.send("GET", "/_volens/panel", OPENED).body
 
 
 @pytest.mark.parametrize("page", ["rights", "choice.json", "policy"])
@@ -114,7 +114,7 @@ def test_a_window_that_a_script_opened_is_out_of_its_reach(visitor: Visitor, pag
 def test_another_s_record_is_shown_to_nobody(made: Gateway, visitor: Visitor) -> None:
     """A number alone opens nothing: the cookie's tag ties it to the very answer."""
     visitor.choose("answer=accept")
-    id = visitor.jar["volens-record"].split(".")[1]
+    id = visitor.jar["__Host-volens-record"].split(".")[1]
     choice = Choice.accept_all(NOTICE, TODAY)
     stranger = forged(choice, keys=(b"x" * 32,), record=id)
     for page in ("rights", "choice.json"):
@@ -142,13 +142,13 @@ def test_a_ledger_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
 
 def test_forgetting_withdraws_expires_and_drops_the_number(made: Gateway, visitor: Visitor) -> None:
     visitor.choose("answer=accept")
-    id = visitor.jar["volens-record"].split(".")[1]
+    id = visitor.jar["__Host-volens-record"].split(".")[1]
     visitor.jar["vt_a"] = visitor.jar["rien"] = "1"
     asked = visitor.send("GET", "/_volens/forget?back=%2Fa", OPENED)
     assert asked.status == 200 and header(asked, "set-cookie") == [] and visitor.granted() == set(NOTICE.askable), "asking does nothing"
     reply = forget(visitor)
     assert reply.status == 303 and header(reply, "location") == ["/_volens/forget?language=fr&back=/a"]
-    assert {"volens", "volens-record", "vt_a", "rien"} <= cookies_of(reply).keys() and not any(cookies_of(reply).values())
+    assert {"volens", "__Host-volens-record", "vt_a", "rien"} <= cookies_of(reply).keys() and not any(cookies_of(reply).values())
     assert len([line for line in header(reply, "set-cookie") if line.startswith("volens=")]) == 1
     assert visitor.jar == {} and visitor.granted() == set()
     assert "Rien n’est gardé de votre choix" in visitor.send("GET", header(reply, "location")[0], OPENED).body.decode()

@@ -2,7 +2,7 @@
 # volens.toml says: [cache] shared = "undecided", or "answers"
 #
 # Who has said nothing shares one page per address and language. With "answers", so do those who answered alike, by their short
-# cookie volens-grant. Everybody else goes through to Volens.
+# cookie, over https __Host-volens-grant. Everybody else goes through to Volens.
 
 vcl 4.1;
 
@@ -39,8 +39,15 @@ sub vcl_recv {
         return (pass);
     }
     # Who has answered: by the short cookie, or not from here.
-    if (req.http.Cookie ~ "(^|;\s*)volens") {
-        if (req.http.Cookie !~ "(^|;\s*)volens-grant=[01]+\.[0-9a-f]{16}(;|$)" || req.http.Cookie ~ "volens-grant=.*volens-grant=") {
+    if (req.http.Cookie ~ "(^|;\s*)(__Host-)?volens") {
+        if (req.http.Cookie !~ "(^|;\s*)(__Host-)?volens-grant=[01]+\.[0-9a-f]{16}(;|$)" || req.http.Cookie ~ "volens-grant=.*volens-grant=") {
+            return (pass);
+        }
+        # Over https the plain names are what another host of the domain planted, and so is one of two answers.
+        if (req.http.X-Forwarded-Proto == "https" && req.http.Cookie ~ "(^|;\s*)volens-(grant|record)=") {
+            return (pass);
+        }
+        if (req.http.Cookie ~ "(^|;\s*)volens=.*;\s*volens=") {
             return (pass);
         }
         set req.http.X-Answer = regsub(req.http.Cookie, "^.*?volens-grant=([01]+\.[0-9a-f]{16}).*$", "\1");
@@ -56,7 +63,7 @@ sub vcl_recv {
     # One page for all the others: no cookie but the answer, which Volens judges where there is no page yet, and one of the notice's languages, the first where none of them is asked for.
     if (req.http.X-Answer) {
         cookie.parse(req.http.Cookie);
-        cookie.keep("volens,volens-record,volens-grant");
+        cookie.keep("volens,volens-record,volens-grant,__Host-volens-record,__Host-volens-grant");
         set req.http.X-Answer-Cookie = cookie.get_string();
     }
     unset req.http.Cookie;

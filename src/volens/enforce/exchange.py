@@ -261,6 +261,7 @@ class Exchange:
     def __init__(self, state: State, memo: Memo, learnt: Learnt) -> None:
         self.state, self._memo, self._learnt = state, memo, learnt
         self._refused: list[str] = []
+        self._tossed: Pairs = []
         self._path = b"/"
         self._rewriter: Rewriter | None = None
         self._decoder: Decoder | None = None
@@ -299,6 +300,7 @@ class Exchange:
         self._path = escape(own).replace("'", "&#39;").replace("\\", "%5C").encode()
         self._target = path
         sent = sum(value.count(b"=") for value in get_all(pairs, b"cookie"))
+        self._tossed = headers.tossed(pairs, state.page.scheme, state.page.host, state.hosts.catalog) if sent else []
         pairs, self._refused = headers.filter_cookies(pairs, state.storage, lambda name: self._learnt.knows(state.page.host, name))
         if sent:
             self._took("cookie", sent - sum(value.count(b"=") for value in get_all(pairs, b"cookie")))
@@ -327,6 +329,7 @@ class Exchange:
         ours = (b"permissions-policy", b"x-dns-prefetch-control")
         self._took("header", before - sum(key not in ours for key, _ in pairs))
         expired = headers.expiries(self._refused, state.page.host, self._target, state.storage, state.hosts.catalog)
+        expired += self._tossed
         return headers.private(pairs + expired) if expired else pairs
 
     def _kept(self, pairs: Pairs) -> Pairs:

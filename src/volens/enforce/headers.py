@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 
 from volens.catalog import Catalog
+from volens.choice import COOKIE, GRANT_COOKIE, RECORD_COOKIE, host_only
 from volens.enforce.hosts import Hosts
 from volens.enforce.references import HINTS, LOADS, candidates
 from volens.enforce.storage import Storage, is_own
@@ -173,6 +174,33 @@ def filter_set_cookies(pairs: Pairs, storage: Storage, learn: Callable[[str], No
     return out
 
 
+def _domains(host: str, catalog: Catalog) -> list[str]:
+    """What a cookie that is sent to ``host`` may have been set for with ``Domain``."""
+    bare = host.partition(":")[0]
+    site = catalog.site(bare)
+    labels = bare.split(".")
+    parents = [".".join(labels[i:]) for i in range(max(0, len(labels) - 1))]
+    # Below a suffix nobody lists, a browser lets a cookie be set for any parent but the last label.
+    return [d for d in parents if site == bare or d == site or d.endswith("." + site)]
+
+
+def tossed(pairs: Pairs, scheme: str, host: str, catalog: Catalog, *, most: int = 1) -> Pairs:
+    """Set-Cookie headers that expire what another host of the domain may have put under our names, and nothing that we set here:
+    over https the plain names of cookies whose own begins with ``__Host-``; of others, where more than ``most`` came, those of a domain."""
+    names = [name for name, _ in cookies(pairs)]
+    places: list[tuple[str, list[str]]] = []
+    for name in (COOKIE, RECORD_COOKIE, GRANT_COOKIE):
+        if name in names and host_only(name, scheme) != name and name != COOKIE:
+            places.append((name, ["", *_domains(host, catalog)]))
+        elif names.count(name) > most:
+            places.append((name, _domains(host, catalog)))
+    return [
+        (b"set-cookie", f"{name}=; Path=/; Max-Age=0{f'; Domain={domain}' if domain else ''}".encode())
+        for name, domains in places
+        for domain in domains
+    ]
+
+
 def expiries(
     names: Collection[str], host: str, path: str, storage: Storage, catalog: Catalog, declared: Iterable[StorageKey] = ()
 ) -> Pairs:
@@ -184,12 +212,7 @@ def expiries(
     places = [(key.name, key.domain.lstrip("."), key.path) for key in declared]
     if not names and not places:
         return []
-    bare = host.partition(":")[0]
-    site = catalog.site(bare)
-    labels = bare.split(".")
-    parents = [".".join(labels[i:]) for i in range(max(0, len(labels) - 1))]
-    # Below a suffix nobody lists, a browser lets a cookie be set for any parent but the last label.
-    domains = ["", *(d for d in parents if site == bare or d == site or d.endswith("." + site))]
+    domains = ["", *_domains(host, catalog)]
     steps = [step for step in path.split("?")[0].split("/")[1:-1] if step][:3]
     paths = ["/"] + ["/" + "/".join(steps[: i + 1]) for i in range(len(steps))]
     for name in dict.fromkeys(names):

@@ -23,10 +23,10 @@ from urllib.parse import quote
 
 from volens.accounts import Row, mark
 from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
-from volens.choice import COOKIE, GRANT_COOKIE, RECORD_COOKIE, Choice, RecordTag, Signals, expires
+from volens.choice import COOKIE, GRANT_COOKIE, HOST_ONLY, RECORD_COOKIE, Choice, RecordTag, Signals, expires, host_only
 from volens.enforce.csp import hash_source
 from volens.enforce.guard import keep
-from volens.enforce.headers import cookies, expiries, get
+from volens.enforce.headers import cookies, expiries, get, tossed
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
@@ -341,6 +341,7 @@ class Endpoints:
                 local(fields.get("back")),
                 choice_text=asked.choice.text() if asked.choice else "",
                 record_id=shown(asked),
+                record_name=host_only(RECORD_COOKIE, asked.request.scheme),
                 recorded=recorded,
                 unavailable=unavailable,
             )
@@ -384,7 +385,8 @@ class Endpoints:
             language,
             back,
             token=self._token(asked),
-            anything=bool(held & {COOKIE, RECORD_COOKIE}) or (asked.account is not None and asked.account.row is not None),
+            anything=bool(held & {COOKIE, RECORD_COOKIE, HOST_ONLY + RECORD_COOKIE})
+            or (asked.account is not None and asked.account.row is not None),
             recorded=asked.record is not None,
         )
         return self.page(asked.site, 200, text)
@@ -404,10 +406,15 @@ class Endpoints:
         if account is not None:
             settled = self._dropped(whole, choice, language, done, settled)
         secure = "; Secure" if asked.request.scheme == "https" else ""
-        held = (COOKIE, GRANT_COOKIE) if GRANT_COOKIE in dict(cookies(asked.request.pairs)) else (COOKIE,)
+        short = host_only(GRANT_COOKIE, asked.request.scheme)
+        held = (COOKIE, short) if short in dict(cookies(asked.request.pairs)) else (COOKIE,)
         gone = [(b"set-cookie", f"{name}=; Path=/; Max-Age=0; SameSite=Lax{secure}".encode()) for name in held]
-        mine = tuple(f"{name}=".encode() for name in (COOKIE, GRANT_COOKIE))
-        return changed(settled, lambda made: replace(made, pairs=[*gone, *(p for p in made.pairs if not p[1].startswith(mine))]))
+        mine = tuple(f"{name}=".encode() for name in (COOKIE, short))
+
+        def kept(pair: tuple[bytes, bytes]) -> bool:
+            return not pair[1].startswith(mine) or b"; Domain=" in pair[1]  # what another host planted goes too
+
+        return changed(settled, lambda made: replace(made, pairs=[*gone, *filter(kept, made.pairs)]))
 
     def _dropped(self, asked: Asked, choice: Choice, language: str, done: str, device: Reply | Waiting) -> Waiting:
         """``device``'s answer, once the account's record is withdrawn and its row deleted; a row that cannot be is a refusal meanwhile."""
@@ -908,11 +915,13 @@ class Endpoints:
         """The cookies, what is expired, the receipt where a program takes it, and the way on."""
         gateway, site, request = self._gateway, asked.site, asked.request
         secure = "; Secure" if request.scheme == "https" else ""
+        proof, short = (host_only(name, request.scheme) for name in (RECORD_COOKIE, GRANT_COOKIE))
         # Where a site need not ask, an answer of no is what stands between: kept as long as browsers keep a cookie (RFC 6265bis 5.5).
         life = (
             400 if opts_out(asked.grant.regime) and choice.refuses_all else (expires(choice.day, site.notice.months) - choice.day).days + 1
         ) * 86400
         pairs: Pairs = [
+            *tossed(request.pairs, request.scheme, asked.host, gateway.catalog, most=0 if asked.choice is None else 1),
             (b"set-cookie", f"{COOKIE}={choice.text()}; Path=/; Max-Age={life}; SameSite=Lax{secure}".encode()),
         ]
         if asked.account is not None:  # the device's own answer stays as it is (R39)
@@ -920,14 +929,14 @@ class Endpoints:
             if asked.account.aside or asked.account.written:
                 pairs.append(gateway.aside_cookie(site, request, asked.account.hash, None))
         elif tag is not None:
-            pairs.append((b"set-cookie", f"{RECORD_COOKIE}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
-        elif asked.record is not None or RECORD_COOKIE in dict(asked.cookies):
-            pairs.append((b"set-cookie", f"{RECORD_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
+            pairs.append((b"set-cookie", f"{proof}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
+        elif asked.record is not None or proof in dict(asked.cookies):
+            pairs.append((b"set-cookie", f"{proof}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
         granted = gateway.granted(site, choice, self._signals(asked, fields), gateway.now().date())
         key = gateway.cache_key(site, choice, granted)
-        if asked.account is None and (key or GRANT_COOKIE in dict(asked.cookies)):
+        if asked.account is None and (key or short in dict(asked.cookies)):
             kept = f"{life if key else 0}; HttpOnly; SameSite=Lax{secure}"
-            pairs.append((b"set-cookie", f"{GRANT_COOKIE}={key}; Path=/; Max-Age={kept}".encode()))
+            pairs.append((b"set-cookie", f"{short}={key}; Path=/; Max-Age={kept}".encode()))
         _, storage = gateway.judges(site, granted, asked.host)
         pairs += self._expired(asked, granted, back)
         pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), NO_STORE, *SECURITY]

@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
@@ -24,7 +25,20 @@ from volens.accounts import Accounts, Row, mark
 from volens.audience.counts import Counts
 from volens.audience.view import objects, read
 from volens.catalog import Catalog
-from volens.choice import ACCOUNT, ACCOUNT_NO, AGE, COOKIE, GRANT_COOKIE, HOST_ONLY, RECORD_COOKIE, Choice, RecordTag, Signals, expires
+from volens.choice import (
+    ACCOUNT,
+    ACCOUNT_NO,
+    AGE,
+    COOKIE,
+    GRANT_COOKIE,
+    HOST_ONLY,
+    RECORD_COOKIE,
+    Choice,
+    RecordTag,
+    Signals,
+    expires,
+    host_only,
+)
 from volens.defaults import unconfigured
 from volens.enforce import csp, gates, guard
 from volens.enforce.address import shown, told
@@ -299,7 +313,7 @@ class Gateway:
         return next(self._served) % every == every - 1
 
     def _visit(self, request: Request, host: str, site: Site, unread: bool) -> Visit:
-        choice, record = self._choice(site, request.pairs)
+        choice, record = self._choice(site, request)
         account = self._account(site, request, choice, record, unread)
         path = request.target.partition(b"?")[0].decode("latin-1")
         ours = path.startswith(site.prefix) and not path.startswith(f"{site.prefix}embed/")
@@ -344,7 +358,7 @@ class Gateway:
         row = account.row
         device, by = account.device, account.device_record
         own = self.granted(site, device, signals, today, proven=by is not None) if device is not None else None
-        record = self._proven(site, row.choice, {row.record}) if row is not None else None
+        record = self._proven(site, row.choice, row.record) if row is not None else None
         theirs = self.granted(site, row.choice, signals, today, proven=record is not None) if row is not None else None
         if theirs is None or row is None or not theirs.answered:
             account = replace(account, row=None)
@@ -390,31 +404,32 @@ class Gateway:
             today = min(today, expires(choice.day, site.notice.months))
         return replace(signals, gpc=gpc, regime=regime.id, presumed=presumed, unasked=regime.opt_out), today
 
-    def _choice(self, site: Site, pairs: Pairs) -> tuple[Choice | None, str | None]:
+    def _choice(self, site: Site, request: Request) -> tuple[Choice | None, str | None]:
         """The visitor's choice and the id of the record that proves it. Anything doubtful is no choice."""
-        found: dict[str, set[str]] = {}
-        for name, value in cookies(pairs):
-            if name in (COOKIE, RECORD_COOKIE):
-                found.setdefault(name, set()).add(value)
-        texts, tags = found.get(COOKIE, set()), found.get(RECORD_COOKIE, set())
-        if len(texts) != 1:
+        proof = host_only(RECORD_COOKIE, request.scheme)
+        held = cookies(request.pairs)
+        tags = [value for name, value in held if name == proof]
+        choices: list[Choice] = []
+        texts = 0
+        for name, value in held:
+            if name == COOKIE:
+                texts += 1
+                with suppress(ChoiceError):  # a damaged answer is no answer: the notice asks again
+                    choices.append(Choice.parse(value))
+        if texts > 1 or len(tags) > 1:  # another host of the domain planted one: nothing is granted, and a refusal among them holds
+            refusals = [choice for choice in choices if choice.refuses_all]
+            return max(refusals, key=lambda c: (c.notice == site.notice.short, c.day), default=None), None
+        if not choices:
             return None, None
-        try:
-            choice = Choice.parse(min(texts))
-        except ChoiceError:
-            return None, None  # a damaged answer is no answer: the notice asks again
-        return choice, self._proven(site, choice, tags)
+        return choices[0], self._proven(site, choices[0], tags[0]) if tags else None
 
-    def _proven(self, site: Site, choice: Choice, tags: set[str]) -> str | None:
-        """The record that one of ``tags`` proves to stand behind ``choice``."""
-        for text in sorted(tags)[:4]:
-            try:
-                tag = RecordTag.parse(text)
-            except ChoiceError:
-                continue
-            if tag.verifies(self.keys, site.name, choice):
-                return tag.record
-        return None
+    def _proven(self, site: Site, choice: Choice, text: str) -> str | None:
+        """The record that ``text``, a tag, proves to stand behind ``choice``."""
+        try:
+            tag = RecordTag.parse(text)
+        except ChoiceError:
+            return None
+        return tag.record if tag.verifies(self.keys, site.name, choice) else None
 
     def _account(self, site: Site, request: Request, choice: Choice | None, record: str | None, unread: bool) -> Account | None:
         """The account that our cookie names and proves, with what it has answered. Anything doubtful is no account."""
@@ -428,7 +443,7 @@ class Gateway:
         if found is None or not self.is_token(found[3], (_logged_in(site, found[1]),)):
             return None
         today = self.now().date()
-        if len(held.get(COOKIE, ())) > 1:  # somebody's doing, to have this device's own refusal forgotten
+        if sum(name == COOKIE for name, _ in cookies(request.pairs)) > 1:  # somebody's doing, to have this device's own refusal forgotten
             choice = Choice.refuse_all(site.notice, today)
         made = Account(found[1], found[2], device=choice, device_record=record)
         aside = self._aside(site, found[1], held.get(names[1], set()))
@@ -759,8 +774,9 @@ class Visit:
         answered so and did, and the site lets caches in front keep that page."""
         grant, own = self.grant, [pair for pair in cookies(self._request.pairs) if is_own(pair[0])]
         if grant.answered and self._choice is not None:
-            keys = [value for name, value in own if name == GRANT_COOKIE]
-            known = {COOKIE, RECORD_COOKIE, GRANT_COOKIE}.issuperset(name for name, _ in own)
+            short, proof = (host_only(name, self._request.scheme) for name in (GRANT_COOKIE, RECORD_COOKIE))
+            keys = [value for name, value in own if name == short]
+            known = {COOKIE, proof, short}.issuperset(name for name, _ in own)
             return len(keys) == 1 and known and self._gateway.is_cache_key(keys[0], self.site, self._choice, grant)
         said = grant.answered or grant.gpc or grant.overrides_gpc or grant.objects or grant.locked or grant.regime
         return self.site.shared and not said and not own

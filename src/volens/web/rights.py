@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from volens.choice import COOKIE, RECORD_COOKIE, expires
+from volens.choice import COOKIE, RECORD_COOKIE, expires, host_only
 from volens.enforce.headers import get
 from volens.errors import StoreError
 from volens.ledger.record import Record
@@ -72,7 +72,7 @@ class Rights:
                 "without": sorted(choice.without),
             }
         if id and not followed:
-            cookies[RECORD_COOKIE] = {"record": id}
+            cookies[host_only(RECORD_COOKIE, asked.request.scheme)] = {"record": id}
         value: dict[str, Any] = {
             "format": "volens-choice/1",
             "site": asked.site.name,

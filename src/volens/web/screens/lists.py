@@ -7,7 +7,7 @@ from functools import cached_property
 
 from volens import countries
 from volens.audience.view import OBJECTION, OBJECTION_DAYS
-from volens.choice import ACCOUNT, ACCOUNT_NO, AGE, HOST_ONLY
+from volens.choice import ACCOUNT, ACCOUNT_NO, AGE, HOST_ONLY, RECORD_COOKIE
 from volens.notice import Purpose, Service, StorageKey
 from volens.policy import Grant
 from volens.web.screens.page import Page
@@ -25,7 +25,7 @@ class Lists(Page):
         named = {key.name for key in self.site.storage_declared}
         exempt = {p.exempt: p.id for p in reversed(self.notice.purposes) if p.exempt}
         purpose = exempt.get("choice") or next((p.id for p in self.notice.purposes if p.exempt), "technique")
-        own = [("volens", "cookie", days), ("volens-record", "cookie", days), ("volens-keep", "session", 0)]
+        own = [("volens", "cookie", days), (HOST_ONLY + RECORD_COOKIE, "cookie", days), ("volens-keep", "session", 0)]
         if self.site.audience is not None or self.notice.objectable:
             own.append((OBJECTION, "cookie", OBJECTION_DAYS))
         if self.site.accounts:

@@ -112,10 +112,12 @@ class MyChoice(Page):
         *,
         choice_text: str = "",
         record_id: str = "",
+        record_name: str = "",
         recorded: Record | None = None,
         unavailable: bool = False,
     ) -> str:
-        """Everything that is kept of this visitor's choice. ``unavailable``: the ledger could not be read just now."""
+        """Everything that is kept of this visitor's choice. ``record_name``: what the record's cookie is
+        called here. ``unavailable``: the ledger could not be read just now."""
         say = self._say(language)
         granted = grant.answered and bool(self._names(grant.purposes | (grant.services & {s.id for s in self.notice.services_asked}), ""))
         refused = grant.answered and not granted
@@ -152,7 +154,9 @@ class MyChoice(Page):
                 "<p>{a}</p><p><code>{b}</code></p><p>{c}</p>",
                 a=say("choice.text"),
                 b=choice_text,
-                c=say("rights.browser.record", id=html("<code>{x}</code>", x=record_id)) if record_id else say("rights.browser.only"),
+                c=say("rights.browser.record", name=record_name, id=html("<code>{x}</code>", x=record_id))
+                if record_id
+                else say("rights.browser.only"),
             )
             if choice_text
             else html("<p>{x}</p>", x=say("rights.browser.none")),
