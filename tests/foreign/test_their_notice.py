@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.enforce.making import NOW, SITE
 from tests.foreign.conftest import Place, reading
 from tests.foreign.test_withheld import page, shown
+from tests.running import until
 from tests.web.making import SAME, Visitor, gateway
 from volens.foreign import Theirs, Tools
 from volens.web.gateway import Gateway
@@ -228,8 +231,16 @@ def test_their_notice_is_the_only_one_and_its_answers_hold_here(packages: Path, 
     here.shop.page(f'<script src="/tac/tarteaucitron.js"></script><script>{start}</script>', frame)
     loads: list[str] = []
     page.on("load", lambda: loads.append(page.url))
-    page.goto(here.url)
-    page.wait_for_selector("#tarteaucitronPersonalize2")
+
+    def asked() -> bool:
+        """On a busy machine it did not come in twenty seconds twice in many runs; the cause is not known. What counts here comes after."""
+        loads.clear()
+        page.goto(here.url)
+        with suppress(PlaywrightTimeout):
+            page.wait_for_selector("#tarteaucitronPersonalize2", timeout=10_000)
+        return page.locator("#tarteaucitronPersonalize2").is_visible()
+
+    assert until(asked, 60)
     page.wait_for_timeout(500)
     assert shown(page, "#tarteaucitronAlertBig") == 1 and page.locator("volens-notice").count() == 0
 

@@ -65,12 +65,16 @@ class Visitor:
     # Doing.
 
     def open(self, path: str = ARTICLE) -> Visitor:
-        try:
-            self.page.goto(self.demo.url + path, wait_until="load")
-        except Error as error:
-            if not any(said in str(error) for said in ("ERR_ABORTED", "interrupted by another navigation")):
-                raise
-            self.page.goto(self.demo.url + path, wait_until="load")  # a reload of ours was on its way
+        def loaded() -> bool:
+            try:
+                self.page.goto(self.demo.url + path, wait_until="load")
+            except Error as error:
+                if not any(said in str(error) for said in ("ERR_ABORTED", "interrupted by another navigation")):
+                    raise
+                return False  # a reload of ours was on its way
+            return True
+
+        assert until(loaded), f"{path} loads"
         return self
 
     def read_on(self, seconds: float = 1.2) -> None:
