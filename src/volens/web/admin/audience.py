@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from volens.audience.counts import Counts, Figures
 from volens.audience.view import DEVICES, HERE, NONE, OTHER
-from volens.web.admin.frame import admin_words, number, reply, shell
+from volens.web.admin.frame import admin_words, days_asked, json_twin, number, period_links, shell
 from volens.web.admin.plots import Bar, columns, ranking
 from volens.web.asked import Asked
 from volens.web.messages import Reply, Waiting
@@ -64,17 +63,16 @@ class AudiencePage:
     def json(self, asked: Asked) -> Reply | Waiting:
         """The figures."""
         if asked.site.audience is None or self._gateway.audience is None:
-            return _json(404, {"error": "page views are not counted"})
+            return json_twin(404, {"error": "page views are not counted"})
         return self._read(
             asked,
             self._gateway.audience,
-            lambda reading: _json(200, figures(asked.site.name, reading)),
-            lambda reason: _json(503, {"error": reason}),
+            lambda reading: json_twin(200, figures(asked.site.name, reading)),
+            lambda reason: json_twin(503, {"error": reason}),
         )
 
     def _read(self, asked: Asked, counts: Counts, made: Callable[[Reading], Reply], failed: Callable[[str], Reply]) -> Waiting:
-        asks = asked.query.get("days")
-        days = int(asks) if asks in map(str, PERIODS) else 30
+        days = days_asked(asked, PERIODS)
         today = self._gateway.now().date()
 
         def read() -> Reading:
@@ -84,10 +82,6 @@ class AudiencePage:
             return Reading(days, today, found, earlier.total if earlier is not None and earlier.views else None)
 
         return read_apart(self._reader, read, made, lambda error: failed(str(error)))
-
-
-def _json(status: int, value: dict[str, Any]) -> Reply:
-    return reply(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n", b"application/json")
 
 
 def figures(site: str, reading: Reading) -> dict[str, Any]:
@@ -129,17 +123,7 @@ def picture(asked: Asked, say: Words, reading: Reading, months: int) -> Html:
         '<div class="note"><p>{how}</p><p><a href="{here}.json?days={days}">{json}</a> · {other}</p></div>',
         between=say("audience.between", since=say.day(found.since), until=say.day(found.until)),
         period=say.attribute("audience.period"),
-        periods=[
-            html(
-                '<a href="{here}?days={days}&amp;language={language}"{now}>{text}</a>',
-                here=here,
-                days=days,
-                language=language,
-                now=Html(' aria-current="page"') if days == reading.days else None,
-                text=say(f"audience.days.{days}"),
-            )
-            for days in PERIODS
-        ],
+        periods=period_links(say, here, PERIODS, reading.days, language),
         tiles=_tiles(say, reading),
         chart=_chart(say, reading) if found.total else None,
         paths=ranking(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from volens.ledger.publish import standing
 from volens.site import Site
-from volens.web.admin.frame import admin_words, number, reply, shell
+from volens.web.admin.frame import admin_words, days_asked, json_twin, number, period_links, shell
 from volens.web.admin.plots import Bar, Part, Stack, columns, mixed, percent, ranking, stacked
 from volens.web.asked import Asked
 from volens.web.messages import Reply, Waiting
@@ -102,7 +102,7 @@ class ChoicesPage:
         """The plots."""
         wanted = asked.query.get("language")
         say = admin_words(wanted if wanted in ("fr", "en") else asked.language)
-        title, days = say("choices.title"), _days(asked)
+        title, days = say("choices.title"), days_asked(asked, PERIODS)
         return self._read(
             asked,
             lambda reading: shell(asked, say, title, picture(asked, say, reading, days), page="choices"),
@@ -111,12 +111,12 @@ class ChoicesPage:
 
     def json(self, asked: Asked) -> Waiting:
         """The figures."""
-        return self._read(asked, lambda reading: _json(200, figures(reading)), lambda reason: _json(503, {"error": reason}))
+        return self._read(asked, lambda reading: json_twin(200, figures(reading)), lambda reason: json_twin(503, {"error": reason}))
 
     def _read(self, asked: Asked, made: Callable[[Reading], Reply], failed: Callable[[str], Reply]) -> Waiting:
         now = self._gateway.now()
         until = now.date()
-        since = until - timedelta(days=_days(asked) - 1)
+        since = until - timedelta(days=days_asked(asked, PERIODS) - 1)
         return read_apart(self._reader, lambda: self.read(asked.site, since, until, now), made, lambda error: failed(str(error)))
 
     def read(self, site: Site, since: date, until: date, now: datetime) -> Reading:
@@ -163,15 +163,6 @@ class ChoicesPage:
             entry = json.loads(row.entry)
             erased += sum(last - first + 1 for first, last in entry.get("erased", ()))
         return Log(head.size, newest.size if newest else 0, newest.at if newest else 0.0, erased, waiting)
-
-
-def _days(asked: Asked) -> int:
-    asks = asked.query.get("days")
-    return int(asks) if asks in map(str, PERIODS) else 30
-
-
-def _json(status: int, value: dict[str, Any]) -> Reply:
-    return reply(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n", b"application/json")
 
 
 def figures(found: Reading) -> dict[str, Any]:
@@ -233,17 +224,7 @@ def picture(asked: Asked, say: Words, found: Reading, days: int) -> Html:
         '<div class="note"><p>{how}</p><p><a href="{here}.json?days={days}">{json}</a> · {other}</p></div>',
         between=say("audience.between", since=say.day(found.since), until=say.day(found.until)),
         period=say.attribute("audience.period"),
-        periods=[
-            html(
-                '<a href="{here}?days={days}&amp;language={language}"{now}>{text}</a>',
-                here=here,
-                days=one,
-                language=language,
-                now=Html(' aria-current="page"') if one == days else None,
-                text=say(f"audience.days.{one}"),
-            )
-            for one in PERIODS
-        ],
+        periods=period_links(say, here, PERIODS, days, language),
         tiles=_tiles(say, found),
         charts=_charts(say, found, days) if found.whole.total else None,
         purposes=_purposes(say, found),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 from volens.enforce.csp import hash_source
 from volens.web.asked import Asked
@@ -41,6 +43,30 @@ def reply(status: int, body: bytes, kind: bytes, *more: tuple[bytes, bytes]) -> 
         *more,
     ]
     return Reply(status, pairs, body)
+
+
+def json_twin(status: int, value: dict[str, Any]) -> Reply:
+    """A page's twin for a machine."""
+    return reply(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n", b"application/json")
+
+
+def days_asked(asked: Asked, periods: Sequence[int]) -> int:
+    """The period that the address names, in days; 30 where it names none of them."""
+    asks = asked.query.get("days")
+    return int(asks) if asks in map(str, periods) else 30
+
+
+def period_links(say: Words, page: str, periods: Sequence[int], days: int, language: str) -> list[Html]:
+    """A way to each period of ``page``, which is a path; ``days`` is the present one. An empty ``language`` is left to the browser."""
+    return [
+        html(
+            '<a href="{to}"{here}>{text}</a>',
+            to=f"{page}?days={one}" + (f"&language={language}" if language else ""),
+            here=Html(' aria-current="page"') if one == days else None,
+            text=say(f"audience.days.{one}"),
+        )
+        for one in periods
+    ]
 
 
 def shell(asked: Asked, say: Words, title: str, main: str, *more: tuple[bytes, bytes], status: int = 200, page: str = "") -> Reply:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from volens.web.admin.frame import admin_words, number, reply, shell
+from volens.web.admin.frame import admin_words, days_asked, json_twin, number, period_links, shell
 from volens.web.asked import Asked
 from volens.web.found import DECISIONS, Row, rows
 from volens.web.messages import Reply, Waiting
@@ -35,7 +34,7 @@ class HostsPage:
         """For people."""
         wanted = asked.query.get("language")
         say = admin_words(wanted if wanted in ("fr", "en") else asked.language)
-        title, days = say("hosts.title"), _days(asked)
+        title, days = say("hosts.title"), days_asked(asked, PERIODS)
 
         def failed(reason: str) -> Reply:
             return shell(asked, say, title, say("hosts.broken", reason=reason), page="hosts", status=503)
@@ -46,15 +45,15 @@ class HostsPage:
 
     def json(self, asked: Asked) -> Reply | Waiting:
         """For machines, as ``volens hosts --json`` tells it."""
-        days = _days(asked)
+        days = days_asked(asked, PERIODS)
         if self._gateway.findings is None:
-            return _json(404, {"error": "nothing is looked at without a configuration"})
+            return json_twin(404, {"error": "nothing is looked at without a configuration"})
 
         def made(found: list[Row]) -> Reply:
             told = {"format": "volens-hosts/1", "site": asked.site.name, "days": days, "found": [row.to_json() for row in found]}
-            return _json(200, told)
+            return json_twin(200, told)
 
-        return self._read(asked, days, made, lambda reason: _json(503, {"error": reason}))
+        return self._read(asked, days, made, lambda reason: json_twin(503, {"error": reason}))
 
     def _read(self, asked: Asked, days: int, made: Callable[[list[Row]], Reply], failed: Callable[[str], Reply]) -> Waiting:
         today, findings = self._gateway.now().date(), self._gateway.findings
@@ -66,35 +65,17 @@ class HostsPage:
         return read_apart(self._reader, read, made, lambda error: failed(str(error)))
 
 
-def _days(asked: Asked) -> int:
-    asks = asked.query.get("days")
-    return int(asks) if asks in map(str, PERIODS) else 30
-
-
-def _json(status: int, value: dict[str, Any]) -> Reply:
-    return reply(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n", b"application/json")
-
-
 def picture(asked: Asked, say: Words, found: list[Row], days: int) -> Html:
     """The page: the periods, how things stand, a table for each decision."""
     base = f"{asked.site.prefix}admin/hosts"
-    language = f"&language={say.language}" if asked.query.get("language") else ""
-    periods = [
-        html(
-            '<a href="{to}"{here}>{text}</a>',
-            to=f"{base}?days={period}{language}",
-            here=Html(' aria-current="page"') if period == days else None,
-            text=say(f"audience.days.{period}"),
-        )
-        for period in PERIODS
-    ]
+    language = say.language if asked.query.get("language") else ""
     sections = [_section(say, word, [row for row in found if row.decision == word]) for word in DECISIONS]
     return html(
         '<p class="when">{mode}</p><nav class="period" aria-label="{period}">{periods}</nav>{sections}'
         '<p class="note">{how} <a href="{json}">{data}</a></p>',
         mode=say(f"hosts.mode.{asked.site.mode}"),
         period=say.attribute("audience.period"),
-        periods=periods,
+        periods=period_links(say, base, PERIODS, days, language),
         sections=[section for section in sections if section is not None] or html('<p class="card">{x}</p>', x=say("hosts.nothing")),
         how=say("hosts.how"),
         json=f"{base}.json?days={days}",
