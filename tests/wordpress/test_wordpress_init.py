@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from serving import ADMIN, WordPress, proxied
+from serving import WordPress, proxied
+from walk import sign_in
 
 from volens.check import run as check
 from volens.cli import main
@@ -46,11 +47,7 @@ def test_a_wordpress_is_looked_at_and_works_behind_what_was_proposed(
                 page.click("#submit")
             assert site.wp("echo count(get_comments(array('search' => 'Bravo.', 'status' => 'any')));") == "1", page.inner_text("body")
             page.goto(f"{address}/wp-login.php")
-            page.fill("#user_login", ADMIN[0])
-            page.fill("#user_pass", ADMIN[1])
-            page.click("#wp-submit")
-            page.wait_for_url("**/wp-admin/")
-            assert page.locator("#wp-admin-bar-my-account").count() == 1
+            sign_in(page)
             assert {host for host in elsewhere if "google" in host} == set()
         finally:
             context.close()
