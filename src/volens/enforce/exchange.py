@@ -300,7 +300,11 @@ class Exchange:
         self._path = escape(own).replace("'", "&#39;").replace("\\", "%5C").encode()
         self._target = path
         sent = sum(value.count(b"=") for value in get_all(pairs, b"cookie"))
-        self._tossed = headers.tossed(pairs, state.page.scheme, state.page.host, state.hosts.catalog) if sent else []
+        self._tossed = (
+            headers.tossed([name for name, _ in headers.cookies(pairs)], state.page.scheme, state.page.host, state.hosts.catalog)
+            if sent
+            else []
+        )
         pairs, self._refused = headers.filter_cookies(pairs, state.storage, lambda name: self._learnt.knows(state.page.host, name))
         if sent:
             self._took("cookie", sent - sum(value.count(b"=") for value in get_all(pairs, b"cookie")))

@@ -6,7 +6,7 @@ Names are compared without case; order and repetition are kept. Nothing here kno
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from volens.catalog import Catalog
 from volens.choice import COOKIE, GRANT_COOKIE, RECORD_COOKIE, host_only
@@ -56,8 +56,13 @@ def without(pairs: Iterable[tuple[bytes, bytes]], *names: bytes) -> Pairs:
 
 def cookies(pairs: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """Names and values of every Cookie header, in order, repetitions kept (RFC 6265 §4.2; RFC 9113 §8.2.3)."""
+    return cookies_in(get_all(pairs, b"cookie"))
+
+
+def cookies_in(values: Iterable[bytes]) -> list[tuple[str, str]]:
+    """The same of the values of those headers."""
     found = []
-    for value in get_all(pairs, b"cookie"):
+    for value in values:
         for part in value.decode("latin-1").split(";"):
             name, sign, content = part.strip(" \t").partition("=")
             if not sign:
@@ -184,10 +189,10 @@ def _domains(host: str, catalog: Catalog) -> list[str]:
     return [d for d in parents if site == bare or d == site or d.endswith("." + site)]
 
 
-def tossed(pairs: Pairs, scheme: str, host: str, catalog: Catalog, *, most: int = 1) -> Pairs:
+def tossed(names: Sequence[str], scheme: str, host: str, catalog: Catalog, *, most: int = 1) -> Pairs:
     """Set-Cookie headers that expire what another host of the domain may have put under our names, and nothing that we set here:
-    over https the plain names of cookies whose own begins with ``__Host-``; of others, where more than ``most`` came, those of a domain."""
-    names = [name for name, _ in cookies(pairs)]
+    over https the plain names of cookies whose own begins with ``__Host-``; of others, where more than ``most`` came, those of a domain.
+    ``names``: those of all cookies that were sent, repetitions kept."""
     places: list[tuple[str, list[str]]] = []
     for name in (COOKIE, RECORD_COOKIE, GRANT_COOKIE):
         if name in names and host_only(name, scheme) != name and name != COOKIE:

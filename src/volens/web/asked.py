@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from volens.accounts import Row
 from volens.choice import Choice
-from volens.enforce.headers import cookies, get, get_all
 from volens.enforce.hosts import host_matches
 from volens.policy import Grant
 from volens.site import Site
@@ -137,7 +136,7 @@ class Asked:
     @property
     def content_type(self) -> str:
         """Of what was sent; empty where it does not say."""
-        return (get(self.request.pairs, b"content-type") or b"").decode("latin-1")
+        return (self.request.get(b"content-type") or b"").decode("latin-1")
 
     @cached_property
     def query(self) -> Fields:
@@ -148,10 +147,10 @@ class Asked:
         except ValueError:
             return Fields([])
 
-    @cached_property
+    @property
     def cookies(self) -> list[tuple[str, str]]:
         """Names and values of all that were sent."""
-        return cookies(self.request.pairs)
+        return self.request.cookies
 
     def language_in(self, fields: Fields) -> str:
         """The one that ``fields`` name, where the notice has it; else the visitor's."""
@@ -162,7 +161,7 @@ class Asked:
     def came_from(self) -> str:
         """The page the visitor came from, for a plain link back only: never for a redirect."""
         try:
-            referrer = urlsplit((get(self.request.pairs, b"referer") or b"").decode("latin-1"))
+            referrer = urlsplit((self.request.get(b"referer") or b"").decode("latin-1"))
         except ValueError:
             return "/"
         if referrer.netloc.lower() == self.request.host:
@@ -172,8 +171,8 @@ class Asked:
     @property
     def tells_origin(self) -> bool:
         """Whether the browser says which page this comes from."""
-        pairs = self.request.pairs
-        return get(pairs, b"sec-fetch-site") is not None or (get(pairs, b"origin") or b"null") != b"null"
+        request = self.request
+        return request.get(b"sec-fetch-site") is not None or (request.get(b"origin") or b"null") != b"null"
 
     def same_origin(self, proven: bool = False) -> bool | None:
         """True for the site's own pages, False for others', None where the browser does not say (DESIGN §8) and nothing of ours
@@ -181,11 +180,10 @@ class Asked:
 
         Same origin, not same site: ``user.example.org`` must not answer for ``www``.
         """
-        pairs = self.request.pairs
-        sites = get_all(pairs, b"sec-fetch-site")
+        sites = self.request.all(b"sec-fetch-site")
         if sites:
             return all(value.strip().lower() == b"same-origin" for value in sites)
-        origins = get_all(pairs, b"origin")
+        origins = self.request.all(b"origin")
         if origins == [b"null"]:
             # Any page can send it, from a sandboxed frame, with a token that its server asked for. Ours name themselves (``page``).
             return None
@@ -197,8 +195,7 @@ class Asked:
     @property
     def written_elsewhere(self) -> bool:
         """Whether the browser says that a page of none of the site's hosts made it ask."""
-        pairs = self.request.pairs
-        if b"cross-site" not in [value.strip().lower() for value in get_all(pairs, b"sec-fetch-site")]:
+        if b"cross-site" not in [value.strip().lower() for value in self.request.all(b"sec-fetch-site")]:
             return False
-        host = (get(pairs, b"origin") or b"").decode("latin-1").lower().partition("://")[2].partition(":")[0]
+        host = (self.request.get(b"origin") or b"").decode("latin-1").lower().partition("://")[2].partition(":")[0]
         return not any(host_matches(own, host) for own in self.site.hosts)

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from volens.accounts import Row, mark
-from volens.audience.view import OBJECTION, OBJECTION_DAYS, objects
+from volens.audience.view import OBJECTION, OBJECTION_DAYS
 from volens.choice import COOKIE, GRANT_COOKIE, HOST_ONLY, RECORD_COOKIE, Choice, RecordTag, Signals, expires, host_only
 from volens.enforce.csp import hash_source
 from volens.enforce.guard import keep
-from volens.enforce.headers import cookies, expiries, get, tossed
+from volens.enforce.headers import expiries, get, tossed
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
@@ -287,7 +287,7 @@ class Endpoints:
             asked.language_in(fields),
             local(fields.get("back")),
             choice_text=asked.choice.text() if asked.choice else "",
-            objects=objects(asked.request.pairs),
+            objects=asked.request.objection,
         )
         return self.page(asked.site, 200, text)
 
@@ -302,7 +302,7 @@ class Endpoints:
         fields = asked.query
         language, screens = asked.language_in(fields), self._screens(asked)
         if asked.request.target.partition(b"?")[0].endswith(b".json") or wants_json(asked.request.pairs):
-            told = screens.policy_json(asked.grant, language, record_id=shown(asked), objects=bool(objects(asked.request.pairs)))
+            told = screens.policy_json(asked.grant, language, record_id=shown(asked), objects=bool(asked.request.objection))
             reply = json_reply(200, told)
         else:
             text = screens.policy(
@@ -311,7 +311,7 @@ class Endpoints:
                 local(fields.get("back")),
                 choice_text=asked.choice.text() if asked.choice else "",
                 record_id=shown(asked),
-                objects=objects(asked.request.pairs),
+                objects=asked.request.objection,
             )
             reply = self.page(asked.site, 200, text)
         vary = (b"vary", b"Accept, Cookie, Sec-GPC, DNT, Accept-Language")
@@ -380,7 +380,7 @@ class Endpoints:
                 return self._from_elsewhere(asked, False, language)
             if own and fields.get("answer") == "forget":
                 return self._forgotten(asked, language, back)
-        held = {name for name, _ in cookies(request.pairs)}
+        held = {name for name, _ in request.cookies}
         text = self._screens(asked).forget(
             language,
             back,
@@ -407,7 +407,7 @@ class Endpoints:
             settled = self._dropped(whole, choice, language, done, settled)
         secure = "; Secure" if asked.request.scheme == "https" else ""
         short = host_only(GRANT_COOKIE, asked.request.scheme)
-        held = (COOKIE, short) if short in dict(cookies(asked.request.pairs)) else (COOKIE,)
+        held = (COOKIE, short) if short in dict(asked.request.cookies) else (COOKIE,)
         gone = [(b"set-cookie", f"{name}=; Path=/; Max-Age=0; SameSite=Lax{secure}".encode()) for name in held]
         mine = tuple(f"{name}=".encode() for name in (COOKIE, short))
 
@@ -523,13 +523,12 @@ class Endpoints:
         own = asked.same_origin(self._token_holds(asked, fields.get("token")))
         if own is False:
             return self._from_elsewhere(asked, asks_json, language)
-        screens = self._screens(asked)
         if own is None:
             if asks_json:
                 return self._wrong(True, 403, "The browser does not say which page this comes from. Send the form instead.")
             typed = fields.pairs if not at_gate else []
             kept = [(n, v) for n, v in typed if n in ("notice", "answer", "purposes", "services", "object", "surface", "language", "back")]
-            text = screens.problem("confirm", language, back=local(fields.get("back")), token=self._token(asked), fields=kept)
+            text = self._screens(asked).problem("confirm", language, back=local(fields.get("back")), token=self._token(asked), fields=kept)
             return self.page(asked.site, 200, text)
         notice = asked.site.notice
         back = local(fields.get("back"))
@@ -545,7 +544,7 @@ class Endpoints:
         if asked.site.theirs is not None and fields.get("answer") not in ("foreign", "refuse", "withdraw"):
             if asks_json:
                 return self._wrong(True, 400, "Another consent tool asks on this site: change the choice there.")
-            return self.page(asked.site, 403, screens.problem("theirs", language, back=back))
+            return self.page(asked.site, 403, self._screens(asked).problem("theirs", language, back=back))
         if fields.get("answer") == "foreign":
             return self._foreign(asked, fields, language, own, asks_json)
         choice = self._read(asked, fields)
@@ -574,7 +573,7 @@ class Endpoints:
             back,
             choice_text=asked.choice.text() if asked.choice else "",
             message="stale",
-            objects="cookie" if "1" in fields.all("object") else objects(asked.request.pairs),
+            objects="cookie" if "1" in fields.all("object") else asked.request.objection,
         )
         return self._objected(asked, fields, self.page(asked.site, 409, text))
 
@@ -584,7 +583,7 @@ class Endpoints:
         theirs = asked.site.theirs
         if theirs is None or not asks_json or own is not True or fields.get("tool") != theirs.tool.id:
             return self._wrong(asks_json, 400, "No other consent tool asks on this site, or this does not come from its page.")
-        held = theirs.held(cookies(asked.request.pairs))
+        held = theirs.held(asked.request.cookies)
         try:
             told = json.loads(fields.get("held") or "{}")
         except (ValueError, RecursionError):
@@ -610,7 +609,7 @@ class Endpoints:
             return answer  # the switch was not shown
         if "1" in said:
             value = f"{OBJECTION}=0; Path=/; Max-Age={OBJECTION_DAYS * 86400}; SameSite=Lax"
-        elif objects(asked.request.pairs) == "cookie":
+        elif asked.request.objection == "cookie":
             value = f"{OBJECTION}=; Path=/; Max-Age=0; SameSite=Lax"
         else:
             return answer
@@ -620,8 +619,8 @@ class Endpoints:
     def _signals(self, asked: Asked, fields: Fields | None) -> Signals:
         """What holds after an answer besides the choice: an explicit one yields to no GPC, and ``fields`` may object or take it back."""
         said = fields.all("object") if fields is not None else []
-        dnt = (get(asked.request.pairs, b"dnt") or b"").strip() == b"1"
-        objecting = "1" in said or dnt if "0" in said else bool(objects(asked.request.pairs))
+        dnt = (asked.request.get(b"dnt") or b"").strip() == b"1"
+        objecting = "1" in said or dnt if "0" in said else bool(asked.request.objection)
         return Signals(objects=objecting, locked=asked.grant.locked)
 
     def _moved(self, asked: Asked, fields: Fields, back: str, asks_json: bool) -> Reply:
@@ -921,7 +920,9 @@ class Endpoints:
             400 if opts_out(asked.grant.regime) and choice.refuses_all else (expires(choice.day, site.notice.months) - choice.day).days + 1
         ) * 86400
         pairs: Pairs = [
-            *tossed(request.pairs, request.scheme, asked.host, gateway.catalog, most=0 if asked.choice is None else 1),
+            *tossed(
+                [name for name, _ in asked.cookies], request.scheme, asked.host, gateway.catalog, most=0 if asked.choice is None else 1
+            ),
             (b"set-cookie", f"{COOKIE}={choice.text()}; Path=/; Max-Age={life}; SameSite=Lax{secure}".encode()),
         ]
         if asked.account is not None:  # the device's own answer stays as it is (R39)
@@ -950,7 +951,7 @@ class Endpoints:
                 "reload": not first_refusal and granted.key != asked.grant.key,
             }
             # To a browser's page it would hand the record's id, which no cookie gives a script: the visitor opens ``receipt/``.
-            scripted = get(request.pairs, b"sec-fetch-mode") is not None
+            scripted = request.get(b"sec-fetch-mode") is not None
             receipt = f',"receipt":{recorded.text()}' if recorded is not None and not scripted else ""
             body = f'{json.dumps(value, separators=(",", ":"))[:-1]},"keep":{keep(storage)}{receipt}}}'
             return Reply(201, [(b"content-type", b"application/json"), *pairs], body.encode())

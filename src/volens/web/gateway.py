@@ -23,7 +23,7 @@ from typing import Any
 
 from volens.accounts import Accounts, Row, mark
 from volens.audience.counts import Counts
-from volens.audience.view import objects, read
+from volens.audience.view import read
 from volens.catalog import Catalog
 from volens.choice import (
     ACCOUNT,
@@ -281,7 +281,7 @@ class Gateway:
 
     def visiting(self, request: Request) -> Future[Visit] | None:
         """The visit, made off the event loop where a file has to be read for it; None where ``visit`` reads none."""
-        if self.accounts is None or not any(name in (ACCOUNT, HOST_ONLY + ACCOUNT) for name, _ in cookies(request.pairs)):
+        if self.accounts is None or not any(name in (ACCOUNT, HOST_ONLY + ACCOUNT) for name, _ in request.cookies):
             return None
         return self.accounts.apart(self.visit, request)
 
@@ -289,9 +289,7 @@ class Gateway:
         """Who asks and what is permitted: decided here, once. Where that fails, nothing is granted, and pages are text.
 
         ``unread``: the file of accounts did not answer in time; as where it cannot be read."""
-        host = request.host.rpartition(":")[0] if re.search(r":\d*\Z", request.host) else request.host
-        if not _HOST.fullmatch(host):
-            host = "invalid"
+        host = _bare(request.host)
         site = self.site(host)
         try:
             made = self._visit(request, host, site, unread)
@@ -320,8 +318,8 @@ class Gateway:
         if choice is not None and not ours and not _still_theirs(site, choice, request.pairs):
             choice = record = None  # taken back where it was given, and not told to us yet
         signals = Signals(
-            gpc=site.honour_gpc and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1",
-            objects=bool(site.notice.objectable and objects(request.pairs)),
+            gpc=site.honour_gpc and (request.get(b"sec-gpc") or b"").strip() == b"1",
+            objects=bool(site.notice.objectable and request.objection),
             locked=site.locked if _minor(site, request) else frozenset(),
         )
         today = self.now().date()
@@ -379,7 +377,7 @@ class Gateway:
 
     def locked(self, site: Site, choice: Choice | None, record: str | None, request: Request) -> Grant:
         """What a minor is granted: no law of a place and no earlier answer opens what is locked."""
-        signals = Signals(objects=bool(site.notice.objectable and objects(request.pairs)), locked=site.locked)
+        signals = Signals(objects=bool(site.notice.objectable and request.objection), locked=site.locked)
         earlier = site.earlier_notice(choice.notice) if choice is not None else None
         return grant(site.notice, choice, signals, self.now().date(), proven=record is not None, earlier=earlier)
 
@@ -388,15 +386,13 @@ class Gateway:
         names for certain, an answer that is there and does not hold."""
         if site.regions is None or not request.vouched or signals.locked:  # a minor is asked everywhere
             return signals, today
-        country, part = (
-            [v.decode("latin-1") for v in get_all(request.pairs, name)] for name in (site.regions.header, site.regions.subdivision)
-        )
+        country, part = ([v.decode("latin-1") for v in request.all(name)] for name in (site.regions.header, site.regions.subdivision))
         regime = regime_of(country[0], part[0] if part else "") if len(country) == 1 and len(part) < 2 else None
         if regime is None or not (regime.opt_out or (regime.exempts and site.regions.uk_exempt)):
             return signals, today
-        gpc = signals.gpc or (regime.opt_out and (get(request.pairs, b"sec-gpc") or b"").strip() == b"1")
+        gpc = signals.gpc or (regime.opt_out and (request.get(b"sec-gpc") or b"").strip() == b"1")
         presumed: frozenset[str] = frozenset()
-        if choice is None and not any(name == COOKIE for name, _ in cookies(request.pairs)):
+        if choice is None and not any(name == COOKIE for name, _ in request.cookies):
             wide = frozenset(site.notice.askable) - {site.address.place} - (site.locked if gpc else frozenset())
             presumed = wide if regime.opt_out else wide.intersection(site.regions.uk_exempt)
         if regime.opt_out and choice is not None and choice.refuses_all:
@@ -407,7 +403,7 @@ class Gateway:
     def _choice(self, site: Site, request: Request) -> tuple[Choice | None, str | None]:
         """The visitor's choice and the id of the record that proves it. Anything doubtful is no choice."""
         proof = host_only(RECORD_COOKIE, request.scheme)
-        held = cookies(request.pairs)
+        held = request.cookies
         tags = [value for name, value in held if name == proof]
         choices: list[Choice] = []
         texts = 0
@@ -436,14 +432,14 @@ class Gateway:
         if self.accounts is None or (names := _account_names(request)) is None:
             return None
         held: dict[str, set[str]] = {}
-        for name, value in cookies(request.pairs):
+        for name, value in request.cookies:
             held.setdefault(name, set()).add(value)
         values = held.get(names[0], set())
         found = _ACCOUNT.fullmatch(min(values)) if len(values) == 1 else None
         if found is None or not self.is_token(found[3], (_logged_in(site, found[1]),)):
             return None
         today = self.now().date()
-        if sum(name == COOKIE for name, _ in cookies(request.pairs)) > 1:  # somebody's doing, to have this device's own refusal forgotten
+        if sum(name == COOKIE for name, _ in request.cookies) > 1:  # somebody's doing, to have this device's own refusal forgotten
             choice = Choice.refuse_all(site.notice, today)
         made = Account(found[1], found[2], device=choice, device_record=record)
         aside = self._aside(site, found[1], held.get(names[1], set()))
@@ -466,7 +462,7 @@ class Gateway:
     def _torn(self, request: Request) -> bool:
         """Whether two cookies name accounts, one of which somebody planted: nothing is granted by any answer."""
         names = _account_names(request) if self.accounts is not None else None
-        return names is not None and len({value for name, value in cookies(request.pairs) if name == names[0]}) > 1
+        return names is not None and len({value for name, value in request.cookies if name == names[0]}) > 1
 
     def _refused(self, site: Site, account: Account, day: date) -> Account:
         settled = (mark(account.device),) if account.device is not None else ()
@@ -546,11 +542,18 @@ class Gateway:
         return self._bypassed()
 
 
+@lru_cache(1000)
+def _bare(host: str) -> str:
+    """Without the port; ``invalid`` where it is no host."""
+    bare = host.rpartition(":")[0] if re.search(r":\d*\Z", host) else host
+    return bare if _HOST.fullmatch(bare) else "invalid"
+
+
 def _minor(site: Site, request: Request) -> bool:
     """Whether the application, remembered by a cookie of this session, or the site's own front says so."""
-    if any(name == AGE and value == "minor" for name, value in cookies(request.pairs)):
+    if any(name == AGE and value == "minor" for name, value in request.cookies):
         return True
-    said = get_all(request.pairs, site.age_header) if site.age_header and request.vouched else []
+    said = request.all(site.age_header) if site.age_header and request.vouched else []
     return any(value.strip().lower() == b"minor" for value in said)
 
 
@@ -644,7 +647,7 @@ class Visit:
         self._give_up(path.decode("latin-1"))
 
     def _begin(self, gateway: Gateway, site: Site, request: Request) -> None:
-        self.left = self.left or _left_alone(site, request.target)
+        self.left = self.left or (not self.own and _left_alone(site, request.target))
         if not self.own and not gateway.bypassed:
             self._gate = gates.closed(site.gates, request.method, request.target, self.grant, request.pairs)
             self.own = self._gate is not None
@@ -692,7 +695,7 @@ class Visit:
             self._pass()
             return
         gated = self.site.gates and (request.method not in ("GET", "HEAD") or any(g.pattern.fullmatch(path) for g in self.site.gates))
-        works = (get(request.pairs, b"sec-fetch-dest") or b"").strip().lower() in (b"worker", b"sharedworker", b"serviceworker")
+        works = (request.get(b"sec-fetch-dest") or b"").strip().lower() in (b"worker", b"sharedworker", b"serviceworker")
         if gated or works:
             self._instead, self.own = _broken(503), True
             return
@@ -706,13 +709,13 @@ class Visit:
             raise RuntimeError("static/guard.js is missing from the package; install Volens again")
         hosts, storage = gateway.judges(self.site, self.grant, self._host)
         screens = gateway.screens(self.site)
-        accept = (get(request.pairs, b"accept-language") or b"").decode("latin-1")
+        accept = (request.get(b"accept-language") or b"").decode("latin-1")
         fallback = screens.language("", accept)
         port = request.host.rpartition(":")[2] if re.search(r":\d+\Z", request.host) else ""
         path = request.target.decode("latin-1")
-        destination = (get(request.pairs, b"sec-fetch-dest") or b"").decode("latin-1").strip().lower()
+        destination = (request.get(b"sec-fetch-dest") or b"").decode("latin-1").strip().lower()
         # Where another site frames the page no choice is taken: a frame can be dressed up and pressed through.
-        came_from = (get(request.pairs, b"sec-fetch-site") or b"").strip().lower()
+        came_from = (request.get(b"sec-fetch-site") or b"").strip().lower()
         foreign = destination == "iframe" and came_from in (b"cross-site", b"same-site")
 
         def area(path: str, id: str, language: str) -> str:
@@ -739,8 +742,8 @@ class Visit:
             named=gateway.named(self.site),
             destination=destination,
             method=request.method,
-            xhr=(get(request.pairs, b"x-requested-with") or b"").strip().lower() == b"xmlhttprequest",
-            accepts_html=b"text/html" in (get(request.pairs, b"accept") or b"text/html"),
+            xhr=(request.get(b"x-requested-with") or b"").strip().lower() == b"xmlhttprequest",
+            accepts_html=b"text/html" in (request.get(b"accept") or b"text/html"),
             ports=port,
             posted=request.method not in ("GET", "HEAD"),
             foreign=foreign,
@@ -772,7 +775,7 @@ class Visit:
     def _shared(self) -> bool:
         """Whether this visitor is in the state of everybody who has said nothing, or of all who say by their ``volens-grant`` that they
         answered so and did, and the site lets caches in front keep that page."""
-        grant, own = self.grant, [pair for pair in cookies(self._request.pairs) if is_own(pair[0])]
+        grant, own = self.grant, [pair for pair in self._request.cookies if is_own(pair[0])]
         if grant.answered and self._choice is not None:
             short, proof = (host_only(name, self._request.scheme) for name in (GRANT_COOKIE, RECORD_COOKIE))
             keys = [value for name, value in own if name == short]
@@ -788,7 +791,7 @@ class Visit:
     def _tool_file(self) -> Reply | None:
         """What stands in for a consent tool's file on the site's own host, asked for by a page or by its scripts."""
         path = self._request.target.partition(b"?")[0].decode("latin-1")
-        destination = (get(self._request.pairs, b"sec-fetch-dest") or b"").lower()
+        destination = (self._request.get(b"sec-fetch-dest") or b"").lower()
         tools = Tools.packaged()
         if destination in (b"document", b"image") or self._request.method not in ("GET", "HEAD") or not tools.path(path):
             return None
@@ -804,7 +807,7 @@ class Visit:
 
     def _farewell(self) -> Reply | None:
         """What replaces a service worker that was there before us, where none may be."""
-        if (get(self._request.pairs, b"sec-fetch-dest") or b"").strip().lower() != b"serviceworker" or self._request.method != "GET":
+        if (self._request.get(b"sec-fetch-dest") or b"").strip().lower() != b"serviceworker" or self._request.method != "GET":
             return None
         hosts, storage = self._gateway.judges(self.site, self.grant, self._host)
         if hosts.open or guard.service_workers(hosts):
@@ -814,7 +817,7 @@ class Visit:
 
     def _collects(self) -> bool:
         """Whether the request itself is for a first-party collection end point that is not granted."""
-        destination = (get(self._request.pairs, b"sec-fetch-dest") or b"").strip().lower()
+        destination = (self._request.get(b"sec-fetch-dest") or b"").strip().lower()
         if destination == b"document":
             return False
         hosts, _ = self._gateway.judges(self.site, self.grant, self._host)
@@ -822,7 +825,7 @@ class Visit:
         if destination:
             return hosts.collection(self._host, target)
         # A browser that does not say what it asks for: a page names HTML (Fetch 4.1), what stands in a page does not.
-        return hosts.objected(target) and b"text/html" not in (get(self._request.pairs, b"accept") or b"").lower()
+        return hosts.objected(target) and b"text/html" not in (self._request.get(b"accept") or b"").lower()
 
     # Our own answers
 
@@ -851,8 +854,8 @@ class Visit:
             return self._instead
         if self._refused_path:
             return Reply(204, [(b"cache-control", b"no-store"), (b"vary", b"Cookie, Sec-GPC, Sec-Fetch-Dest")])
-        request = replace(self._request, body=body)
-        accept = (get(request.pairs, b"accept-language") or b"").decode("latin-1")
+        request = self._request.with_body(body)
+        accept = (request.get(b"accept-language") or b"").decode("latin-1")
         asked = Asked(
             request,
             self.site,
@@ -869,7 +872,7 @@ class Visit:
 
     def failed(self, kind: str) -> Reply:
         """A clear page where the application gave none: ``down``, ``slow`` or ``broken``."""
-        accept = (get(self._request.pairs, b"accept-language") or b"").decode("latin-1")
+        accept = (self._request.get(b"accept-language") or b"").decode("latin-1")
         screens = self._gateway.screens(self.site)
         target = self._request.target.decode("latin-1")
         back = target if target.startswith("/") and not target.startswith("//") else "/"
@@ -882,7 +885,7 @@ class Visit:
 
     def _trouble(self, status: int, kind: str) -> Reply:
         request, screens = self._request, self._gateway.screens(self.site)
-        accept = (get(request.pairs, b"accept-language") or b"").decode("latin-1")
+        accept = (request.get(b"accept-language") or b"").decode("latin-1")
         target = request.target.decode("latin-1")
         back = target if status == 502 and target.startswith("/") and not target.startswith("//") else ""
         return self._gateway.endpoints.trouble(self.site, request.pairs, status, kind, screens.language("", accept), back)
@@ -939,7 +942,7 @@ class Visit:
         pairs = without(pairs, b"volens-age")
         if self.observed:
             return pairs, []
-        minor, known = b"minor" in said, any(name == AGE for name, _ in cookies(self._request.pairs))
+        minor, known = b"minor" in said, any(name == AGE for name, _ in self._request.cookies)
         secure = "; Secure" if self._request.scheme == "https" else ""
         if minor and not self.grant.locked and not self.left and not self.observed and self._text is None:
             try:
@@ -976,7 +979,7 @@ class Visit:
                 gateway.plain(self._host)
             return pairs, []
         if said and (len(said) > 1 or said == {b""}):  # logged out, or two names at once: nobody's
-            held = {name for name, _ in cookies(request.pairs)}
+            held = {name for name, _ in request.cookies}
             gone = [gateway.account_cookie(site, request, "", ""), gateway.aside_cookie(site, request, "", None)]
             return pairs, [line for name, line in zip(names, gone, strict=True) if name in held]
         if said:
@@ -997,9 +1000,9 @@ class Visit:
         gateway, site, request = self._gateway, self.site, self._request
         out: Pairs = [gateway.aside_cookie(site, request, now.hash, None)] if now.written else []
         types = get_all(pairs, b"content-type")
-        purpose = get(request.pairs, b"sec-purpose")
+        purpose = request.get(b"sec-purpose")
         shown = status == 200 and types and _PAGE.match(types[-1]) and purpose is None and request.method == "GET"
-        framed = (get(request.pairs, b"sec-fetch-dest") or b"document").strip().lower() != b"document"
+        framed = (request.get(b"sec-fetch-dest") or b"document").strip().lower() != b"document"
         if shown and not framed and self.grant.account == "told" and now.row is not None and self._text is None:
             out.append(gateway.account_cookie(site, request, now.hash, mark(now.row.choice)))
         return out

@@ -14,7 +14,6 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from volens.enforce.headers import get_all
 from volens.errors import StoreError
 from volens.ledger.retention import minimum
 from volens.ledger.tree import HASH, HEIGHT, WIDTH
@@ -92,7 +91,7 @@ class LogFiles:
             return _plain(503, "Too many at once.\n", (b"retry-after", b"1"), _NEVER)
         number = next(self._numbers)
         self._waiting.add(number)
-        zipped = bool(_PLAIN.search(b",".join(get_all(asked.request.pairs, b"accept-encoding")).lower()))
+        zipped = bool(_PLAIN.search(b",".join(asked.request.all(b"accept-encoding")).lower()))
         site = asked.site.name
 
         def read() -> tuple[bytes, bool] | int:

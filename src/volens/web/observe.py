@@ -24,7 +24,7 @@ from volens.choice import Signals
 from volens.enforce import charset, csp, gates
 from volens.enforce.coding import CodingError, decoded
 from volens.enforce.exchange import UNPACKED, WHOLE
-from volens.enforce.headers import CODINGS, Pairs, cookies, get, get_all
+from volens.enforce.headers import CODINGS, Pairs, get, get_all
 from volens.enforce.html import Frame, Rewriter, Seen
 from volens.enforce.storage import is_own
 from volens.enforce.url import Target
@@ -146,7 +146,7 @@ class Observer:
                     given.append((name, "httponly" in attributes.lower()))
             if not kind and not given:
                 return
-            sent = tuple(name for name, _ in cookies(request.pairs)[:100] if name and not is_own(name)) if kind == "page" else ()
+            sent = tuple(name for name, _ in request.cookies[:100] if name and not is_own(name)) if kind == "page" else ()
             names = [c.strip().lower() for v in get_all(pairs, b"content-encoding") for c in v.decode("latin-1").split(",")]
             names = ["gzip" if c == "x-gzip" else c for c in names if c and c != "identity"]
             coding = "identity" if not names else names[0] if len(names) == 1 and names[0] in CODINGS else "unknown"
@@ -172,7 +172,7 @@ class Observer:
             if closed is not None:
                 findings.add(site.name, SENT, {("gate", closed[0].path)})
                 return
-            if (get(request.pairs, b"sec-fetch-dest") or b"document").strip().lower() != b"document":
+            if (request.get(b"sec-fetch-dest") or b"document").strip().lower() != b"document":
                 hosts, _ = self._gateway.judges(site, granted, host)
                 if hosts.collection(host, request.target.decode("latin-1")):
                     path = request.target.partition(b"?")[0].decode("latin-1")

@@ -50,7 +50,7 @@ def wants_json(pairs: Pairs) -> bool:
 
 def file_reply(request: Request, data: bytes, kind: str, *, kept: bool) -> Reply:
     """A file that holds nothing of anybody. ``kept``: its name says which bytes it is."""
-    offered = b",".join(get_all(request.pairs, b"accept-encoding")).lower()
+    offered = b",".join(request.all(b"accept-encoding")).lower()
     pairs: Pairs = [
         (b"content-type", kind.encode()),
         (b"cache-control", b"public, max-age=31536000, immutable" if kept else b"no-cache"),

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from volens.choice import COOKIE, RECORD_COOKIE, expires, host_only
-from volens.enforce.headers import get
 from volens.errors import StoreError
 from volens.ledger.record import Record
 from volens.web.asked import Asked
@@ -30,7 +29,7 @@ Make = Callable[["Record | None", bool], Reply]
 
 def shown(asked: Asked) -> str:
     """The record's id, for a page the visitor opens, not for a fetch or a frame of the page's scripts."""
-    mode, destination = (get(asked.request.pairs, name) for name in (b"sec-fetch-mode", b"sec-fetch-dest"))
+    mode, destination = (asked.request.get(name) for name in (b"sec-fetch-mode", b"sec-fetch-dest"))
     return (asked.record or "") if mode in (None, b"navigate") and destination in (None, b"document") else ""
 
 

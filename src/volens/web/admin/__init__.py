@@ -14,7 +14,6 @@ from binascii import Error as Base64Error
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from volens.enforce.headers import get_all
 from volens.web.admin.audience import AudiencePage
 from volens.web.admin.choices import ChoicesPage
 from volens.web.admin.frame import PAGES, admin_words, reply, shell
@@ -67,7 +66,7 @@ class Admin:
             say = admin_words(asked.language)
             text = say("door.local", path=asked.site.prefix + name)
             return shell(asked, say, say("door.title"), text, status=403)
-        given = [_password(value) for value in get_all(asked.request.pairs, b"authorization")]
+        given = [_password(value) for value in asked.request.all(b"authorization")]
         if any([hmac.compare_digest(value, token.encode()) for value in given]):
             return None
         if given and (wait := self._rate.allows(asked.request.client, time.monotonic())):
