@@ -6,7 +6,8 @@ import copy
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from typing import Any
 import logs
 import pytest
 from logs import KEY, NOTICE, OTHER_KEY, SITE, START, WITNESS, Log, Row, copied, grown, record, written
+from pg import Server
 
 from volens.ledger.cosign import WitnessKey
 from volens.ledger.entry import RecordEntries, commitment, erasure_entry, minute, notice_entry
-from volens.ledger.note import LogKey
+from volens.ledger.note import LogKey, checkpoint
+from volens.ledger.postgres import PostgresStore
 from volens.ledger.sqlite import SqliteStore
+from volens.ledger.store import Store
 from volens.ledger.verify import Standing, Trust, Verdict, check, compare, read_key
 from volens.ledger.verify_log import check_archive, check_folder, check_log
 
@@ -346,9 +350,11 @@ def test_a_witness_s_word_counts_only_for_what_it_saw(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- a real database, and SQL
 
 WHOLE = 601  # the notice's entry, then records
-TWENTY = "WHERE at & 0xffffff = 20"
-SWAP = f"""UPDATE entries SET at = -at {TWENTY}; UPDATE entries SET at = at - 1 WHERE at & 0xffffff = 21;
+TWENTY = "WHERE at & 16777215 = 20"
+SWAP = f"""UPDATE entries SET at = -at {TWENTY}; UPDATE entries SET at = at - 1 WHERE at & 16777215 = 21;
     UPDATE entries SET at = 1 - at WHERE at < 0"""
+OTHER_HEAD = OTHER_KEY.sign(checkpoint(f"{SITE}/volens", WHOLE, bytes(32)))
+FALSE_HEAD = KEY.sign(checkpoint(f"{SITE}/volens", 300, bytes(32)))
 SQL = {
     "answer": (
         f"UPDATE entries SET json = replace(CAST(json AS TEXT), 'accept-all', 'panel') {TWENTY}",
@@ -362,39 +368,60 @@ SQL = {
     "swap": (SWAP, "order: entry 20: here stands the entry that was logged at place 21"),
     "tile": ("UPDATE tiles SET hashes = randomblob(8192)", "entry: entry 0: it is not the entry whose hash was kept"),
     "size": (f"UPDATE logs SET size = {WHOLE - 3}", "size: the ledger: 598 entries; the checkpoint was signed over 601"),
+    "head": (f"UPDATE logs SET note = '{OTHER_HEAD}'", "other-key: checkpoint: a checkpoint of 'www.example.org/volens' signed by"),
+    "published": (f"UPDATE published SET note = '{OTHER_HEAD}'", "other-key: checkpoint 0: a checkpoint of"),
+    "another published": (f"UPDATE published SET note = '{FALSE_HEAD}'", "rewritten: the ledger: the first 300 entries are not those"),
 }
 
 
+def opened(path: Path) -> SqliteStore:
+    """A minute after the first record."""
+    return SqliteStore(path, lambda site: KEY, clock=lambda: START.timestamp() + 60)
+
+
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger as a site keeps it."""
     path = tmp_path_factory.mktemp("ledger") / "volens.db"
-    store = SqliteStore(path, lambda site: KEY, clock=lambda: START.timestamp() + 60)
-    for waiting in [store.append(record(number, START, method="accept-all"), NOTICE) for number in range(WHOLE - 1)]:
-        waiting.result(30)
-    store.close()
+    fill(opened(path))
     return path
 
 
-def judged(path: Path, standings: Sequence[Standing] = ()) -> Verdict:
+def judged(store: Store, standings: Sequence[Standing] = ()) -> Verdict:
     """As ``volens ledger verify`` does."""
-    store = SqliteStore(path, lambda site: KEY, clock=lambda: START.timestamp() + 60)
-    try:
+    with closing(store):
         head = store.head(SITE)
         assert head is not None
-        hashes = lambda level, tile: store.hashes(SITE, level, tile)
-        read = lambda first, last: store.rows(SITE, first, last)
-        digests = [notice.digest for notice in store.notices(SITE).values()]
         return check_log(
-            SITE, head.size, read, head.note, TRUST, name="the ledger", hashes=hashes, notices=digests, standings=standings
+            SITE,
+            head.size,
+            lambda first, last: store.rows(SITE, first, last),
+            head.note,
+            TRUST,
+            name="the ledger",
+            published=[one.note for one in store.checkpoints(SITE)],
+            hashes=lambda level, tile: store.hashes(SITE, level, tile),
+            notices=[notice.digest for notice in store.notices(SITE).values()],
+            standings=standings,
         ).verdict
-    finally:
-        store.close()
 
 
-def copied_database(database: Path, folder: Path) -> Path:
+def fill(store: Store) -> None:
+    """Six hundred records in a new ledger, a checkpoint published half way."""
+    with closing(store):
+        for number in range(WHOLE - 1):
+            waiting = store.append(record(number, START, method="accept-all"), NOTICE)
+            if number == WHOLE // 2:
+                waiting.result(30)
+                head = store.head(SITE)
+                assert head is not None
+                store.publish(SITE, head.note)
+        waiting.result(30)
+
+
+def copied_database(ledger: Path, folder: Path) -> Path:
     """A copy whose triggers are gone: whoever has the file has them gone."""
-    path = Path(shutil.copy(database, folder / "volens.db"))
+    path = Path(shutil.copy(ledger, folder / "volens.db"))
     base = sqlite3.connect(path)
     for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         base.execute(f"DROP TRIGGER {name}")
@@ -403,29 +430,97 @@ def copied_database(database: Path, folder: Path) -> Path:
     return path
 
 
-def test_a_real_ledger_holds(database: Path) -> None:
-    verdict = judged(database)
+def test_a_real_ledger_holds(sqlite_ledger: Path) -> None:
+    verdict = judged(opened(sqlite_ledger))
     assert verdict.holds and verdict.facts["record"] == WHOLE - 1, verdict
 
 
 @pytest.mark.parametrize("what", SQL)
-def test_a_real_ledger_that_was_changed_by_sql(what: str, database: Path, tmp_path: Path) -> None:
+def test_a_real_ledger_that_was_changed_by_sql(what: str, sqlite_ledger: Path, tmp_path: Path) -> None:
     sql, found = SQL[what]
-    path = copied_database(database, tmp_path)
+    path = copied_database(sqlite_ledger, tmp_path)
     base = sqlite3.connect(path, isolation_level=None)
     base.executescript(sql)
     assert base.execute("SELECT total_changes()").fetchone()[0] > 0
     base.close()
-    told = said(judged(path))
+    told = said(judged(opened(path)))
     assert any(one.startswith(found) for one in told), told
 
 
-def test_a_real_ledger_of_which_an_older_copy_was_put_back(database: Path, tmp_path: Path) -> None:
-    path = Path(shutil.copy(database, tmp_path / "volens.db"))
-    store = SqliteStore(path, lambda site: KEY, clock=lambda: START.timestamp() + 60)
-    kept = store.append(record(5000, START), NOTICE).result(30)
+def test_a_real_ledger_of_which_an_older_copy_was_put_back(sqlite_ledger: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(sqlite_ledger, tmp_path / "volens.db"))
+    store = opened(path)
+    latest = store.append(record(5000, START), NOTICE).result(30)
     store.close()
-    mine = check(json.dumps(kept.receipt().to_json()).encode(), TRUST, "my receipt")
+    mine = check(json.dumps(latest.receipt().to_json()).encode(), TRUST, "my receipt")
     assert mine.verdict.holds and mine.standing is not None
-    assert judged(path, [mine.standing]).holds
-    assert said(judged(database, [mine.standing])) == ["shorter: the ledger: my receipt was signed over 602 entries; here are 601"]
+    assert judged(opened(path), [mine.standing]).holds
+    assert said(judged(opened(sqlite_ledger), [mine.standing])) == [
+        "shorter: the ledger: my receipt was signed over 602 entries; here are 601"
+    ]
+
+
+MOVE = f"""UPDATE volens.entries SET at = -at {TWENTY}; UPDATE volens.entries SET at = at - 1 WHERE at & 16777215 BETWEEN 21 AND 30;
+    UPDATE volens.entries SET at = 10 - at WHERE at < 0"""
+POSTGRES = {
+    "answer": (
+        f"UPDATE volens.entries SET json = replace(convert_from(json, 'UTF8'), 'accept-all', 'panel')::bytea {TWENTY}",
+        "commit: entry 20: record and salt",
+    ),
+    "salt": (f"UPDATE volens.entries SET salt = decode(md5('another'), 'hex') {TWENTY}", "commit: entry 20: record and salt"),
+    "record": (f"UPDATE volens.entries SET json = NULL, salt = NULL, id = NULL {TWENTY}", "dropped: entry 20: its record is gone"),
+    "row": (f"DELETE FROM volens.entries {TWENTY}", "order: entry 20: it is missing"),
+    "commitment": (
+        f"UPDATE volens.entries SET commitment = sha256('another') {TWENTY}",
+        "entry: entry 20: it is not the entry whose hash was kept",
+    ),
+    "hash": (f"UPDATE volens.entries SET hash = sha256('another') {TWENTY}", "entry: entry 20: it is not the entry whose hash was kept"),
+    "minute": (f"UPDATE volens.entries SET minute = minute - 1 {TWENTY}", "minute: entry 20"),
+    "move": (MOVE, "tile: tile 1/0: the hash that was kept over the entries 0 to 255 is not theirs"),
+    "node": (
+        "UPDATE volens.nodes SET hash = sha256('another')",
+        "tile: tile 1/0: the hash that was kept over the entries 0 to 255 is not theirs",
+    ),
+    "size": (f"UPDATE volens.logs SET size = {WHOLE - 3}", "size: the ledger: 598 entries; the checkpoint was signed over 601"),
+    "head": (f"UPDATE volens.logs SET note = '{OTHER_HEAD}'", "other-key: checkpoint: a checkpoint of 'www.example.org/volens' signed by"),
+    "published": (f"UPDATE volens.published SET note = '{OTHER_HEAD}'", "other-key: checkpoint 0: a checkpoint of"),
+    "another published": (
+        f"UPDATE volens.published SET note = '{FALSE_HEAD}'",
+        "rewritten: the ledger: the first 300 entries are not those",
+    ),
+    "notice": (
+        "UPDATE volens.versions SET site = 'other.example.org'",
+        f"notice-missing: entry 1: it answers the notice {NOTICE.digest}, which is not here",
+    ),
+}
+"""The same by SQL in PostgreSQL, which keeps an entry's hash beside it."""
+
+
+@pytest.fixture(scope="module")
+def postgres_ledger(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a database that holds a ledger; nobody is connected to it."""
+    name = server.database()
+    fill(postgres(server, name, tmp_path_factory.mktemp("ledger")))
+    yield name
+    server.drop(name)
+
+
+def postgres(server: Server, name: str, folder: Path) -> PostgresStore:
+    """A minute after the first record."""
+    return PostgresStore(server.url(name), folder / "withdrawals", lambda site: KEY, clock=lambda: START.timestamp() + 60)
+
+
+@pytest.mark.parametrize("what", ["nothing", *POSTGRES])
+def test_a_ledger_in_postgresql_that_was_changed_by_sql(what: str, server: Server, postgres_ledger: str, tmp_path: Path) -> None:
+    sql, found = POSTGRES.get(what, ("", ""))
+    name = f"{postgres_ledger}_spoilt"
+    server.ask(f"CREATE DATABASE {name} TEMPLATE {postgres_ledger}")
+    try:
+        with server.connect(name) as connection:
+            connection.execute("SET session_replication_role = replica")  # no trigger runs: whoever has the server has them gone
+            for statement in filter(None, sql.split(";")):
+                assert connection.execute(statement).rowcount > 0
+        told = said(judged(postgres(server, name, tmp_path)))
+        assert any(one.startswith(found) for one in told) if sql else not told, told
+    finally:
+        server.drop(name)

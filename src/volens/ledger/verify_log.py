@@ -555,7 +555,8 @@ class _Whole:
             if there > size:
                 found.fault("shorter", self.name, f"a checkpoint of {there} entries was published; here are {size}")
             elif self.tree.root(there) != root:
-                found.fault("rewritten", self.name, f"the first {there} entries are not those that were published; the first {held} are")
+                since = f"; the first {held} are" if held else ""
+                found.fault("rewritten", self.name, f"the first {there} entries are not those that were published{since}")
                 break
             else:
                 held = there
@@ -843,7 +844,13 @@ def _stored(whole: _Whole, hashes: Callable[[int, int], bytes]) -> None:
             if stored == wanted:
                 continue
             if level:
-                found.fault("tile", f"tile {level}/{index}", "its hashes are not those over the tiles below it")
+                place, under = f"tile {level}/{index}", WIDTH**level
+                at = next((n for n, (kept, now) in enumerate(zip(_hashes(stored), _hashes(wanted), strict=False)) if kept != now), -1)
+                if at < 0:
+                    found.fault("tile", place, "hashes of it are missing")
+                else:
+                    first = (index * WIDTH + at) * under
+                    found.fault("tile", place, f"the hash that was kept over the entries {first} to {first + under - 1} is not theirs")
             else:
                 _differs(index * WIDTH, _hashes(stored), _hashes(wanted), found)
                 return  # what follows differs because this does
