@@ -143,7 +143,7 @@ def test_the_first_line_tells_what_it_is_and_the_last_closes_it(tmp_path: Path) 
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert lines[0]["format"] == "volens-archive/1" and lines[0]["origin"] == origin(SITE) and lines[0]["site"] == SITE
     assert lines[-1]["end"] == len(lines) - 1 and [line["i"] for line in lines if "i" in line] == list(range(lines[0]["size"]))
-    secret = (tmp_path / "volens.log-key").read_text("utf-8").split("+")[-1].strip()
+    secret = (tmp_path / "volens.log-key").read_text("utf-8").split("+", 4)[-1].strip()
     assert secret not in path.read_text("utf-8") and path.stat().st_mode & 0o777 == 0o600
 
 
