@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from volens.audience.view import objects
-from volens.enforce.headers import Pairs, cookies_in
+from volens.enforce.headers import Pairs as Pairs
+from volens.enforce.headers import cookies_in
 
 
 @dataclass(frozen=True)
