@@ -17,9 +17,7 @@ Prints JSON. Compare ratios within one run: machines and disks differ.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import multiprocessing
 import os
 import platform
 import random
@@ -28,88 +26,27 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import deque
-from concurrent.futures import Future
-from datetime import UTC, date, datetime
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bench
+from appends import NOTICE, ROWS, against_ceiling, figures, queue, record, tell, waits
 
-from volens.ledger.record import Count, Record, new_id
+from volens.ledger.record import Count, new_id
 from volens.ledger.sqlite import SqliteStore
-from volens.ledger.store import Kept
 from volens.ledger.writer import _Waiting
-from volens.notice import Controller, Notice, Purpose, Service
-
-ASKED = ("audience", "reseaux-sociaux", "video", "publicite", "personnalisation", "geolocalisation")
-NOTICE = Notice(
-    Controller("Le Journal", "contact@example.org", ""),
-    tuple(Purpose(id, {"fr": id}, {"fr": id}) for id in ASKED),
-    (Service("tube", "Tube", ("video",)),),
-)
-
-
-def record() -> Record:
-    return Record(
-        new_id(), "www.example.org", datetime.now(UTC), "given", "accept-all", "notice", "fr", NOTICE.digest, dict.fromkeys(ASKED, True), {}
-    )
-
-
-async def submit(store: SqliteStore, submitters: int, seconds: float) -> list[float]:
-    """Milliseconds each append took, as an asynchronous server sees it."""
-    taken: list[float] = []
-    end = time.perf_counter() + seconds
-
-    async def one() -> None:
-        while (start := time.perf_counter()) < end:
-            await asyncio.wrap_future(store.append(record(), NOTICE))
-            taken.append((time.perf_counter() - start) * 1000)
-
-    await asyncio.gather(*(one() for _ in range(submitters)))
-    return taken
-
-
-def work(path: str, batch: int, submitters: int, seconds: float, pipe: Any) -> None:
-    store = SqliteStore(path, batch=batch, patience=60)
-    pipe.send("ready")
-    pipe.recv()
-    pipe.send(asyncio.run(submit(store, submitters, seconds)))
-    store.close()
 
 
 def measure(directory: str, batch: int, submitters: int, processes: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         path = os.path.join(folder, "ledger.db")
-        context = multiprocessing.get_context("spawn")
-        pipes, workers = [], []
-        for _ in range(processes):
-            here, there = context.Pipe()
-            worker = context.Process(target=work, args=(path, batch, submitters // processes, seconds, there))
-            worker.start()
-            pipes.append(here)
-            workers.append(worker)
-        for pipe in pipes:
-            pipe.recv()
-        for pipe in pipes:
-            pipe.send("go")
-        taken = sorted(value for pipe in pipes for value in pipe.recv())
-        for worker in workers:
-            worker.join()
+        taken = waits(partial(SqliteStore, path, batch=batch, patience=60), submitters, processes, seconds)
         rows = sqlite3.connect(path).execute("SELECT count(id) FROM entries").fetchone()[0]
         if rows != len(taken):
             sys.exit(f"{len(taken)} records were acknowledged, {rows} are there")
-        return {
-            "appends_per_second": round(len(taken) / seconds),
-            "p50_ms": round(statistics.median(taken), 2),
-            "p99_ms": round(taken[len(taken) * 99 // 100], 2),
-            "max_ms": round(taken[-1], 2),
-            "bytes_per_record": round(os.path.getsize(path) / rows),
-        }
-
-
-ROWS = 200
-"""Rows a commit of the ceiling."""
+        return figures(taken, seconds) | {"bytes_per_record": round(os.path.getsize(path) / rows)}
 
 
 def ceiling(directory: str, seconds: float) -> float:
@@ -137,37 +74,12 @@ def ceiling(directory: str, seconds: float) -> float:
         return done / taken
 
 
-def queue(store: SqliteStore, waiting: int, seconds: float) -> float:
-    """Appends a second with so many waiting. The records are made beforehand."""
-    one, number, taken = record(), 0, 0.0
-    while taken < seconds:
-        made = [one.again(new_id(), one.time) for _ in range(20_000)]
-        flying: deque[Future[Kept]] = deque()
-        begin = time.perf_counter()
-        for each in made:
-            if len(flying) >= waiting:
-                flying.popleft().result()
-            flying.append(store.append(each, NOTICE))
-        for future in flying:
-            future.result()
-        taken += time.perf_counter() - begin
-        number += len(made)
-    return number / taken
-
-
-def against_ceiling(directory: str, seconds: float, turns: int = 5) -> dict[str, Any]:
-    raw, kept = [], []
+def against(directory: str, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         store = SqliteStore(os.path.join(folder, "ledger.db"), patience=60)
-        for _ in range(turns):
-            raw.append(ceiling(directory, seconds / turns))
-            kept.append(queue(store, 512, seconds / turns))
+        found = against_ceiling(store, partial(ceiling, directory), seconds)
         store.close()
-    return {
-        "ceiling_rows_per_second": [round(each) for each in raw],
-        "queue_appends_per_second": [round(each) for each in kept],
-        "ratio": round(statistics.median(kept) / statistics.median(raw), 2),
-    }
+    return found
 
 
 def fill(store: SqliteStore, number: int) -> None:
@@ -279,13 +191,10 @@ def main() -> None:
             "group_over_single": round(group["appends_per_second"] / single["appends_per_second"], 2),
         }
     if options.only != "grown":
-        result["against_ceiling"] = against_ceiling(options.directory, options.seconds)
+        result["against_ceiling"] = against(options.directory, options.seconds)
     if options.grow:
         result["grown"] = grown(options.directory, options.grow, options.seconds)
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,13 @@ Without an address it starts a server of its own, as the tests do. Prints JSON. 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import multiprocessing
 import os
 import platform
-import statistics
 import struct
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,7 @@ import psycopg
 sys.path += [str(Path(__file__).parent.parent / "tests" / "ledger"), str(Path(__file__).parent)]
 
 import bench
-from ledger import NOTICE, ROWS, queue, record, submit
+from appends import NOTICE, ROWS, against_ceiling, figures, record, tell, waits
 
 from volens.ledger.note import LogKey, origin
 from volens.ledger.postgres import PostgresStore
@@ -76,52 +73,22 @@ def ceiling(url: str, seconds: float) -> float:
         return done / taken
 
 
-def against_ceiling(url: str, seconds: float, turns: int = 5) -> dict[str, Any]:
-    kept = store(url)
-    raw, own = [], []
-    for _ in range(turns):
-        raw.append(ceiling(url, seconds / turns))
-        own.append(queue(kept, 512, seconds / turns))
-    kept.close()
-    return {
-        "ceiling_rows_per_second": [round(each) for each in raw],
-        "queue_appends_per_second": [round(each) for each in own],
-        "ratio": round(statistics.median(own) / statistics.median(raw), 2),
-    }
-
-
-def work(url: str, submitters: int, seconds: float, pipe: Any) -> None:
+def begun(url: str) -> PostgresStore:
+    """With its log, that the first append makes."""
     kept = store(url)
     kept.append(record(), NOTICE).result()
-    pipe.send("ready")
-    pipe.recv()
-    pipe.send(asyncio.run(submit(kept, submitters, seconds)))
-    kept.close()
+    return kept
 
 
 def measure(url: str, submitters: int, processes: int, seconds: float) -> dict[str, Any]:
-    context = multiprocessing.get_context("spawn")
-    pipes, workers = [], []
-    for _ in range(processes):
-        here, there = context.Pipe()
-        worker = context.Process(target=work, args=(url, submitters // processes, seconds, there))
-        worker.start()
-        pipes.append(here)
-        workers.append(worker)
-    for pipe in pipes:
-        pipe.recv()
-    for pipe in pipes:
-        pipe.send("go")
-    taken = sorted(value for pipe in pipes for value in pipe.recv())
-    for worker in workers:
-        worker.join()
-    return {
-        "processes": processes,
-        "appends_per_second": round(len(taken) / seconds),
-        "p50_ms": round(statistics.median(taken), 2),
-        "p99_ms": round(taken[len(taken) * 99 // 100], 2),
-        "max_ms": round(taken[-1], 2),
-    }
+    return {"processes": processes} | figures(waits(partial(begun, url), submitters, processes, seconds), seconds)
+
+
+def against(url: str, seconds: float) -> dict[str, Any]:
+    kept = store(url)
+    found = against_ceiling(kept, partial(ceiling, url), seconds)
+    kept.close()
+    return found
 
 
 def measured(url: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -135,7 +102,7 @@ def measured(url: str, options: argparse.Namespace) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "submitters": options.submitters,
         "seconds": options.seconds,
-        "against_ceiling": against_ceiling(url, options.seconds),
+        "against_ceiling": against(url, options.seconds),
         "one": measure(url, options.submitters, 1, options.seconds),
         "several": measure(url, options.submitters, options.processes, options.seconds),
     }
@@ -164,10 +131,7 @@ def main() -> None:
             result = measured(server.start().url(server.database()), options)
         finally:
             server.remove()
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    tell(result, options.out)
 
 
 if __name__ == "__main__":
