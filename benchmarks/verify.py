@@ -1,10 +1,11 @@
-"""How long it takes to check a whole log cold: an archive of so many records, by several processes.
+"""How long it takes to check a whole log cold, by several processes: the ledger in its SQLite file, and the archive that is written of it.
 
-The archive is made first, with every record another one, its commitment and its place in the tree. Then it is checked as `volens verify`
-does, from nothing but the file and the key. *CPU* is the time of all processes together: what a busy machine does not change. *Memory* is
-the most that all of them had at once, shared pages told apart (PSS).
+The ledger is filled by the store itself, every record another one, or is one that was filled before (``--ledger``: by ``ledger.py``'s
+``fill``, with the key below; nothing in it is changed). Then ``volens ledger verify`` and ``volens verify`` run as an operator runs them,
+the latter from nothing but the file and the key. *CPU* is the time of all processes together: what a busy machine does not change.
+*Memory* is the most that all of them had at once, shared pages told apart (PSS); *resident* counts those once for each process (RSS).
 
-    python benchmarks/verify.py [--records 10000000] [--processes 4] [--directory DIR] [--out FILE]
+    python benchmarks/verify.py [--records 10000000 | --ledger FILE] [--processes 4] [--directory DIR] [--out FILE]
 
 Prints JSON.
 """
@@ -12,133 +13,112 @@ Prints JSON.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
 import resource
+import subprocess
+import sys
 import tempfile
-import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import bench
+import ledger
 
-from volens.ledger.entry import RecordEntries, commitment, minute, notice_entry
-from volens.ledger.note import LogKey, checkpoint
-from volens.ledger.record import Record, new_id
-from volens.ledger.tree import Edge, Growth, leaf_hash
-from volens.ledger.verify import Trust, read_key
-from volens.ledger.verify_log import check_archive
-from volens.notice import Controller, Notice, Purpose, Service, canonical
+from volens.ledger import archive
+from volens.ledger.note import LogKey, origin, write_log_keys
+from volens.ledger.sqlite import SqliteStore
 
 SITE = "www.example.org"
-KEY = LogKey.new(f"{SITE}/volens")
-ASKED = ("audience", "reseaux-sociaux", "video", "publicite", "personnalisation", "geolocalisation")
-NOTICE = Notice(
-    Controller("Le Journal", "contact@example.org", ""),
-    tuple(Purpose(id, {"fr": id}, {"fr": id}) for id in ASKED),
-    (Service("tube", "Tube", ("video",)),),
-)
-START = datetime(2026, 11, 22, 10, 23, 5, tzinfo=UTC)
+KEY = LogKey(origin(SITE), bytes(range(32)))
+TOML = """names = ["{site}"]
+languages = ["fr"]
+ledger = {ledger}
+[controller]
+name = "Le Journal"
+contact = "contact@example.org"
+policy = "volens"
+country = "FR"
+[proof]
+key = {key}
+"""
 
 
-def make(path: Path, count: int) -> None:
-    """An archive of that many entries, all but the first of records."""
-    kept = Record(new_id(), SITE, START, "given", "accept-all", "notice", "fr", NOTICE.digest, dict.fromkeys(ASKED, True), {"tube": True})
-    before, after = kept.canonical().split(kept.id.encode())
-    entries, edge, leaves = RecordEntries(SITE), Edge(), list[bytes]()
-    lines = path.with_suffix(".lines")
-    with lines.open("wb") as file:
-        for index in range(count):
-            if index:
-                record, salt = b"%b%026d%b" % (before, index, after), b"%016d" % index
-                entry = entries.entry(commitment(salt, record), NOTICE.digest, minute(START) + index // 6000)
-                file.write(b'{"entry":%b,"i":%d,"record":%b,"salt":"%b"}\n' % (entry, index, record, salt.hex().encode()))
-            else:
-                entry = notice_entry(SITE, minute(START), NOTICE.digest)
-                file.write(b'{"entry":%b,"i":0}\n' % entry)
-            leaves.append(leaf_hash(entry))
-            if len(leaves) == 20_000:
-                edge = Growth(edge, leaves).edge
-                leaves.clear()
-    edge = Growth(edge, leaves).edge if leaves else edge
-    head = KEY.sign(checkpoint(KEY.name, count, edge.root))
-    top: dict[str, Any] = {"format": "volens-archive/1", "origin": KEY.name, "site": SITE, "size": count, "checkpoint": head}
-    sha = hashlib.sha256()
-    with path.open("wb") as whole, lines.open("rb") as file:
-        for line in (top | {"keys": [KEY.vkey], "made": "2026-11-23T00:00:00Z"}, {"notice": NOTICE.to_json()}):
-            whole.write(data := canonical(line) + b"\n")
-            sha.update(data)
-        while data := file.read(1 << 22):
-            whole.write(data)
-            sha.update(data)
-        whole.write(canonical({"end": count + 2, "sha256": sha.hexdigest()}) + b"\n")
-    lines.unlink()
-
-
-def memory() -> int:
-    """Bytes of this process and those below it, each shared page once."""
-    pids, found = [os.getpid()], 0
-    for pid in pids:
+def below(pid: int) -> list[int]:
+    """A process and all that it started."""
+    pids = [pid]
+    for one in pids:
         with suppress(OSError):
-            found += sum(int(line.split()[1]) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line[:4] == "Pss:")
-            for task in Path(f"/proc/{pid}/task").iterdir():
+            for task in Path(f"/proc/{one}/task").iterdir():
                 pids += map(int, (task / "children").read_text().split())
-    return found * 1024
+    return pids
 
 
-def measure(path: Path, processes: int) -> dict[str, Any]:
-    """Check it once."""
-    most, over, done = 0, threading.Event(), list[int]()
+def memory(pid: int, kind: str) -> int:
+    """Kilobytes of a process and those below it."""
+    found = 0
+    for one in below(pid):
+        with suppress(OSError):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            found += sum(int(line.split()[1]) for line in lines if line.startswith(kind))
+    return found
 
-    def watch() -> None:
-        nonlocal most
-        while not over.wait(0.5):
-            most = max(most, memory())
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+def measure(file: Path, *command: str) -> dict[str, Any]:
+    """One command of Volens, and what it says of the file."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    log = check_archive(path, Trust.of([read_key(KEY.vkey)]), processes=processes, progress=lambda at, of: done.append(at))
+    most = {"Pss:": 0, "Rss:": 0}
+    with subprocess.Popen([sys.executable, "-m", "volens.cli", *command, "--json"], stdout=subprocess.PIPE, text=True) as running:
+        while True:
+            try:
+                told, _ = running.communicate(timeout=0.5)
+                break
+            except subprocess.TimeoutExpired:
+                most = {kind: max(value, memory(running.pid, kind)) for kind, value in most.items()}
     seconds = time.perf_counter() - start
-    over.set()
-    watcher.join()
-    assert log.verdict.holds, log.verdict
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    value = json.loads(told)
+    if not value["holds"]:
+        sys.exit(told)
     return {
-        "records": log.tree.size - 1,
-        "bytes": path.stat().st_size,
-        "processes": processes,
+        "records": value["files"][0]["facts"]["record"],
+        "bytes": file.stat().st_size,
         "seconds": round(seconds, 1),
-        "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used), 1),
-        "memory_mb": round(most / 1e6),
-        "progress_told": len(done),
+        "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+        "memory_mb": round(most["Pss:"] / 1e3),
+        "resident_mb": round(most["Rss:"] / 1e3),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=10_000_000)
+    parser.add_argument("--ledger", type=Path, help="one that was filled before, instead of filling one")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     about = bench.facts()
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as folder:
-        path = Path(folder) / "archive.jsonl"
-        pid = os.fork()  # so that making it counts neither as time nor as memory of the check
-        if not pid:
-            make(path, arguments.records + 1)
-            os._exit(0)
-        if os.waitpid(pid, 0)[1]:
-            raise SystemExit("the archive could not be made")
-        made = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found = measure(path, arguments.processes)
-        found["cpu_seconds"] = round(found["cpu_seconds"] - made.ru_utime - made.ru_stime, 1)
-    value = {"format": "volens-benchmark-verify/1", **about, "verify": found}
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
+        folder = Path(name).resolve()
+        file = arguments.ledger.resolve(strict=True) if arguments.ledger else folder / "ledger.db"
+        packed, key, config = folder / "archive.jsonl", folder / "log-key", folder / "volens.toml"
+        with closing(SqliteStore(file, lambda site: KEY)) as store:
+            if not arguments.ledger:
+                store.keep_notice(SITE, ledger.NOTICE)
+                ledger.fill(store, arguments.records + 1)  # with the notice's entry
+            archive.write(store, SITE, [KEY.vkey], packed, datetime.now(UTC))
+        write_log_keys(key, [KEY])
+        config.write_text(TOML.format(site=SITE, ledger=json.dumps(str(file)), key=json.dumps(str(key))), "utf-8")
+        processes = ("--processes", str(arguments.processes))
+        figures = {
+            "the ledger in SQLite": measure(file, "ledger", "verify", "--config", str(config), *processes),
+            "an archive of it": measure(packed, "verify", str(packed), "--key", KEY.vkey, *processes),
+        }
+    value = {"format": "volens-benchmark-verify/1", **about, "processes": arguments.processes, "figures": figures}
     text = json.dumps(value, indent=1)
     print(text)
     if arguments.out:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
@@ -36,6 +36,8 @@ MOST = 20
 """Records that a dry run names one by one."""
 TIMES = 3
 """How often a ledger is checked anew where records are erased meanwhile."""
+TILES = 1000
+"""Tiles of the tree that are read as of one moment: some 20 ms."""
 
 
 @contextmanager
@@ -95,24 +97,42 @@ def checked(
             standings.append(one.standing)
     for _ in range(TIMES):
         head = there(store, site)
-        log: Log = check_log(
-            site,
-            head.size,
-            Reading(loaded.ledger, loaded.log_key, site, head.size),
-            head.note,
-            trust,
-            name=loaded.ledger if "://" not in loaded.ledger else "ledger",
-            published=[one.note for one in store.checkpoints(site) if one.size <= head.size],
-            hashes=lambda level, tile: store.hashes(site, level, tile),
-            notices={notice.digest for notice in store.notices(site).values()},
-            standings=standings,
-            processes=processes,
-            progress=progress,
-        )
+        with kept_tree(store, site) as hashes:
+            log: Log = check_log(
+                site,
+                head.size,
+                Reading(loaded.ledger, loaded.log_key, site, head.size),
+                head.note,
+                trust,
+                name=loaded.ledger if "://" not in loaded.ledger else "ledger",
+                published=[one.note for one in store.checkpoints(site) if one.size <= head.size],
+                hashes=hashes,
+                notices={notice.digest for notice in store.notices(site).values()},
+                standings=standings,
+                processes=processes,
+                progress=progress,
+            )
         if not (any(f.code == "dropped" for f in log.verdict.faults) and _erased_since(store, site, head.size)):
             break  # else records were erased, and logged, while the rest was read
     between = Verdict("between", "together", {}, ())
     return Outcome((*verdicts, log.verdict, files_kept(store, site)), between)
+
+
+@contextmanager
+def kept_tree(store: Store, site: str) -> Iterator[Callable[[int, int], bytes]]:
+    """The hashes of a tile, by level and number. Many are read over one connection, which is not held so long that it hinders a writer."""
+    with ExitStack() as held:
+        now, left = store, 0
+
+        def hashes(level: int, tile: int) -> bytes:
+            nonlocal now, left
+            if not left:
+                held.close()
+                now, left = held.enter_context(store.moment()), TILES
+            left -= 1
+            return now.hashes(site, level, tile)
+
+        yield hashes
 
 
 def files_kept(store: Store, site: str) -> Verdict:
