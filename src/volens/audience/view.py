@@ -63,18 +63,18 @@ class View:
     device: str
 
 
-def objects(pairs: Pairs) -> str:
-    """Whether the visitor objects to being counted, and how: ``cookie``, ``dnt`` (GDPR 21(5)), or not: empty.
+def objects(cookies: Iterable[bytes], dnt: Iterable[bytes]) -> str:
+    """Whether the visitor objects to being counted, and how: ``cookie``, ``dnt`` (GDPR 21(5)), or not: empty. By those fields' values.
 
     ``Sec-GPC`` is not it: it speaks of selling, sharing and advertising, none of which happens here.
     """
-    said = ""
-    for key, value in pairs:
-        if len(key) == 6 and key.lower() == b"cookie" and _OBJECTS.search(value):
+    for value in cookies:
+        if _OBJECTS.search(value):
             return "cookie"
-        if len(key) == 3 and key.lower() == b"dnt" and value.strip() == b"1":
-            said = "dnt"
-    return said
+    for value in dnt:
+        if value.strip() == b"1":
+            return "dnt"
+    return ""
 
 
 def read(method: str, target: bytes, pairs: Pairs, host: str, own: Iterable[str], audience: Audience) -> View | None:

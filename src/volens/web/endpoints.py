@@ -27,7 +27,7 @@ from volens.choice import COOKIE, GRANT_COOKIE, HOST_ONLY, RECORD_COOKIE, Choice
 from volens.enforce.csp import hash_source
 from volens.enforce.guard import keep
 from volens.enforce.headers import expiries, get, tossed
-from volens.enforce.storage import is_own
+from volens.enforce.storage import Storage, is_own
 from volens.enforce.url import Target, resolve, text_of
 from volens.errors import ChoiceError, StoreBusy, StoreError, StoreUnavailable
 from volens.findings import REPORT
@@ -68,6 +68,9 @@ FOLLOW, FOLLOW_LAST, FOLLOWING = 1.0, 1024.0, 200
 LESSENED = 50_000
 """Records of which it is remembered that something was taken back, so that it is recorded once; some 10 MB."""
 _SURFACES = ("notice", "panel", "embed", "gate", "band")
+FORGOTTEN = (b"clear-site-data", b'"prefetchCache", "prerenderCache"')
+"""Pages that the browser made ready by an earlier answer."""
+_SILENT = Signals()
 _DIALOG = re.compile(r"panel-([a-z]{2,3})-[0-9a-f]{8}\.js")
 _METHODS = {
     "accept": "accept-all",
@@ -619,6 +622,8 @@ class Endpoints:
     def _signals(self, asked: Asked, fields: Fields | None) -> Signals:
         """What holds after an answer besides the choice: an explicit one yields to no GPC, and ``fields`` may object or take it back."""
         said = fields.all("object") if fields is not None else []
+        if not (said or asked.request.objection or asked.grant.locked):
+            return _SILENT
         dnt = (asked.request.get(b"dnt") or b"").strip() == b"1"
         objecting = "1" in said or dnt if "0" in said else bool(asked.request.objection)
         return Signals(objects=objecting, locked=asked.grant.locked)
@@ -629,7 +634,13 @@ class Endpoints:
         after = replace(before, objects=self._signals(asked, fields).objects and bool(asked.site.notice.objectable))
         stopped = {s.id for s in asked.site.notice.measuring}
         after = replace(after, services=before.services - stopped if after.objects else before.services | stopped)
-        pairs = [*self._expired(asked, after, back), (b"clear-site-data", b'"prefetchCache", "prerenderCache"'), NO_STORE, *SECURITY]
+        _, storage = self._gateway.judges(asked.site, after, asked.host)
+        pairs = [
+            *self._expired(asked, after, storage, back),
+            FORGOTTEN,
+            NO_STORE,
+            *SECURITY,
+        ]
         if asks_json:
             made = json_reply(200, {"objects": after.objects, "grant": after.key, "reload": after.key != before.key})
             return Reply(200, [*[p for p in made.pairs if p not in pairs], *pairs], made.body)
@@ -714,7 +725,7 @@ class Endpoints:
             except StoreError as error:  # a refusal takes effect whatever becomes of its count
                 log.error("a refusal took effect but could not be counted: %s", error)
             return reply(None)
-        granted = self._gateway.granted(site, choice, Signals(locked=asked.grant.locked), now.date())
+        granted = self._gateway.granted(site, choice, Signals(locked=asked.grant.locked) if asked.grant.locked else _SILENT, now.date())
         method = "gate" if surface == "gate" else _METHODS[answer]
         gpc, regime = asked.grant.gpc or asked.grant.overrides_gpc, asked.grant.regime
 
@@ -746,9 +757,10 @@ class Endpoints:
         if site.hook is not None:
             key = hooks.visitor_key(site.hook, site, asked.request.pairs, asked.grant, granted)
             told = hooks.event(site.hook, record, key, expires(choice.day, notice.months))
-        # Cookies that were kept aside can be sent again and again: a grant is withdrawn, or made less, once.
-        opens = granted.purposes - asked.grant.purposes or {id for id, on in record.services.items() if on} - asked.grant.services
-        first = held and not opens and self._first(record.supersedes)
+        first = False
+        if held:  # cookies that were kept aside can be sent again and again: a grant is withdrawn, or made less, once
+            opens = granted.purposes - asked.grant.purposes or {id for id, on in record.services.items() if on} - asked.grant.services
+            first = not opens and self._first(record.supersedes)
         if choice.refuses_all:
             return self._withdrawn(record, notice, told, lambda: reply(None)) if first else reply(None)
         tag = RecordTag.sign(self._gateway.keys, site.name, record.id, choice)
@@ -914,15 +926,14 @@ class Endpoints:
         """The cookies, what is expired, the receipt where a program takes it, and the way on."""
         gateway, site, request = self._gateway, asked.site, asked.request
         secure = "; Secure" if request.scheme == "https" else ""
-        proof, short = (host_only(name, request.scheme) for name in (RECORD_COOKIE, GRANT_COOKIE))
+        proof, short = host_only(RECORD_COOKIE, request.scheme), host_only(GRANT_COOKIE, request.scheme)
+        sent = [name for name, _ in asked.cookies]
         # Where a site need not ask, an answer of no is what stands between: kept as long as browsers keep a cookie (RFC 6265bis 5.5).
         life = (
             400 if opts_out(asked.grant.regime) and choice.refuses_all else (expires(choice.day, site.notice.months) - choice.day).days + 1
         ) * 86400
         pairs: Pairs = [
-            *tossed(
-                [name for name, _ in asked.cookies], request.scheme, asked.host, gateway.catalog, most=0 if asked.choice is None else 1
-            ),
+            *tossed(sent, request.scheme, asked.host, gateway.catalog, most=0 if asked.choice is None else 1),
             (b"set-cookie", f"{COOKIE}={choice.text()}; Path=/; Max-Age={life}; SameSite=Lax{secure}".encode()),
         ]
         if asked.account is not None:  # the device's own answer stays as it is (R39)
@@ -931,36 +942,31 @@ class Endpoints:
                 pairs.append(gateway.aside_cookie(site, request, asked.account.hash, None))
         elif tag is not None:
             pairs.append((b"set-cookie", f"{proof}={tag.text()}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}".encode()))
-        elif asked.record is not None or proof in dict(asked.cookies):
+        elif asked.record is not None or proof in sent:
             pairs.append((b"set-cookie", f"{proof}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}".encode()))
         granted = gateway.granted(site, choice, self._signals(asked, fields), gateway.now().date())
         key = gateway.cache_key(site, choice, granted)
-        if asked.account is None and (key or short in dict(asked.cookies)):
+        if asked.account is None and (key or short in sent):
             kept = f"{life if key else 0}; HttpOnly; SameSite=Lax{secure}"
             pairs.append((b"set-cookie", f"{short}={key}; Path=/; Max-Age={kept}".encode()))
         _, storage = gateway.judges(site, granted, asked.host)
-        pairs += self._expired(asked, granted, back)
-        pairs += [(b"clear-site-data", b'"prefetchCache", "prerenderCache"'), NO_STORE, *SECURITY]
+        pairs += self._expired(asked, granted, storage, back)
+        pairs += [FORGOTTEN, NO_STORE, *SECURITY]
         if asks_json:
             first_refusal = (
                 choice.refuses_all and not asked.grant.answered and not asked.grant.presumed and granted.objects == asked.grant.objects
             )
-            value = {
-                "choice": choice.text(),
-                "grant": granted.key,
-                "reload": not first_refusal and granted.key != asked.grant.key,
-            }
+            reload = "true" if not first_refusal and granted.key != asked.grant.key else "false"
             # To a browser's page it would hand the record's id, which no cookie gives a script: the visitor opens ``receipt/``.
             scripted = request.get(b"sec-fetch-mode") is not None
             receipt = f',"receipt":{recorded.text()}' if recorded is not None and not scripted else ""
-            body = f'{json.dumps(value, separators=(",", ":"))[:-1]},"keep":{keep(storage)}{receipt}}}'
+            # Neither text holds a character that JSON writes in another way.
+            body = f'{{"choice":"{choice.text()}","grant":"{granted.key}","reload":{reload},"keep":{keep(storage)}{receipt}}}'
             return Reply(201, [(b"content-type", b"application/json"), *pairs], body.encode())
         return Reply(307 if keeps_body else 303, [(b"location", quoted(back)), *pairs])
 
-    def _expired(self, asked: Asked, granted: Grant, back: str) -> Pairs:
+    def _expired(self, asked: Asked, granted: Grant, storage: Storage, back: str) -> Pairs:
         """Of what this request shows, and of what was granted until now, the cookies that ``granted`` does not permit."""
-        gateway = self._gateway
-        _, storage = gateway.judges(asked.site, granted, asked.host)
         refused = [
             name
             for name, _ in asked.cookies
@@ -978,7 +984,7 @@ class Endpoints:
             and not granted.decide(key).allowed
             and before.decide(key).allowed
         ]
-        return expiries(refused, asked.host, back, storage, gateway.catalog, taken_back)
+        return expiries(refused, asked.host, back, storage, self._gateway.catalog, taken_back)
 
     def _too_often(self, asked: Asked, asks_json: bool, wait: float, language: str, back: str, status: int = 429) -> Reply:
         """429: more answers from one address than a person gives; 503: more grants than the site takes."""

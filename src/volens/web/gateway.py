@@ -320,7 +320,7 @@ class Gateway:
         signals = Signals(
             gpc=site.honour_gpc and (request.get(b"sec-gpc") or b"").strip() == b"1",
             objects=bool(site.notice.objectable and request.objection),
-            locked=site.locked if _minor(site, request) else frozenset(),
+            locked=site.locked if site.locked and _minor(site, request) else frozenset(),
         )
         today = self.now().date()
         if account is None and self._torn(request):

@@ -69,7 +69,7 @@ class Request:
     @cached_property
     def objection(self) -> str:
         """Whether the visitor objects to being counted, and how."""
-        return objects(self.pairs)
+        return objects(self.all(b"cookie"), self.all(b"dnt"))
 
     def with_body(self, body: bytes) -> Request:
         """The same request, with what was read of it already."""
