@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
 from tests.enforce.making import SITE
 from tests.web.making import gateway
+from tests.web.wsgi_server import serving
 from volens.foreign import Theirs
 from volens.notice import Service, StorageKey
 from volens.site import Site
@@ -59,15 +58,6 @@ class Shop:
         )
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @dataclass
 class Place:
     """The running site."""
@@ -88,18 +78,15 @@ def reading(site: Site, theirs: Theirs) -> Site:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
     """``place(theirs)``: a site of its own behind Volens."""
-    running: list[tuple[Any, Gateway]] = []
+    running = ExitStack()
 
     def start(theirs: Theirs | None = None) -> Place:
         shop = Shop()
         site = replace(SITE, name="127.0.0.1", hosts=("127.0.0.1",))
         made = gateway(tmp_path, site=reading(site, theirs) if theirs else site)
-        server = make_server("127.0.0.1", 0, WsgiFace(shop, lambda: made), _Server, _Quiet)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        running.append((server, made))
-        return Place(f"http://127.0.0.1:{server.server_port}", shop, made)
+        running.callback(made.close)
+        port = running.enter_context(serving(WsgiFace(shop, lambda: made)))
+        return Place(f"http://127.0.0.1:{port}", shop, made)
 
-    yield start
-    for server, made in running:
-        server.shutdown()
-        made.close()
+    with running:
+        yield start

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import aiohttp
 import pytest
@@ -22,6 +19,7 @@ from playwright.sync_api import expect
 
 from tests.enforce.making import CATALOG, HOST, NOTICE, SITE, TODAY
 from tests.web.making import KEYS, SAME, Clock, Down, Visitor, away, cookies_of, gateway, header, request
+from tests.web.wsgi_server import serving
 from volens.accounts import Accounts, Row
 from volens.choice import Choice
 from volens.config import parse
@@ -473,19 +471,7 @@ def test_the_configuration() -> None:
         parse(theirs, "volens.toml", CATALOG)
 
 
-class Server(ThreadingMixIn, WSGIServer):
-    """A browser keeps spare connections open: one thread would wait on them."""
-
-    daemon_threads = True
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def url(tmp_path: Path, clock: Clock) -> Iterator[str]:
+def members(page: bytes) -> Any:
     """A site on which ``/in`` logs in and ``/out`` logs out."""
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
@@ -494,14 +480,17 @@ def url(tmp_path: Path, clock: Clock) -> Iterator[str]:
             start_response("303 See Other", [("Location", "/a"), *said])
             return []
         start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
-        return [PAGE.replace(b"lang=fr", b"lang=en")]
+        return [page]
 
+    return app
+
+
+@pytest.fixture
+def url(tmp_path: Path, clock: Clock) -> Iterator[str]:
+    """Such a site, in English."""
     made = opened(tmp_path, clock)
-    server = make_server("127.0.0.1", 0, WsgiFace(app, lambda: made), server_class=Server, handler_class=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(WsgiFace(members(PAGE.replace(b"lang=fr", b"lang=en")), lambda: made)) as port:
+        yield f"http://127.0.0.1:{port}"
     made.close()
 
 

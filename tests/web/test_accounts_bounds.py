@@ -6,20 +6,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import ssl
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import make_server
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser, expect
 
 from tests.enforce.making import HOST, NOTICE, SITE, TODAY
@@ -31,21 +24,20 @@ from tests.web.test_accounts import (
     HTML,
     PAGE,
     Device,
-    Quiet,
-    Server,
     break_file,
     events,
+    members,
     mend,
     opened,
     rows,
     text,
 )
+from tests.web.wsgi_server import domain
 from volens.accounts import Row
 from volens.choice import Choice
 from volens.ledger.sqlite import SqliteStore
 from volens.web.asgi import AsgiFace, visited
 from volens.web.gateway import Gateway, Visit
-from volens.web.wsgi import WsgiFace
 
 PLAIN = "volens-account"
 OPENED = [(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"document")]
@@ -160,56 +152,17 @@ def test_over_plain_http_only_a_host_without_sub_domains_remembers_an_account(
     assert ("over https alone" in caplog.text) is (name is None)
 
 
-def certificate(folder: Path) -> ssl.SSLContext:
-    """A server's, for every host below site.localhost."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "site.localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
-    (folder / "certificate").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate", folder / "key")
-    return context
-
-
 @pytest.fixture
-def domain(tmp_path: Path, clock: Clock) -> Iterator[tuple[Gateway, str, list[tuple[str, str]]]]:
+def hosts(tmp_path: Path, clock: Clock) -> Iterator[tuple[Gateway, str, list[tuple[str, str]]]]:
     """``www.site.localhost`` behind Volens, ``evil.site.localhost`` beside it, over TLS; what evil's page sets is the list."""
-    tosses: list[tuple[str, str]] = []
-
-    def site(environ: Any, start_response: Any) -> list[bytes]:
-        said = {"/in": [("Volens-Account", "marie")], "/out": [("Volens-Account", "")]}.get(environ["PATH_INFO"], [])
-        start_response("303 See Other" if said else "200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Location", "/a"), *said])
-        return [PAGE]
-
     made = opened(tmp_path, clock)
-    face = WsgiFace(site, lambda: made)
-
-    def either(environ: Any, start_response: Any) -> Any:
-        environ["wsgi.url_scheme"] = "https"
-        if environ["HTTP_HOST"].startswith("www."):
-            return face(environ, start_response)
-        start_response("200 OK", [("Content-Type", "text/html"), *tosses])
-        return [b"<!doctype html><title>evil</title>"]
-
-    server = make_server("127.0.0.1", 0, either, server_class=Server, handler_class=Quiet)
-    server.socket = certificate(tmp_path).wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield made, f"site.localhost:{server.server_port}", tosses
-    server.shutdown()
-    server.server_close()
+    with domain(tmp_path, made, members(PAGE)) as (at, tosses):
+        yield made, at, tosses
     made.close()
 
 
-def test_in_a_browser_a_sub_domain_can_plant_no_account(chromium: Browser, domain: tuple[Gateway, str, list[tuple[str, str]]]) -> None:
-    made, at, tosses = domain
+def test_in_a_browser_a_sub_domain_can_plant_no_account(chromium: Browser, hosts: tuple[Gateway, str, list[tuple[str, str]]]) -> None:
+    made, at, tosses = hosts
     hash = made.account_hashes(SITE, b"thief")[0]
     line = made.account_cookie(SITE, request("GET", "/a"), hash, "")[1].decode().partition(";")[0]
     value = line.partition("=")[2]

@@ -13,9 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.validate import validator
 
 import pytest
@@ -24,6 +22,7 @@ import uvicorn
 from tests.enforce.making import HOST, SITE
 from tests.oracle import would_load
 from tests.web.making import FORM, NAMED, SAME, Held, away, gateway
+from tests.web.wsgi_server import serving
 from volens.web.asgi import AsgiFace
 from volens.web.gateway import MAX_BODY, Gateway
 from volens.web.wsgi import WsgiFace
@@ -101,15 +100,6 @@ def wsgi_app(environ: Any, start_response: Any) -> Iterable[bytes]:
     return pieces if path != "/pieces" else iter(pieces)
 
 
-class Threads(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     built = gateway(tmp_path_factory.mktemp("faces"))
@@ -120,8 +110,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture(scope="module")
 def ports(made: Gateway) -> Iterator[dict[str, int]]:
     """Both faces behind real servers, on free ports."""
-    server = make_server("127.0.0.1", 0, WsgiFace(wsgi_app, lambda: made), server_class=Threads, handler_class=Quiet)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(AsgiFace(asgi_app, lambda: made), log_level="error", ws="none"))
@@ -129,9 +117,8 @@ def ports(made: Gateway) -> Iterator[dict[str, int]]:
     thread.start()
     while not running.started:
         time.sleep(0.01)
-    yield {"wsgi": server.server_port, "asgi": listening.getsockname()[1]}
-    server.shutdown()
-    server.server_close()
+    with serving(WsgiFace(wsgi_app, lambda: made)) as port:
+        yield {"wsgi": port, "asgi": listening.getsockname()[1]}
     running.should_exit = True
     thread.join(10)
 

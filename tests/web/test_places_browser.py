@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.enforce.making import NOTICE, SITE, granted
 from tests.web.making import Clock, gateway
+from tests.web.wsgi_server import serving
 from volens.site import Regions
 from volens.web.screens import Screens
 from volens.web.wsgi import WsgiFace
 
 PAGE = b"<!DOCTYPE html><html lang=en><head><title>a</title></head><body><h1>News</h1><p>Text</p></body></html>"
-
-
-class Server(ThreadingMixIn, WSGIServer):
-    """A browser keeps spare connections open: one thread would wait on them."""
-
-    daemon_threads = True
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *arguments: Any) -> None:
-        pass
 
 
 @pytest.fixture
@@ -45,11 +32,8 @@ def url(tmp_path: Path) -> Iterator[str]:
 
     site = replace(SITE, regions=Regions(b"x-place"), minors=("publicite",), told_age=True)
     made = gateway(tmp_path, site=site, now=Clock())
-    server = make_server("127.0.0.1", 0, WsgiFace(app, lambda: made), server_class=Server, handler_class=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(WsgiFace(app, lambda: made)) as port:
+        yield f"http://127.0.0.1:{port}"
     made.close()
 
 

@@ -3,25 +3,22 @@ anybody, take back no refusal, and go (DESIGN §4 and §8, decision 0037)."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import make_server
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.enforce.making import HOST, NOTICE, SITE, TODAY
 from tests.web.making import SAME, Clock, Visitor, environ_behind_wsgi, gateway, header, request, scope_behind_asgi
-from tests.web.test_accounts import PAGE, Quiet, Server
-from tests.web.test_accounts_bounds import certificate
+from tests.web.test_accounts import PAGE
 from tests.web.test_address_faces import by_proxy
+from tests.web.wsgi_server import domain
 from volens.choice import Choice
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs
-from volens.web.wsgi import WsgiFace
 
 RECORD, PLAIN = "__Host-volens-record", "volens-record"
 GRANT = "__Host-volens-grant"
@@ -213,37 +210,23 @@ def test_over_plain_http_the_name_is_plain_and_two_still_grant_nothing(made: Gat
 
 
 @pytest.fixture
-def domain(made: Gateway, tmp_path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def hosts(made: Gateway, tmp_path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """``www.site.localhost`` behind Volens, ``user.site.localhost`` beside it, over TLS; what user's page sets is the list."""
-    tosses: list[tuple[str, str]] = []
 
     def site(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
         return [PAGE]
 
-    face = WsgiFace(site, lambda: made)
-
-    def either(environ: Any, start_response: Any) -> Any:
-        environ["wsgi.url_scheme"] = "https"
-        if environ["HTTP_HOST"].startswith("www."):
-            return face(environ, start_response)
-        start_response("200 OK", [("Content-Type", "text/html"), *tosses])
-        return [b"<!doctype html><title>user</title>"]
-
-    server = make_server("127.0.0.1", 0, either, server_class=Server, handler_class=Quiet)
-    server.socket = certificate(tmp_path).wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"site.localhost:{server.server_port}", tosses
-    server.shutdown()
-    server.server_close()
+    with domain(tmp_path, made, site) as found:
+        yield found
 
 
 def state(page: Page) -> str | None:
     return page.locator("volens-notice").get_attribute("data-storage")
 
 
-def test_in_a_browser_a_sub_domain_grants_nothing(chromium: Browser, domain: tuple[str, list[tuple[str, str]]]) -> None:
-    at, tosses = domain
+def test_in_a_browser_a_sub_domain_grants_nothing(chromium: Browser, hosts: tuple[str, list[tuple[str, str]]]) -> None:
+    at, tosses = hosts
     www, user = f"https://www.{at}", f"https://user.{at}"
     thieves = chromium.new_context(ignore_https_errors=True, locale="fr-FR")
     context = chromium.new_context(ignore_https_errors=True, locale="fr-FR")
