@@ -34,6 +34,8 @@ MAX_SIGNATURES = 100
 MAX_PATH = 64
 """Hashes of a proof: a tree of 2^63 leaves needs no more (twice that for consistency)."""
 MAX_DEPTH = 64
+MAX_VALUES = 1 << 18
+"""Values of one JSON text, about: each takes many times the bytes that it is written in."""
 MAX_ENTRY = 65_535
 """Bytes of a log entry (C2SP tlog-tiles)."""
 MAX_SIZE = 1 << 63
@@ -208,6 +210,8 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 def read_json(data: bytes) -> Any:
     """A JSON value that can have one meaning only: UTF-8, no field twice, integers of 53 bits; raises Malformed."""
     try:
+        if len(data) > MAX_VALUES and data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_VALUES:
+            raise Malformed(f"it has more than {MAX_VALUES} values", "unreadable")
         value = _decode(data.decode())
         if data.count(b"{") + data.count(b"[") >= MAX_DEPTH and _depth(value) > MAX_DEPTH:
             raise Malformed("it is nested too deep", "unreadable")

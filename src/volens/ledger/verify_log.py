@@ -55,8 +55,17 @@ BLOCK = 1 << 20
 """Bytes of an archive that a process checks at once."""
 ROWS = 8192
 """Rows of a store that a process checks at once; a multiple of WIDTH."""
-MAX_LINE = 64 << 20
+MAX_LINE = 16 << 20
 """Bytes of the longest line: a picture of a notice in base64."""
+MAX_WRONG = 1000
+"""Lines that are none, and entries out of their place, after which an archive is not read on: a small file may unpack to any size."""
+MAX_NAMED = 200_000
+"""Notices, files and checkpoints of each kind: a checkpoint a second for a day, and one an hour for a dozen years."""
+MAX_OTHERS = 1 << 22
+"""Lines of counts, and of whatever is no entry."""
+MAX_KINDS = 100
+KINDS = frozenset(("record", "notice", "snapshot", "erasure"))
+"""Types of entries that are known."""
 WIDTH = 256
 HASH = 32
 TOLD = 40
@@ -193,14 +202,27 @@ class Block:
     asked: dict[str, int] = field(default_factory=dict)
     """Notices that the log says were put into use, with the entry."""
     kinds: dict[str, int] = field(default_factory=dict)
+    """Entries of each type."""
+    noted: dict[str, int] = field(default_factory=dict)
+    """Records of which there is something to note, by its code."""
     checkpoints: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     snapshots: dict[str, int] = field(default_factory=dict)
+    wrong: int = 0
+    """Lines that are none, and entries out of their place."""
+    others: int = 0
+    """Lines that are no entries."""
 
-    def count(self, kind: str) -> None:
+    def note(self, code: str) -> None:
         """One more of these."""
-        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        self.noted[code] = self.noted.get(code, 0) + 1
+
+
+def _count(kinds: dict[str, int], kind: str, more: int) -> None:
+    if kind not in kinds and len(kinds) > MAX_KINDS:
+        kind = "…"
+    kinds[kind] = kinds.get(kind, 0) + more
 
 
 def _range(ranges: list[list[int]], index: int) -> None:
@@ -225,6 +247,7 @@ class _Reader:
             block.next = index
         if block.first < 0:
             block.first = index
+        block.wrong += index != block.next
         if index > block.next:
             block.found.fault("order", f"entry {block.next}", f"it is missing: the next one here is {index}")
         elif index < block.next:
@@ -239,7 +262,7 @@ class _Reader:
             return
         if len(data) > MAX_ENTRY:
             block.found.fault("form", place, f"{len(data)} bytes; {MAX_ENTRY} are possible")
-        block.count(kind)
+        _count(block.kinds, kind[:80], 1)
         if entry["site"] != self._site:
             block.found.fault("site", place, f"of {entry['site']!r:.80}, in the log of {self._site!r}")
         if entry["time"] < block.late:
@@ -286,11 +309,11 @@ class _Reader:
         if seconds < 0:
             found.fault("time", place, f"the record's time is {record['time']}, and it was logged at {entry['time']}")
         elif entry.get("moved"):
-            self.block.count("moved")
+            self.block.note("moved")
         elif seconds > LATE:
-            self.block.count("late")
+            self.block.note("late")
         if record["unconfigured"]:
-            self.block.count("unconfigured")
+            self.block.note("demonstration")
 
     def done(self) -> Block:
         """What was found, with the hashes over the whole tiles."""
@@ -330,6 +353,9 @@ def check_lines(task: Lines) -> Block:
             _line(line, reader)
         except (Malformed, UnicodeEncodeError) as error:
             reader.block.found.fault("form", f"line {number}", str(error) if isinstance(error, Malformed) else "a text that has no UTF-8")
+            reader.block.wrong += 1
+        if reader.block.wrong > MAX_WRONG:
+            break
     return reader.done()
 
 
@@ -348,7 +374,9 @@ def _line(line: bytes, reader: _Reader) -> None:
         except ValueError as error:
             raise Malformed("the salt is not 32 hexadecimal digits") from error
         reader.entry(index, entry, canonical(entry), bytes_of, None if record is None else canonical(record), record)
-    elif "notice" in value:
+        return
+    block.others += 1
+    if "notice" in value:
         block.notices.append(_sha256(canonical(value["notice"])).hexdigest())
     elif "file" in value:
         block.files.append(_file(value["file"], block.found))
@@ -359,9 +387,6 @@ def _line(line: bytes, reader: _Reader) -> None:
             if not isinstance(text, str) or len(text) > MAX_NOTE:
                 raise Malformed("a checkpoint that is no text")
             block.checkpoints.append(text)
-    else:
-        for kind in value:
-            block.count(f"line {kind[:40]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,21 +493,39 @@ class _Whole:
         self.notices: set[str] = set()
         self.files: set[str] = set()
         self._snapshots: dict[str, int] = {}
-        self.checkpoints: list[str] = []
-        self.kinds: dict[str, int] = {}
+        self.checkpoints: dict[str, None] = {}
+        self._kinds: dict[str, int] = {}
+        self._noted: dict[str, int] = {}
         self.first_time = self.last_time = ""
-        self._next = 0
+        self._next = self._wrong = self._others = 0
+        self._told: dict[str, int] = {}
+
+    def beyond(self) -> str:
+        """Why no more of it is read; empty while there is no reason."""
+        if self._wrong > MAX_WRONG:
+            return f"more than {MAX_WRONG} of its lines are none, or stand where they cannot"
+        if self._others > MAX_OTHERS:
+            return f"more than {MAX_OTHERS} of its lines are no entries"
+        named = (self.notices, self.files, self.checkpoints, self._answered, self._asked, self._snapshots)
+        return f"it names more than {MAX_NAMED} notices, files or checkpoints" if max(map(len, named)) > MAX_NAMED else ""
 
     def add(self, block: Block) -> None:
         """The next one."""
         found, size = self.found, self.tree.size
         for mine, theirs in ((found.faults, block.found.faults), (found.gaps, block.found.gaps), (found.caveats, block.found.caveats)):
-            mine += theirs
+            for one in theirs:
+                self._told[one.code] = self._told.get(one.code, 0) + 1
+                if self._told[one.code] <= TOLD * 25:
+                    mine.append(one)
+        self._wrong += block.wrong
+        self._others += block.others
         self.notices.update(block.notices)
         self.files.update(block.files)
-        self.checkpoints += block.checkpoints
+        self.checkpoints.update(dict.fromkeys(block.checkpoints))
         for kind, count in block.kinds.items():
-            self.kinds[kind] = self.kinds.get(kind, 0) + count
+            _count(self._kinds, kind, count)
+        for code, count in block.noted.items():
+            self._noted[code] = self._noted.get(code, 0) + count
         if block.first < 0:
             return
         if block.first > self._next:
@@ -524,12 +567,10 @@ class _Whole:
         for digest, index in sorted(self._answered.items()):
             if self._asked.get(digest, index) >= index and records:
                 found.caveat("unasked", f"entry {index}", f"no earlier entry says that the notice {digest[:16]} was put into use")
-        for kind, code in (("moved", "moved"), ("late", "late"), ("unconfigured", "demonstration")):
-            if count := self.kinds.pop(kind, 0):
-                found.caveat(code, self.name, f"{count} records")
-        for kind in sorted(self.kinds.keys() - {"record", "notice", "snapshot", "erasure"}):
-            if not kind.startswith("line "):
-                found.caveat("unknown", self.name, f"{self.kinds[kind]} entries of the type {kind!r:.60}")
+        for code, count in sorted(self._noted.items()):
+            found.caveat(code, self.name, f"{count} records")
+        for kind in sorted(self._kinds.keys() - KINDS):
+            found.caveat("unknown", self.name, f"{self._kinds[kind]} entries of the type {kind!r:.60}")
 
     def checkpoint(self, text: str, trust: Trust) -> tuple[Checkpoint | None, dict[str, Any]]:
         """The checkpoint that the log goes by, held against its tree, then those that were published before."""
@@ -599,10 +640,9 @@ class _Whole:
     def verdict(self, kind: str, facts: dict[str, Any]) -> Verdict:
         """With no more findings of a kind than one reads."""
         few(self.found, self.name)
-        kinds = {kind: count for kind, count in sorted(self.kinds.items()) if not kind.startswith("line ")}
-        return self.found.verdict(
-            kind, self.name, {"site": self.site, "entries": self.tree.size, "from": self.first_time, "to": self.last_time, **kinds, **facts}
-        )
+        known = {"site": self.site, "entries": self.tree.size, "from": self.first_time, "to": self.last_time}
+        kinds = {kind: self._kinds[kind] for kind in sorted(self._kinds.keys() & KINDS)}
+        return self.found.verdict(kind, self.name, {**known, **kinds, **facts})
 
 
 def few(found: Findings, name: str) -> None:
@@ -636,7 +676,8 @@ def _apart(work: Callable[[Any], Block], tasks: Iterable[Any], processes: int) -
         try:
             for task in tasks:
                 waiting.append(pool.submit(work, task))
-                if len(waiting) > 2 * processes:
+                most = 0 if isinstance(task, Lines) and len(task.data) > 4 * BLOCK else 2 * processes  # a long line goes alone
+                while len(waiting) > most:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -667,25 +708,28 @@ class _Source:
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """Blocks of whole lines but for the last line of all, which is kept apart; raises Malformed where the file is cut off."""
-        sha, at, rest = _sha256(), 0, b""
+        sha, at, parts = _sha256(), 0, [b""]
         try:
             with gzip.open(self.path) if self.packed else self.path.open("rb") as file:
                 while data := file.read(BLOCK):
-                    data = rest + data
+                    parts.append(data)
+                    if b"\n" not in data and len(parts) * BLOCK <= 2 * MAX_LINE:
+                        continue  # a long line is put together once, not at each block
+                    data = b"".join(parts)
                     # The last whole line may be the last of all, so it waits for the next block.
-                    end = data.rfind(b"\n", 0, max(data.rfind(b"\n"), 0)) + 1
-                    if not end and len(data) > MAX_LINE:
+                    ended = data.rfind(b"\n") + 1
+                    end = data.rfind(b"\n", 0, max(ended - 1, 0)) + 1
+                    if len(data) - ended > MAX_LINE:
                         raise Malformed(f"a line of more than {MAX_LINE} bytes", "cut")
                     if end:
-                        block, rest = data[:end], data[end:]
-                        sha.update(block)
+                        sha.update(block := data[:end])
                         yield at, block
                         at += end
                         self.lines += block.count(b"\n")
-                    else:
-                        rest = data
+                    parts = [data[end:]]
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise Malformed(f"the compressed file ends or breaks off: {error}", "cut") from error
+        rest = b"".join(parts)
         if rest.count(b"\n") > 1:
             end = rest.rfind(b"\n", 0, len(rest) - 1) + 1
             sha.update(rest[:end])
@@ -737,6 +781,9 @@ def check_archive(
     whole = _Whole(site, name, progress, header["size"])
     for block in _apart(check_lines, tasks(blocks, at, more, 2), _processes(processes, path.stat().st_size * (8 if source.packed else 1))):
         whole.add(block)
+        if said := whole.beyond():
+            whole.found.gap("unread", name, f"{said}; of {header['size']} entries it tells of, {whole.tree.size} were read")
+            return Log(whole.verdict("archive", {}), whole.tree)
     _end(source, broken, whole.found, name)
     whole.finish(True, whole.notices, whole.files)
     head, facts = whole.checkpoint(header["checkpoint"], _with_claimed(trust, header["keys"], whole.found))
@@ -820,7 +867,7 @@ def check_log(
     for row in read(size, size + 9):
         whole.found.fault("order", f"entry {row.index}", f"the log has {size} entries, and this one stands after them")
     whole.finish(records, notices)
-    whole.checkpoints += published
+    whole.checkpoints.update(dict.fromkeys(published))
     head, facts = whole.checkpoint(checkpoint, trust)
     if hashes is not None:
         _stored(whole, hashes)
