@@ -15,12 +15,14 @@ import pytest
 
 from tests.audience.making import COUNTED, GOOGLEBOT, counting, fields, serve
 from tests.enforce.making import HOST
-from tests.web.making import Clock, header, settle
+from tests.web.admin_pages import answered, asked, fits, looked_at
+from tests.web.looking import faults
+from tests.web.making import Clock, header
 from volens.audience.view import View
 from volens.config import ConfigError
 from volens.web.admin import here
 from volens.web.gateway import Gateway
-from volens.web.messages import Pairs, Reply, Request
+from volens.web.messages import Pairs, Reply
 from volens.web.runtime import read_token
 
 TOKEN = "c2VpemUtZXQtZGl4LWh1aXQ"
@@ -34,14 +36,8 @@ def made(tmp_path: Path) -> Iterator[Gateway]:
     gateway.close()
 
 
-def asked(path: str = "", pairs: Pairs = (), host: str = "localhost:8080", client: str = "127.0.0.1", method: str = "GET") -> Request:  # type: ignore[assignment]
-    return Request(method, f"/_volens/admin/{path}".encode(), [(b"host", host.encode()), *pairs], "http", host, client)
-
-
 def get(made: Gateway, path: str = "audience", pairs: Pairs = (), **more: Any) -> Reply:  # type: ignore[assignment]
-    visit = made.visit(asked(path, pairs, **more))
-    assert visit.own
-    return settle(visit.answer(b""))
+    return answered(made, path, pairs, **more)
 
 
 @pytest.mark.parametrize(
@@ -199,8 +195,6 @@ def test_figures_that_cannot_be_read_are_a_clear_page(made: Gateway) -> None:
 @pytest.mark.parametrize("width", [320, 360, 1280])
 def test_the_page_reads_well_in_a_browser(tmp_path: Path, chromium: Any, width: int) -> None:
     """Nothing overflows, axe finds nothing, nothing is refused by its own policy; light and dark, French and English, all periods."""
-    from axe_playwright_python.sync_playwright import Axe
-
     clock = Clock()
     made = counting(tmp_path, now=clock)
     assert made.audience is not None
@@ -211,25 +205,12 @@ def test_the_page_reads_well_in_a_browser(tmp_path: Path, chromium: Any, width: 
             made.audience.add(HOST, View(path, "a-very-long-name-of-a-host." * 3 + "example", "fr", "phone"))
         clock.forward(days=1)
     clock.forward(days=-1)
-
-    def answer(route: Any) -> None:
-        target = route.request.url.partition("localhost:8080/_volens/admin/")[2]
-        reply = get(made, target, [(b"accept-language", b"fr")])
-        route.fulfill(status=reply.status, headers={k.decode(): v.decode() for k, v in reply.pairs}, body=reply.body)
-
     for scheme, language in (("light", "fr"), ("dark", "en")):
-        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message, said=said: said.append(message.text) if "favicon" not in message.text else None)
-        page.route("**/*", answer)
-        for days in (7, 30, 90, 365, 760):
-            page.goto(f"http://localhost:8080/_volens/admin/audience?days={days}&language={language}")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            violations = [f"{v['id']}: {v['nodes'][0]['target']}" for v in Axe().run(page).response["violations"]]
-            assert violations == [], (days, scheme, language)
-            heights = page.evaluate("[...document.querySelectorAll('.plot rect:not(.hit)')].map(r => r.getBoundingClientRect().height)")
-            assert max(heights) > 60, "the plot is drawn"
-        assert [text for text in said if "404" not in text] == []
-        context.close()
+        with looked_at(chromium, made, width, scheme) as look:
+            for days in (7, 30, 90, 365, 760):
+                page = look(f"audience?days={days}&language={language}")
+                assert fits(page)
+                assert faults(page) == [], (days, scheme, language)
+                heights = page.evaluate("[...document.querySelectorAll('.plot rect:not(.hit)')].map(r => r.getBoundingClientRect().height)")
+                assert max(heights) > 60, "the plot is drawn"
     made.close()

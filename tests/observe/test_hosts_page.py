@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from tests.enforce.making import HOST, NOW, SITE
-from tests.web.making import Clock, gateway, header, settle
+from tests.web.admin_pages import all_unfolded, answered, fits, looked_at, small, unfolded_by_keyboard
+from tests.web.looking import faults
+from tests.web.making import Clock, gateway, header
 from volens.findings import PAGE, REPORT, SCRIPT, SENT, SET, Findings
 from volens.site import Site
 from volens.web.gateway import Gateway
-from volens.web.messages import Pairs, Reply, Request
+from volens.web.messages import Pairs, Reply
 
 OBSERVED = replace(SITE, mode="observe")
 
@@ -55,12 +57,8 @@ def fill(made: Gateway) -> None:
     found.add(HOST, SCRIPT, {("local", "suivi_1")}, b"/<script>alert(1)</script>")
 
 
-def get(
-    made: Gateway, path: str = "hosts", pairs: Pairs = (), *, host: str = "localhost:8080", client: str = "127.0.0.1", method: str = "GET"
-) -> Reply:  # type: ignore[assignment]
-    visit = made.visit(Request(method, f"/_volens/admin/{path}".encode(), [(b"host", host.encode()), *pairs], "http", host, client))
-    assert visit.own
-    return settle(visit.answer(b""))
+def get(made: Gateway, path: str = "hosts", pairs: Pairs = (), **more: Any) -> Reply:  # type: ignore[assignment]
+    return answered(made, path, pairs, **more)
 
 
 def test_only_the_operator_reads_it_and_nobody_writes(made: Gateway, tmp_path: Path) -> None:
@@ -117,35 +115,13 @@ def test_what_cannot_be_read_is_a_clear_page(made: Gateway) -> None:
 @pytest.mark.parametrize("width", [320, 360, 1280])
 def test_the_page_reads_well_in_a_browser(made: Gateway, chromium: Any, width: int, tmp_path: Path) -> None:
     """Nothing overflows, axe finds nothing, its own policy refuses nothing; light and dark, French and English; by keyboard alone."""
-    from axe_playwright_python.sync_playwright import Axe
-
     fill(made)
-
-    def answer(route: Any) -> None:
-        reply = get(made, route.request.url.partition("localhost:8080/_volens/admin/")[2], [(b"accept-language", b"fr")])
-        route.fulfill(status=reply.status, headers={k.decode(): v.decode() for k, v in reply.pairs}, body=reply.body)
-
     for scheme, language in (("light", "fr"), ("dark", "en")):
-        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=True)
-        page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message, said=said: said.append(message.text) if "favicon" not in message.text else None)
-        page.route("**/*", answer)
-        page.goto(f"http://localhost:8080/_volens/admin/hosts?language={language}")
-        summary = page.locator("summary").first
-        for _ in range(30):
-            page.keyboard.press("Tab")
-            if summary.evaluate("x => x === document.activeElement"):
-                break
-        page.keyboard.press("Enter")
-        assert page.locator("details[open] code").first.is_visible(), "reached and opened by keyboard"
-        assert page.locator("details[open] code").first.inner_text() == "volens hosts service www.google-analytics.com"
-        page.evaluate("document.querySelectorAll('details').forEach(x => x.open = true)")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        small = page.evaluate("[...document.querySelectorAll('summary, nav a')].filter(x => x.getBoundingClientRect().height < 24).length")
-        assert small == 0
-        violations = [f"{v['id']}: {v['nodes'][0]['target']}" for v in Axe().run(page).response["violations"]]
-        assert violations == [], (scheme, language)
-        page.screenshot(path=tmp_path / f"hosts-{width}-{scheme}.png", full_page=True)
-        assert [text for text in said if "404" not in text] == []
-        context.close()
+        with looked_at(chromium, made, width, scheme) as look:
+            page = look(f"hosts?language={language}")
+            unfolded_by_keyboard(page)
+            assert page.locator("details[open] code").first.is_visible(), "reached and opened by keyboard"
+            assert page.locator("details[open] code").first.inner_text() == "volens hosts service www.google-analytics.com"
+            assert fits(all_unfolded(page)) and small(page) == 0
+            assert faults(page) == [], (scheme, language)
+            page.screenshot(path=tmp_path / f"hosts-{width}-{scheme}.png", full_page=True)

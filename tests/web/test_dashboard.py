@@ -16,6 +16,8 @@ import pytest
 
 from tests.enforce.making import CATALOG, HOST, NOTICE, NOW, SITE, TODAY
 from tests.running import until
+from tests.web.admin_pages import all_unfolded, answered, fits, looked_at, small, unfolded_by_keyboard
+from tests.web.looking import faults
 from tests.web.making import KEYS, Clock, Visitor, gateway, header, settle
 from volens.errors import StoreUnavailable
 from volens.ledger import publish
@@ -36,10 +38,8 @@ def made(tmp_path: Path) -> Iterator[Gateway]:
     made.close()
 
 
-def get(made: Gateway, path: str = "choices", pairs: Pairs = (), *, client: str = "127.0.0.1") -> Reply:  # type: ignore[assignment]
-    host = "localhost:8080"
-    request = Request("GET", f"/_volens/admin/{path}".encode(), [(b"host", host.encode()), *pairs], "http", host, client)
-    return settle(made.visit(request).answer(b""))
+def get(made: Gateway, path: str = "choices", pairs: Pairs = (), **more: Any) -> Reply:  # type: ignore[assignment]
+    return answered(made, path, pairs, **more)
 
 
 def figures(made: Gateway, days: int = 30) -> dict[str, Any]:
@@ -188,38 +188,16 @@ def test_prometheus_is_told_how_the_log_stands(made: Gateway) -> None:
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_the_page_reads_well_in_a_browser(made: Gateway, chromium: Any, width: int, tmp_path: Path) -> None:
     """Nothing overflows, axe finds nothing, its own policy refuses nothing; light and dark, French and English; by keyboard alone."""
-    from axe_playwright_python.sync_playwright import Axe
-
     fill(made)
-
-    def reply(route: Any) -> None:
-        told = get(made, route.request.url.partition("localhost:8080/_volens/admin/")[2], [(b"accept-language", b"fr")])
-        route.fulfill(status=told.status, headers={k.decode(): v.decode() for k, v in told.pairs}, body=told.body)
-
     for scheme, language in (("light", "fr"), ("dark", "en")):
-        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message, said=said: said.append(message.text) if "favicon" not in message.text else None)
-        page.route("**/*", reply)
-        for days in (30, 365):
-            page.goto(f"http://localhost:8080/_volens/admin/choices?days={days}&language={language}")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            drawn = page.evaluate("[...document.querySelectorAll('.plot rect.refused')].map(r => r.getBoundingClientRect().height)")
-            assert len(drawn) > 10 and max(drawn) > 40, "the plot is drawn"
-            violations = [f"{v['id']}: {v['nodes'][0]['target']}" for v in Axe().run(page).response["violations"]]
-            assert violations == [], (days, scheme, language)
-            page.screenshot(path=tmp_path / f"choices-{width}-{days}-{scheme}.png", full_page=True)
-        summary = page.locator("summary").first
-        for _ in range(30):
-            page.keyboard.press("Tab")
-            if summary.evaluate("x => x === document.activeElement"):
-                break
-        page.keyboard.press("Enter")
-        assert page.locator("details[open] td").first.is_visible(), "reached and opened by keyboard"
-        page.evaluate("document.querySelectorAll('details').forEach(x => x.open = true)")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        small = page.evaluate("[...document.querySelectorAll('summary, nav a')].filter(x => x.getBoundingClientRect().height < 24).length")
-        assert small == 0
-        assert [text for text in said if "404" not in text] == []
-        context.close()
+        with looked_at(chromium, made, width, scheme) as look:
+            for days in (30, 365):
+                page = look(f"choices?days={days}&language={language}")
+                assert fits(page)
+                drawn = page.evaluate("[...document.querySelectorAll('.plot rect.refused')].map(r => r.getBoundingClientRect().height)")
+                assert len(drawn) > 10 and max(drawn) > 40, "the plot is drawn"
+                assert faults(page) == [], (days, scheme, language)
+                page.screenshot(path=tmp_path / f"choices-{width}-{days}-{scheme}.png", full_page=True)
+            unfolded_by_keyboard(page)
+            assert page.locator("details[open] td").first.is_visible(), "reached and opened by keyboard"
+            assert fits(all_unfolded(page)) and small(page) == 0
