@@ -40,7 +40,9 @@ from volens.ledger.verify import (
     read_key,
     read_keys,
 )
-from volens.ledger.verify_log import ARCHIVE, Log, check_archive, check_folder, few
+from volens.ledger.verify_archive import ARCHIVE, check_archive
+from volens.ledger.verify_folder import check_folder
+from volens.ledger.verify_log import Log, few
 
 FORMAT = "volens-verify/1"
 HOLDS, WRONG, UNCHECKED = 0, 1, 2

@@ -24,7 +24,8 @@ from volens.ledger.verify import (
     read_keys,
     read_note,
 )
-from volens.ledger.verify_log import Lines, check_archive, check_folder, check_lines
+from volens.ledger.verify_archive import Lines, check_archive, check_lines
+from volens.ledger.verify_folder import check_folder
 
 SLOW = 2.0
 """Seconds that no input may take."""

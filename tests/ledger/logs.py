@@ -17,7 +17,7 @@ from volens.ledger.note import LogKey, checkpoint
 from volens.ledger.receipt import Receipt, bundle
 from volens.ledger.record import Record
 from volens.ledger.tree import HASH, WIDTH, Edge, Growth, Tiles, leaf_hash
-from volens.ledger.verify_log import tile_path
+from volens.ledger.verify_folder import tile_path
 from volens.notice import Controller, Notice, Purpose, canonical
 
 SITE = "www.example.org"

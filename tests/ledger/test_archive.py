@@ -23,7 +23,7 @@ from volens.ledger.note import LogKey, origin
 from volens.ledger.sqlite import SqliteStore
 from volens.ledger.verify import Trust, read_key
 from volens.ledger.verify import check as check_file
-from volens.ledger.verify_log import check_archive
+from volens.ledger.verify_archive import check_archive
 
 Make = Callable[[str], Custody]
 KINDS = ("sqlite", "postgresql")

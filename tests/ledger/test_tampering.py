@@ -24,7 +24,9 @@ from volens.ledger.postgres import PostgresStore
 from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Store
 from volens.ledger.verify import Standing, Trust, Verdict, check, compare, read_key
-from volens.ledger.verify_log import check_archive, check_folder, check_log
+from volens.ledger.verify_archive import check_archive
+from volens.ledger.verify_folder import check_folder
+from volens.ledger.verify_log import check_log
 
 TRUST = Trust.of([read_key(KEY.vkey)])
 WITNESSED = Trust.of([read_key(KEY.vkey)], [read_key(WITNESS.public.text)])

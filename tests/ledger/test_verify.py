@@ -25,8 +25,23 @@ from logs import KEY, OTHER_KEY, SITE, WITNESS, copied, grown, written
 from volens import verify as command
 from volens.cli import main
 from volens.ledger import tree as writing
-from volens.ledger.verify import MEANS, Malformed, Trust, check, consistent, included, leaf_hash, read_checkpoint, read_key, read_keys
-from volens.ledger.verify_log import ROWS, Log, Tree, check_archive, check_folder, check_log, tile_path
+from volens.ledger.verify import (
+    MEANS,
+    Malformed,
+    Trust,
+    canonical,
+    check,
+    consistent,
+    included,
+    leaf_hash,
+    read_checkpoint,
+    read_key,
+    read_keys,
+)
+from volens.ledger.verify_archive import check_archive
+from volens.ledger.verify_folder import check_folder, tile_path
+from volens.ledger.verify_log import ROWS, Log, check_log
+from volens.ledger.verify_tree import Tree
 
 SOURCE = Path(__file__).parent.parent.parent / "src" / "volens" / "ledger"
 VECTORS: dict[str, Any] = json.loads(vectors.FILE.read_text("utf-8"))
@@ -44,7 +59,10 @@ def trust_of(case: dict[str, Any]) -> Trust:
     return Trust.of([read_key(key) for key in case["keys"]], [read_key(key) for key in case["witnesses"]])
 
 
-@pytest.mark.parametrize("name", ["verify.py", "verify_log.py"])
+COLD = ("verify.py", "verify_tree.py", "verify_log.py", "verify_archive.py", "verify_folder.py")
+
+
+@pytest.mark.parametrize("name", COLD)
 def test_the_verifier_imports_nothing_of_the_writing_side(name: str) -> None:
     imported = set()
     for node in ast.walk(ast.parse((SOURCE / name).read_text("utf-8"))):
@@ -52,7 +70,7 @@ def test_the_verifier_imports_nothing_of_the_writing_side(name: str) -> None:
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             imported.add(node.module or "")
-    assert {module for module in imported if module.startswith("volens")} <= {"volens.ledger.verify"}
+    assert {module for module in imported if module.startswith("volens")} <= {f"volens.ledger.{name.removesuffix('.py')}" for name in COLD}
     assert {module.partition(".")[0] for module in imported} - {"volens", "cryptography"} <= set(sys.stdlib_module_names)
 
 
@@ -95,7 +113,7 @@ def test_the_proofs_of_the_vectors() -> None:
 
 def test_every_code_says_what_it_means_and_every_finding_has_one() -> None:
     used = set()
-    for name in ("verify.py", "verify_log.py"):
+    for name in COLD:
         for node in ast.walk(ast.parse((SOURCE / name).read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("fault", "gap", "caveat"):
                 if isinstance(node.args[0], ast.Constant):
@@ -232,9 +250,9 @@ def test_several_processes_say_what_one_says(tmp_path: Path, monkeypatch: pytest
     for at in (41, 901, 2201):
         lines[at]["record"]["language"] = "de"
     spoilt = written(tmp_path / "bad", lines)
-    monkeypatch.setattr("volens.ledger.verify_log.BLOCK", 70_000)
+    monkeypatch.setattr("volens.ledger.verify_archive.BLOCK", 70_000)
     alone = [check_archive(path, TRUST, name="a", processes=1).verdict for path in (whole, spoilt)]
-    monkeypatch.setattr("volens.ledger.verify_log._processes", lambda wanted, work: 3)
+    monkeypatch.setattr("volens.ledger.verify_archive.workers", lambda wanted, work: 3)
     assert [check_archive(path, TRUST, name="a").verdict for path in (whole, spoilt)] == alone
     assert [verdict.holds for verdict in alone] == [True, False]
     assert [fault.place for fault in alone[1].faults] == ["entry 38", "entry 898", "entry 2198"]
@@ -394,8 +412,8 @@ def _ended(task: object) -> None:
 def test_a_process_that_is_ended_is_said_and_nothing_is_believed(
     papers: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("volens.ledger.verify_log._processes", lambda wanted, work: 2)
-    monkeypatch.setattr("volens.ledger.verify_log.check_lines", _ended)
+    monkeypatch.setattr("volens.ledger.verify_archive.workers", lambda wanted, work: 2)
+    monkeypatch.setattr("volens.ledger.verify_archive.check_lines", _ended)
     assert main(["verify", str(papers / "archive"), "--key", KEY.vkey]) == 2
     assert "a process that checked entries was ended" in capsys.readouterr().out.replace("\n    ", " ")
 
@@ -419,3 +437,17 @@ def test_an_archive_is_read_in_bounded_memory_whatever_it_claims(tmp_path: Path)
     assert told(check_folder(copied(tmp_path / "log", grown(10), text), TRUST)) == ["cut"]
     (tmp_path / "bomb").write_bytes(gzip.compress(bytes(70 << 20)))
     assert told(check_archive(tmp_path / "bomb", TRUST)) == ["cut"]
+
+
+def test_an_entry_of_an_unknown_type_stands_for_nothing_that_the_check_says(tmp_path: Path) -> None:
+    """Not for who signed, nor for what was counted, whatever it is called."""
+    log = grown(10)
+    for kind in ("witnesses", "signed_by", "entries", "moved", *(f"kind{n}" for n in range(300))):
+        log.entry(canonical({"v": 1, "site": SITE, "time": "2026-11-22T11:00Z", "type": kind}))
+    found = check_archive(written(tmp_path / "a", log.lines()), TRUST).verdict
+    assert found.holds and found.facts["entries"] == len(log.rows) and found.facts["signed_by"] == [KEY.vkey]
+    assert codes(found.caveats) == ["no-witness", "unknown"]
+    spoilt = written(tmp_path / "b", log.lines(head="none"))
+    found = check_archive(spoilt, TRUST).verdict
+    command.say(command.Outcome((found,), found), io.StringIO())
+    assert "witnesses" not in found.facts and codes(found.faults) == ["form"]

@@ -30,7 +30,8 @@ from volens.ledger.note import origin
 from volens.ledger.record import Record
 from volens.ledger.store import Answered, Extent, Row, Store, Total
 from volens.ledger.verify import Trust
-from volens.ledger.verify_log import Log, check_archive
+from volens.ledger.verify_archive import check_archive
+from volens.ledger.verify_log import Log
 from volens.notice import Notice, canonical
 
 FORMAT = "volens-archive/1"

@@ -2,7 +2,8 @@
 
 This file stands alone: it imports nothing of Volens, so no mistake of the writing side is here too, and it may be read and used by
 itself. It follows ``docs/reference/ledger.md``: RFC 8785 (JSON), RFC 6962 §2.1 (tree; the algorithms are those of RFC 9162 §2.1.3 and
-§2.1.4), and C2SP signed-note, tlog-checkpoint and tlog-cosignature. ``verify_log.py`` checks whole logs with it.
+§2.1.4), and C2SP signed-note, tlog-checkpoint and tlog-cosignature. ``verify_log.py``, ``verify_archive.py`` and ``verify_folder.py``
+check whole logs with it.
 
 What comes in may be anything: it is bounded before it is read, and nothing but ``Malformed`` leaves the readers. A verdict tells all that
 is wrong, not the first thing, each by a code that the second implementation (``browser/verify.ts``) uses too.

@@ -1,34 +1,27 @@
-"""Checks a whole log cold: an archive, a folder of tiles, or the rows of a store. By the rules of ``verify.py``, and as alone as that.
+"""Checks a whole log cold, from the rows of a store. By the rules of ``verify.py``, and as alone as that.
 
 The entries are cut into blocks, which several processes check one by one and hash; who gathers keeps the leaves in a temporary file and
 the hash over each 256 of them in memory, so that ten million entries take some fifteen megabytes and any earlier size has its root.
 What one block cannot know is checked when all are in: the order, that a record is gone exactly where the log says that it was erased,
 and that the tree has the root that was signed, at this size and at each size for which somebody holds a checkpoint.
+
+The same stands behind an archive (``verify_archive.py``) and a copy of what is published (``verify_folder.py``).
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
 import os
-import tempfile
-import zlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, ClassVar, Protocol, TypedDict
 
 from volens.ledger.verify import (
-    EMPTY,
     LATE,
-    LOG,
     MAX_ENTRY,
-    MAX_NOTE,
     Checkpoint,
     Finding,
     Findings,
@@ -46,17 +39,12 @@ from volens.ledger.verify import (
     leaf_hash,
     read_checkpoint,
     read_json,
-    read_key,
     signed,
 )
+from volens.ledger.verify_tree import HASH, WIDTH, Tree, each, fold
 
-ARCHIVE = "volens-archive/1"
-BLOCK = 1 << 20
-"""Bytes of an archive that a process checks at once."""
 ROWS = 8192
 """Rows of a store that a process checks at once; a multiple of WIDTH."""
-MAX_LINE = 16 << 20
-"""Bytes of the longest line: a picture of a notice in base64."""
 MAX_WRONG = 1000
 """Lines that are none, and entries out of their place, after which an archive is not read on: a small file may unpack to any size."""
 MAX_NAMED = 200_000
@@ -66,12 +54,9 @@ MAX_OTHERS = 1 << 22
 MAX_KINDS = 100
 KINDS = frozenset(("record", "notice", "snapshot", "erasure"))
 """Types of entries that are known."""
-WIDTH = 256
-HASH = 32
 TOLD = 40
 """Findings of one kind that are told; of more, how many."""
 
-_sha256 = hashlib.sha256
 Progress = Callable[[int, int], None]
 """Called with how many entries are checked, and how many there are."""
 
@@ -89,88 +74,22 @@ class Row(Protocol):
     def record(self) -> bytes | None: ...
 
 
-def _fold(hashes: Sequence[bytes]) -> bytes:
-    """The root over hashes of subtrees that are all of one size but the last (RFC 6962 §2.1)."""
-    row = list(hashes)
-    while len(row) > 1:
-        odd = row[-1:] if len(row) & 1 else []
-        row = [_sha256(b"\x01" + row[i] + row[i + 1]).digest() for i in range(0, len(row) - 1, 2)] + odd
-    return row[0] if row else EMPTY
+class Task(Protocol):
+    """What a process checks at once."""
+
+    @property
+    def heavy(self) -> bool:
+        """It takes so much memory that it is checked alone."""
+        ...
 
 
-class Tree:
-    """The hashes of a log that was read whole."""
+class How(TypedDict, total=False):
+    """What the check of any whole log may be told."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._leaves: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 — lives as long as the tree
-        self._tiles: list[list[bytes]] = [[]]  # [level][i]: over 2^level times 256 leaves
-        self._open = b""  # the leaves after the last whole tile
-
-    def add(self, leaves: bytes, tiles: dict[int, bytes]) -> None:
-        """The next leaves, with the hashes over the whole tiles among them as far as somebody has made them, by tile."""
-        self._leaves.write(leaves)
-        self.size += len(leaves) // HASH
-        data = self._open + leaves
-        for first in range(0, len(data) - WIDTH * HASH + 1, WIDTH * HASH):
-            self._tile(tiles.get(len(self._tiles[0])) or _tile(data[first : first + WIDTH * HASH]))
-        self._open = data[len(data) - len(data) % (WIDTH * HASH) :]
-
-    def _tile(self, hash: bytes) -> None:
-        level = 0
-        self._tiles[0].append(hash)
-        while len(self._tiles[level]) % 2 == 0:
-            if level + 1 == len(self._tiles):
-                self._tiles.append([])
-            self._tiles[level + 1].append(_sha256(b"\x01" + self._tiles[level][-2] + self._tiles[level][-1]).digest())
-            level += 1
-
-    def leaves(self, first: int, count: int) -> list[bytes]:
-        """The hashes of some entries."""
-        self._leaves.seek(first * HASH)
-        data = self._leaves.read(count * HASH)
-        self._leaves.seek(0, os.SEEK_END)
-        return [data[i : i + HASH] for i in range(0, len(data), HASH)]
-
-    def root(self, size: int) -> bytes:
-        """The root over the first entries."""
-        whole, rest = divmod(size, WIDTH)
-        found = _fold(self.leaves(whole * WIDTH, rest)) if rest else None
-        for level, row in enumerate(self._tiles):  # the smallest subtree first
-            if whole >> level & 1:
-                left = row[(whole >> level) - 1]
-                found = left if found is None else _sha256(b"\x01" + left + found).digest()
-        return EMPTY if found is None else found
-
-    def tile(self, level: int, index: int) -> bytes:
-        """The hashes that a tile of the log has (C2SP tlog-tiles)."""
-        if level == 0:
-            return b"".join(self.leaves(index * WIDTH, WIDTH))
-        height = 8 * (level - 1)
-        row = self._tiles[height] if height < len(self._tiles) else []
-        return b"".join(row[index * WIDTH : (index + 1) * WIDTH])
-
-    def against(self, standings: Iterable[Standing], name: str, found: Findings) -> None:
-        """Whether what others hold of this log is in it, as it was."""
-        held, roots = 0, dict[int, bytes]()
-        for one in sorted(standings, key=lambda standing: standing.checkpoint.size):
-            there = one.checkpoint.size
-            if there > self.size:
-                found.fault("shorter", name, f"{one.place} was signed over {there} entries; here are {self.size}")
-                continue
-            if one.index is not None and self.leaves(one.index, 1) != [one.leaf]:
-                found.fault("rewritten", f"entry {one.index}", f"it is not the entry that {one.place} proves")
-            if there not in roots:
-                roots = {there: self.root(there)}
-            if roots[there] == one.checkpoint.root:
-                held = there
-            else:
-                since = f"; the first {held} entries are as they were signed" if held else ""
-                found.fault("rewritten", name, f"the first {there} entries are not those that {one.place} was signed over{since}")
-
-
-def _tile(leaves: bytes) -> bytes:
-    return _fold([leaves[i : i + HASH] for i in range(0, len(leaves), HASH)])
+    name: str
+    standings: Iterable[Standing]
+    processes: int | None
+    progress: Progress | None
 
 
 # ---------------------------------------------------------------- a block, in whatever process
@@ -232,7 +151,7 @@ def _range(ranges: list[list[int]], index: int) -> None:
         ranges.append([index, index])
 
 
-class _Reader:
+class Reader:
     """Checks entries one after the other; ``records``: whether records belong to it at all."""
 
     def __init__(self, site: str, records: bool, first: int = -1) -> None:
@@ -321,72 +240,10 @@ class _Reader:
         block.leaves = b"".join(leaves)
         start = -block.first % WIDTH
         for at in range(start, len(leaves) - WIDTH + 1, WIDTH):
-            block.tiles[(block.first + at) // WIDTH] = _fold(leaves[at : at + WIDTH])
+            block.tiles[(block.first + at) // WIDTH] = fold(leaves[at : at + WIDTH])
         for part in (block.found.faults, block.found.gaps, block.found.caveats):
             del part[TOLD * 8 :]  # a block of nothing but faults has told enough
         return block
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines of an archive: a place in a file, or the bytes themselves."""
-
-    site: str
-    path: str = ""
-    first: int = 0
-    length: int = 0
-    data: bytes = b""
-    line: int = 0
-    """The number of the first, from 1."""
-
-
-def check_lines(task: Lines) -> Block:
-    """A block of an archive."""
-    data = task.data
-    if task.path:
-        with open(task.path, "rb", buffering=0) as file:
-            file.seek(task.first)
-            data = file.read(task.length)
-    reader = _Reader(task.site, records=True)
-    for number, line in enumerate(data.splitlines(), task.line):
-        try:
-            _line(line, reader)
-        except (Malformed, UnicodeEncodeError) as error:
-            reader.block.found.fault("form", f"line {number}", str(error) if isinstance(error, Malformed) else "a text that has no UTF-8")
-            reader.block.wrong += 1
-        if reader.block.wrong > MAX_WRONG:
-            break
-    return reader.done()
-
-
-def _line(line: bytes, reader: _Reader) -> None:
-    block, value = reader.block, read_json(line)
-    if not isinstance(value, dict):
-        raise Malformed("it is no JSON object")
-    if "i" in value:
-        index, entry, salt, record = value["i"], value.get("entry"), value.get("salt"), value.get("record")
-        if type(index) is not int or index < 0 or not isinstance(entry, dict) or value.keys() - {"i", "entry", "salt", "record"}:
-            raise Malformed("no entry: it has an index, the entry, and the record with its salt while that is not erased")
-        if salt is not None and not (isinstance(salt, str) and len(salt) == 32 and salt.isalnum() and salt == salt.lower()):
-            raise Malformed("the salt is not 32 hexadecimal digits")
-        try:
-            bytes_of = None if salt is None else bytes.fromhex(salt)
-        except ValueError as error:
-            raise Malformed("the salt is not 32 hexadecimal digits") from error
-        reader.entry(index, entry, canonical(entry), bytes_of, None if record is None else canonical(record), record)
-        return
-    block.others += 1
-    if "notice" in value:
-        block.notices.append(_sha256(canonical(value["notice"])).hexdigest())
-    elif "file" in value:
-        block.files.append(_file(value["file"], block.found))
-    elif "checkpoints" in value:
-        notes = value["checkpoints"]
-        for note in notes if isinstance(notes, list) else [notes]:
-            text = note.get("note") if isinstance(note, dict) else note
-            if not isinstance(text, str) or len(text) > MAX_NOTE:
-                raise Malformed("a checkpoint that is no text")
-            block.checkpoints.append(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,24 +255,12 @@ class Rows:
     first: int
     last: int
     records: bool = True
-
-
-def _file(value: Any, found: Findings) -> str:
-    """The digest of a file that the log names, which its bytes must have."""
-    digest, data = (value.get("sha256"), value.get("data")) if isinstance(value, dict) else (None, None)
-    if not isinstance(digest, str) or not isinstance(data, str):
-        raise Malformed("a file without its digest or its bytes")
-    try:
-        if _sha256(base64.b64decode(data, validate=True)).hexdigest() != digest:
-            found.fault("file", f"file {digest[:16]}", "its bytes have another digest")
-    except ValueError as error:
-        raise Malformed("a file that is not base64") from error
-    return digest
+    heavy: ClassVar[bool] = False
 
 
 def check_rows(task: Rows) -> Block:
     """A block of a store."""
-    reader = _Reader(task.site, task.records, task.first)
+    reader = Reader(task.site, task.records, task.first)
     for row in task.read(task.first, task.last):
         place, found = f"entry {row.index}", reader.block.found
         try:
@@ -444,6 +289,13 @@ class Log:
     verdict: Verdict
     tree: Tree
     checkpoint: Checkpoint | None = None
+
+    @classmethod
+    def unread(cls, kind: str, name: str, code: str, said: str, head: Checkpoint | None = None) -> Log:
+        """One of which nothing could be read, and why."""
+        found = Findings()
+        found.fault(code, name, said)
+        return cls(found.verdict(kind, name, head.facts() if head else {}), Tree(), head)
 
 
 class _Bits:
@@ -481,7 +333,7 @@ class _Bits:
                 yield from (at * 8 + n for n in range(8) if byte >> n & 1)
 
 
-class _Whole:
+class Whole:
     """Gathers the blocks of one log in their order."""
 
     def __init__(self, site: str, name: str, progress: Progress | None, total: int) -> None:
@@ -637,6 +489,17 @@ class _Whole:
             kept.append((one.size, one.root, {} if missing else facts["witnesses"]))
         return kept
 
+    def judged(
+        self, kind: str, checkpoint: str, trust: Trust, standings: Iterable[Standing], hashes: Callable[[int, int], bytes] | None = None
+    ) -> Log:
+        """All of it, held against the checkpoint it goes by, the tree as it was stored, and what others hold."""
+        head, facts = self.checkpoint(checkpoint, trust)
+        if hashes is not None:
+            _stored(self, hashes)
+        if head is not None:
+            self.tree.against([one for one in standings if one.checkpoint.origin == head.origin], self.name, self.found)
+        return Log(self.verdict(kind, facts), self.tree, head)
+
     def verdict(self, kind: str, facts: dict[str, Any]) -> Verdict:
         """With no more findings of a kind than one reads."""
         few(self.found, self.name)
@@ -665,7 +528,7 @@ def _some(found: Iterator[int]) -> Iterator[int]:
         yield index
 
 
-def _apart(work: Callable[[Any], Block], tasks: Iterable[Any], processes: int) -> Iterator[Block]:
+def apart(work: Callable[[Any], Block], tasks: Iterable[Task], processes: int) -> Iterator[Block]:
     """Each task's block, in order; in other processes where there are many, and no more of them at once than keeps these busy."""
     if processes < 2:
         yield from map(work, tasks)
@@ -676,7 +539,7 @@ def _apart(work: Callable[[Any], Block], tasks: Iterable[Any], processes: int) -
         try:
             for task in tasks:
                 waiting.append(pool.submit(work, task))
-                most = 0 if isinstance(task, Lines) and len(task.data) > 4 * BLOCK else 2 * processes  # a long line goes alone
+                most = 0 if task.heavy else 2 * processes
                 while len(waiting) > most:
                     yield waiting.popleft().result()
             while waiting:
@@ -688,152 +551,10 @@ def _apart(work: Callable[[Any], Block], tasks: Iterable[Any], processes: int) -
                 future.cancel()
 
 
-def _processes(wanted: int | None, work: int) -> int:
+def workers(wanted: int | None, work: int) -> int:
     """As many as the machine has, unless there is little to do: starting one costs as much as checking ten thousand entries."""
     free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 1 if work < 1 << 23 else wanted or free
-
-
-class _Source:
-    """An archive's bytes in whole lines, each block with its place, and the SHA-256 of all before the last line."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with path.open("rb") as file:
-            self.packed = file.read(2) == b"\x1f\x8b"
-        self.lines = 0
-        self.before = ""
-        self.last = b""
-        """The last line, once all is read."""
-
-    def blocks(self) -> Iterator[tuple[int, bytes]]:
-        """Blocks of whole lines but for the last line of all, which is kept apart; raises Malformed where the file is cut off."""
-        sha, at, parts = _sha256(), 0, [b""]
-        try:
-            with gzip.open(self.path) if self.packed else self.path.open("rb") as file:
-                while data := file.read(BLOCK):
-                    parts.append(data)
-                    if b"\n" not in data and len(parts) * BLOCK <= 2 * MAX_LINE:
-                        continue  # a long line is put together once, not at each block
-                    data = b"".join(parts)
-                    # The last whole line may be the last of all, so it waits for the next block.
-                    ended = data.rfind(b"\n") + 1
-                    end = data.rfind(b"\n", 0, max(ended - 1, 0)) + 1
-                    if len(data) - ended > MAX_LINE:
-                        raise Malformed(f"a line of more than {MAX_LINE} bytes", "cut")
-                    if end:
-                        sha.update(block := data[:end])
-                        yield at, block
-                        at += end
-                        self.lines += block.count(b"\n")
-                    parts = [data[end:]]
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise Malformed(f"the compressed file ends or breaks off: {error}", "cut") from error
-        rest = b"".join(parts)
-        if rest.count(b"\n") > 1:
-            end = rest.rfind(b"\n", 0, len(rest) - 1) + 1
-            sha.update(rest[:end])
-            yield at, rest[:end]
-            self.lines += rest[:end].count(b"\n")
-            rest = rest[end:]
-        self.last, self.before = rest, sha.hexdigest()
-
-
-def check_archive(
-    path: Path,
-    trust: Trust,
-    *,
-    name: str = "",
-    standings: Sequence[Standing] = (),
-    processes: int | None = None,
-    progress: Progress | None = None,
-) -> Log:
-    """Everything in an archive, and whether what others hold of its log is in it. Raises OSError where the file
-    cannot be read, or a process is ended."""
-    name = name or path.name
-    source = _Source(path)
-    whole: _Whole | None = None
-    header: dict[str, Any] = {}
-    broken: Malformed | None = None
-
-    def tasks(blocks: Iterator[tuple[int, bytes]], at: int, first: bytes, line: int) -> Iterator[Lines]:
-        nonlocal broken
-        if first:
-            yield Lines(site, data=first, line=line)
-        line += first.count(b"\n")
-        try:
-            for place, data in blocks:
-                yield Lines(site, data=data, line=line) if source.packed else Lines(site, str(path), place, len(data), line=line)
-                line += data.count(b"\n")
-        except Malformed as error:
-            broken = error
-
-    blocks = source.blocks()
-    try:
-        at, data = next(blocks, (0, b""))
-        top, _, more = (data or source.last).partition(b"\n")
-        header = _header(top)
-    except Malformed as error:
-        found = Findings()
-        found.fault(error.code, name, str(error))
-        return Log(found.verdict("archive", name, {}), Tree())
-    site = header["site"]
-    whole = _Whole(site, name, progress, header["size"])
-    for block in _apart(check_lines, tasks(blocks, at, more, 2), _processes(processes, path.stat().st_size * (8 if source.packed else 1))):
-        whole.add(block)
-        if said := whole.beyond():
-            whole.found.gap("unread", name, f"{said}; of {header['size']} entries it tells of, {whole.tree.size} were read")
-            return Log(whole.verdict("archive", {}), whole.tree)
-    _end(source, broken, whole.found, name)
-    whole.finish(True, whole.notices, whole.files)
-    head, facts = whole.checkpoint(header["checkpoint"], _with_claimed(trust, header["keys"], whole.found))
-    if header["size"] != whole.tree.size and (head is None or head.size == whole.tree.size):
-        whole.found.fault("cut", name, f"its first line tells {header['size']} entries; {whole.tree.size} are here")
-    if head is not None:
-        whole.tree.against([one for one in standings if one.checkpoint.origin == head.origin], name, whole.found)
-    return Log(whole.verdict("archive", facts), whole.tree, head)
-
-
-def _header(line: bytes) -> dict[str, Any]:
-    value = read_json(line)
-    if not isinstance(value, dict) or value.get("format") != ARCHIVE:
-        raise Malformed(f"its first line is not that of a {ARCHIVE}", "unreadable")
-    size, keys = value.get("size"), value.get("keys")
-    texts = all(isinstance(value.get(part), str) for part in ("origin", "site", "checkpoint"))
-    if not texts or type(size) is not int or size < 0 or not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise Malformed("its first line lacks site, origin, size, checkpoint or keys", "unreadable")
-    if value["origin"] != f"{value['site']}/volens":
-        raise Malformed(f"its first line tells the log {value['origin']!r:.80} of the site {value['site']!r:.80}", "site")
-    return value
-
-
-def _with_claimed(trust: Trust, keys: Sequence[str], found: Findings) -> Trust:
-    """The keys that were given; of those of the archive what is lacking."""
-    try:
-        claimed = tuple(read_key(key, given=False) for key in keys)
-    except Malformed as error:
-        found.fault("form", "keys", str(error))
-        return trust
-    return Trust(
-        trust.log or tuple(key for key in claimed if key.kind == LOG),
-        trust.witnesses or tuple(key for key in claimed if key.kind != LOG),
-        trust.quorum,
-    )
-
-
-def _end(source: _Source, broken: Malformed | None, found: Findings, name: str) -> None:
-    """Whether the last line closes the file, and over the same bytes."""
-    if broken is not None:
-        found.fault("cut", name, str(broken))
-        return
-    try:
-        end = read_json(source.last) if source.last else {}
-    except Malformed:
-        end = {}
-    if not isinstance(end, dict) or end.keys() != {"end", "sha256"}:
-        found.fault("cut", name, "its last line does not close it")
-    elif end["end"] != source.lines or end["sha256"] != source.before:
-        found.fault("cut", name, f"{source.lines} lines of SHA-256 {source.before[:16]}…; its last line tells of others")
 
 
 def check_log(
@@ -849,7 +570,7 @@ def check_log(
     hashes: Callable[[int, int], bytes] | None = None,
     notices: Collection[str] | None = None,
     records: bool = True,
-    standings: Sequence[Standing] = (),
+    standings: Iterable[Standing] = (),
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Log:
@@ -858,9 +579,9 @@ def check_log(
     ``hashes(level, tile)`` gives the tree as it was stored: with it an entry that was changed is named. ``notices``: the digests of those
     that are kept. ``records`` False: the entries alone, as the log is published.
     """
-    whole = _Whole(site, name or site, progress, size)
+    whole = Whole(site, name or site, progress, size)
     tasks = (Rows(site, read, first, min(first + ROWS, size) - 1, records) for first in range(0, size, ROWS))
-    for block in _apart(check_rows, tasks, _processes(processes, size * 900)):
+    for block in apart(check_rows, tasks, workers(processes, size * 900)):
         whole.add(block)
         if block.first < 0:
             break  # a whole block is missing, which was told; the size may be anything
@@ -868,15 +589,10 @@ def check_log(
         whole.found.fault("order", f"entry {row.index}", f"the log has {size} entries, and this one stands after them")
     whole.finish(records, notices)
     whole.checkpoints.update(dict.fromkeys(published))
-    head, facts = whole.checkpoint(checkpoint, trust)
-    if hashes is not None:
-        _stored(whole, hashes)
-    if head is not None:
-        whole.tree.against([one for one in standings if one.checkpoint.origin == head.origin], whole.name, whole.found)
-    return Log(whole.verdict(kind, facts), whole.tree, head)
+    return whole.judged(kind, checkpoint, trust, standings, hashes)
 
 
-def _stored(whole: _Whole, hashes: Callable[[int, int], bytes]) -> None:
+def _stored(whole: Whole, hashes: Callable[[int, int], bytes]) -> None:
     """The stored tree against the one that the entries give."""
     tree, found = whole.tree, whole.found
     width, level = tree.size, 0
@@ -892,20 +608,16 @@ def _stored(whole: _Whole, hashes: Callable[[int, int], bytes]) -> None:
                 continue
             if level:
                 place, under = f"tile {level}/{index}", WIDTH**level
-                at = next((n for n, (kept, now) in enumerate(zip(_hashes(stored), _hashes(wanted), strict=False)) if kept != now), -1)
+                at = next((n for n, (kept, now) in enumerate(zip(each(stored), each(wanted), strict=False)) if kept != now), -1)
                 if at < 0:
                     found.fault("tile", place, "hashes of it are missing")
                 else:
                     first = (index * WIDTH + at) * under
                     found.fault("tile", place, f"the hash that was kept over the entries {first} to {first + under - 1} is not theirs")
             else:
-                _differs(index * WIDTH, _hashes(stored), _hashes(wanted), found)
+                _differs(index * WIDTH, each(stored), each(wanted), found)
                 return  # what follows differs because this does
         width, level = width // WIDTH, level + 1
-
-
-def _hashes(data: bytes) -> list[bytes]:
-    return [data[i : i + HASH] for i in range(0, len(data), HASH)]
 
 
 def _differs(first: int, stored: list[bytes], now: list[bytes], found: Findings) -> None:
@@ -922,103 +634,3 @@ def _differs(first: int, stored: list[bytes], now: list[bytes], found: Findings)
         found.fault("order", place, "the entry that was logged here stands one later: one was inserted")
     else:
         found.fault("entry", place, "it is not the entry whose hash was kept")
-
-
-def tile_path(level: int | str, index: int, width: int = WIDTH) -> str:
-    """Where a tile lies below a log's address (C2SP tlog-tiles); level ``entries``: a bundle of entries."""
-    text = f"{index % 1000:03}"
-    while index := index // 1000:
-        text = f"x{index % 1000:03}/{text}"
-    return f"tile/{level}/{text}" + (f".p/{width}" if width < WIDTH else "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    index: int
-    entry: bytes
-    salt: bytes | None = None
-    record: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A log as it is published, in a folder: what a copy of its address below ``log/`` gives."""
-
-    path: str
-    size: int
-
-    def _read(self, level: int | str, index: int, per: int) -> bytes:
-        width = min(self.size // per - index * WIDTH, WIDTH)
-        for wide in (WIDTH, width):
-            path = Path(self.path, tile_path(level, index, wide))
-            if path.is_file():
-                with path.open("rb") as file:
-                    return file.read(WIDTH * (MAX_ENTRY + 2))
-        raise LookupError(f"{tile_path(level, index, width)} is missing")
-
-    def hashes(self, level: int, index: int) -> bytes:
-        """A tile's hashes; raises LookupError."""
-        return self._read(level, index, WIDTH**level)
-
-    def bundle(self, index: int) -> bytes:
-        """Entries, each after its length; raises LookupError."""
-        return self._read("entries", index, 1)
-
-    def rows(self, first: int, last: int) -> Iterator[_Entry]:
-        """Entries, from their bundles."""
-        for tile in range(first // WIDTH, min(last, self.size - 1) // WIDTH + 1):
-            try:
-                data = self.bundle(tile)
-            except LookupError:
-                continue  # the gap is told by whoever counts
-            at, index = 0, tile * WIDTH
-            while at + 2 <= len(data) and index <= last:
-                length = int.from_bytes(data[at : at + 2], "big")
-                if len(data) < at + 2 + length:
-                    break
-                if index >= first:
-                    yield _Entry(index, data[at + 2 : at + 2 + length])
-                at, index = at + 2 + length, index + 1
-
-
-def check_folder(
-    path: Path,
-    trust: Trust,
-    *,
-    name: str = "",
-    standings: Sequence[Standing] = (),
-    processes: int | None = None,
-    progress: Progress | None = None,
-) -> Log:
-    """A log as it is published: its checkpoint, entries and tiles in a folder. Raises OSError where it cannot be read."""
-    name = name or path.name
-    with (path / "checkpoint").open("rb") as file:
-        text = file.read(MAX_NOTE + 1)
-    try:
-        head = read_checkpoint(text)
-    except Malformed as error:
-        found = Findings()
-        found.fault(error.code, "checkpoint", str(error))
-        return Log(found.verdict("log", name, {}), Tree())
-    folder = Folder(str(path), head.size)
-    try:
-        folder.bundle(max(head.size - 1, 0) // WIDTH)
-    except LookupError as error:
-        if head.size:
-            found = Findings()
-            found.fault("cut", name, str(error))
-            return Log(found.verdict("log", name, head.facts()), Tree(), head)
-    return check_log(
-        head.site,
-        head.size,
-        folder.rows,
-        text.decode(),
-        trust,
-        name=name,
-        kind="log",
-        hashes=folder.hashes,
-        records=False,
-        standings=standings,
-        processes=processes,
-        progress=progress,
-    )
