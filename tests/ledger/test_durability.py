@@ -5,48 +5,21 @@ from __future__ import annotations
 import os
 import random
 import resource
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conformance import NOTICE, SITE, counted, faults, record, refusal, signer, sound
+from processes import ENVIRONMENT, HERE, append_together, in_a_fork, kill_under_load, writer
 
 from volens.errors import StoreUnavailable
 from volens.ledger.sqlite import SqliteStore
 
 SOAK = os.environ.get("VOLENS_SOAK") == "1"
-HERE = Path(__file__).parent
-SOURCE = HERE.parent.parent / "src"
 KILLS = 60 if SOAK else 6
-
-
-def writer(path: Path, threads: int = 16) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    return subprocess.Popen([sys.executable, str(HERE / "writing.py"), str(path), str(threads)], stdout=subprocess.PIPE, env=environment)
-
-
-def kill_under_load(processes: list[subprocess.Popen[bytes]], seconds: float) -> list[str]:
-    """Let them write for a while after their first acknowledgement, kill -9, and return what was acknowledged."""
-    ids: list[str] = []
-    first: dict[int, bytes] = {}
-    for process in processes:
-        assert process.stdout
-        first[process.pid] = process.stdout.readline()
-    time.sleep(seconds)  # the pipe takes 64 KB meanwhile, then the writers stand still: short enough not to
-    for process in processes:
-        process.send_signal(signal.SIGKILL)
-    for process in processes:
-        assert process.stdout
-        lines = (first[process.pid] + process.stdout.read()).split(b"\n")
-        assert process.wait() == -signal.SIGKILL
-        assert lines[-1] == b"", "lines are written whole"
-        ids += [line.decode() for line in lines[:-1]]
-    return ids
 
 
 def missing(path: Path, ids: list[str]) -> set[str]:
@@ -73,7 +46,7 @@ def test_a_process_killed_under_load_loses_no_acknowledged_record(tmp_path: Path
     chance = random.Random(20261122)
     acknowledged: list[str] = []
     for _ in range(KILLS // processes):
-        ids = kill_under_load([writer(path) for _ in range(processes)], chance.uniform(0.01, 0.15))
+        ids = kill_under_load([writer(path, tmp_path) for _ in range(processes)], chance.uniform(0.01, 0.15))
         assert ids
         acknowledged += ids
         assert missing(path, acknowledged) == set()
@@ -88,34 +61,17 @@ def test_the_kill_test_can_fail(tmp_path: Path) -> None:
     """The same look at a file that lost its log, as one written without waiting for the disk could have."""
     path = tmp_path / "ledger.db"
     SqliteStore(path, signer).close()
-    ids = kill_under_load([writer(path)], 0.05)
+    ids = kill_under_load([writer(path, tmp_path)], 0.05)
     for log in tmp_path.glob("ledger.db-wal"):
         log.write_bytes(b"")
     assert missing(path, ids)
-
-
-def run_in_a_child(task: Callable[[], None]) -> None:
-    """Limits and their signals stay in a process of their own."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            task()
-            code = 0
-        except BaseException:  # noqa: BLE001 — printed, and told by the exit code
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_on_a_full_disk_grants_fail_and_refusals_are_counted_once_there_is_room(tmp_path: Path) -> None:
     """The system refuses to let the log grow (RLIMIT_FSIZE), as a full disk does."""
     path = tmp_path / "ledger.db"
 
-    def task() -> None:
+    def task() -> str:
         store = SqliteStore(path, signer)
         kept = [store.append(record(), NOTICE).result(10).record for _ in range(5)]
         resource.setrlimit(resource.RLIMIT_FSIZE, (32_768, resource.RLIM_INFINITY))  # what the log's index needs, no more
@@ -137,15 +93,16 @@ def test_on_a_full_disk_grants_fail_and_refusals_are_counted_once_there_is_room(
         assert store.append(refused[0], NOTICE).result(30).record == refused[0], "it goes on by itself"
         assert counted(store) == {"given": len(kept) + 1, "refused": 50}
         store.close()
+        return "done"
 
-    run_in_a_child(task)
+    assert in_a_fork(task) == "done"
     assert missing(path, []) == set()
 
 
 def test_refusals_are_retried_without_a_grant_to_carry_them(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
 
-    def task() -> None:
+    def task() -> str:
         store = SqliteStore(path, signer)
         store.append(record(), NOTICE).result(10)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
@@ -162,42 +119,16 @@ def test_refusals_are_retried_without_a_grant_to_carry_them(tmp_path: Path) -> N
             time.sleep(0.05)
         reader.close()
         store.close()
+        return "done"
 
-    run_in_a_child(task)
+    assert in_a_fork(task) == "done"
 
 
 def test_several_processes_append_to_one_new_file(tmp_path: Path) -> None:
     """All create it, all write: every row is there and the counts are right."""
     path = tmp_path / "ledger.db"
     each, workers = 300, 4
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from conformance import NOTICE, record, refusal, signer\n"
-        "from volens.ledger.sqlite import SqliteStore\n"
-        "sys.stdin.readline()\n"
-        "store = SqliteStore(sys.argv[2], signer, patience=30)\n"
-        f"for _ in range({each // 10}):\n"
-        "    futures = [store.append(record(), NOTICE) for _ in range(10)]\n"
-        "    for future in futures: store.count(refusal()); print(future.result().record.id)\n"
-        "store.close()\n"
-    )
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(HERE), str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-        )
-        for _ in range(workers)
-    ]
-    time.sleep(0.5)
-    for process in processes:
-        assert process.stdin
-        process.stdin.write(b"go\n")
-        process.stdin.flush()
-    ids: list[str] = []
-    for process in processes:
-        out, _ = process.communicate(timeout=120)
-        assert process.returncode == 0
-        ids += out.decode().split()
+    ids = append_together(path, tmp_path, each // 30, [[SITE]] * workers)
     assert len(set(ids)) == each * workers
     assert missing(path, ids) == set()
     store = SqliteStore(path, signer)
@@ -214,7 +145,5 @@ def test_a_process_that_ends_without_closing_its_store_writes_its_counts(tmp_pat
         "from volens.ledger.sqlite import SqliteStore\n"
         "SqliteStore(sys.argv[2]).count(refusal())\n"
     )
-    subprocess.run(
-        [sys.executable, "-c", script, str(HERE), str(path)], check=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}, timeout=60
-    )
+    subprocess.run([sys.executable, "-c", script, str(HERE), str(path)], check=True, env=ENVIRONMENT, timeout=60)
     assert counted(SqliteStore(path, signer)) == {"refused": 1}

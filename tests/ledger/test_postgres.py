@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from conformance import DAY, NOTICE, SITE, StoreConformance, counted, faults, notice, record, refusal, signer, sound
 from pg import PASSWORD, USER, Server
+from processes import append_together, in_a_fork, writer
 
 from volens.catalog import Catalog
 from volens.config import outside, parse
@@ -24,9 +25,6 @@ from volens.ledger import postgres
 from volens.ledger.postgres import PostgresStore, place_of, read_url
 from volens.ledger.store import Event, Expiry, Store
 from volens.web.runtime import open_ledger
-
-HERE = Path(__file__).parent
-SOURCE = HERE.parent.parent / "src"
 
 
 class TestPostgresStore(StoreConformance):
@@ -93,45 +91,13 @@ def test_a_record_takes_few_bytes(database: str, store: PostgresStore) -> None:
 
 # Several who write --------------------------------------------------------------------------------------------------
 
-WORKER = (
-    "import sys; sys.path.insert(0, sys.argv[1])\n"
-    "from pathlib import Path\n"
-    "from conformance import NOTICE, record, refusal, signer\n"
-    "from volens.ledger.postgres import PostgresStore\n"
-    "sys.stdin.readline()\n"
-    "store = PostgresStore(sys.argv[2], Path('aside'), signer, patience=30)\n"
-    "for _ in range(30):\n"
-    "    sites = ('www.example.org', sys.argv[3], 'shop.example.org')\n"
-    "    futures = [store.append(record(site=site), NOTICE) for site in sites for _ in range(5)]\n"
-    "    for future in futures: store.count(refusal()); print(future.result().record.id)\n"
-    "store.close()\n"
-)
-
 
 def test_several_machines_append_to_one_new_log(database: str, tmp_path: Path) -> None:
     """All make the tables, all write to the same logs in different orders: every row is there, the trees are right, the counts too."""
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(HERE), database, f"{name}.example.org"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(SOURCE)},
-        )
-        for name in ("a", "shop", "zz", "b")
-    ]
-    time.sleep(1)
-    for worker in workers:
-        assert worker.stdin
-        worker.stdin.write(b"go\n")
-        worker.stdin.flush()
-    ids: list[str] = []
-    for worker in workers:
-        out, _ = worker.communicate(timeout=300)
-        assert worker.returncode == 0
-        ids += out.decode().split()
+    others = [f"{name}.example.org" for name in ("a", "shop", "zz", "b")]
+    ids = append_together(database, tmp_path, 5, [(SITE, other, "shop.example.org") for other in others])
     assert len(set(ids)) == 4 * 30 * 15
-    store = PostgresStore(database, tmp_path / "aside", signer)
+    store = PostgresStore(database, tmp_path / "withdrawals", signer)
     assert sum(sound(store, site) - 1 for site in store.sites()) == 4 * 30 * 15
     assert counted(store) == {"given": 4 * 30 * 5, "refused": 4 * 30 * 15}
     for id in ids[::100]:
@@ -161,22 +127,6 @@ def test_a_log_held_by_another_fails_grants_and_keeps_refusals(
 def test_workers_forked_before_the_first_record_write_and_one_forked_later_is_refused(store: PostgresStore) -> None:
     store.keep_notice(SITE, NOTICE)
     assert store.notices(SITE)  # a connection lies ready, which is not the child's
-
-    def in_a_fork(task: Callable[[], object]) -> str:
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                answer = str(task())
-            except BaseException as error:  # noqa: BLE001 — reported to the parent
-                answer = f"{type(error).__name__}: {error}"
-            os.write(write, answer.encode())
-            os._exit(0)
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            answer = pipe.read()
-        os.waitpid(child, 0)
-        return answer
 
     def worker() -> str:
         id = store.append(record(), NOTICE).result(30).record.id
@@ -218,13 +168,7 @@ def test_a_step_of_the_schema_is_made_once_under_load_and_who_does_not_know_it_s
 ) -> None:
     PostgresStore(database, tmp_path / "aside", signer).close()
     (tmp_path / "w").mkdir()
-    old = subprocess.Popen(
-        [sys.executable, str(HERE / "writing.py"), database, "8"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=tmp_path / "w",
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-    )
+    old = writer(database, tmp_path / "w", 8, subprocess.PIPE)
     assert old.stdout and old.stdout.readline()
     monkeypatch.setattr(postgres, "STEPS", (*postgres.STEPS, ("CREATE TABLE volens.more (one integer)", "SELECT pg_sleep(0.3)")))
     new: list[PostgresStore] = []

@@ -7,8 +7,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from pathlib import Path
 import pytest
 from conformance import NOTICE, SITE, counted, faults, record, refusal, signer, sound
 from pg import Group, Server
+from processes import kill_under_load, writer
 
 from volens.errors import StoreBusy, StoreError, StoreUnavailable
 from volens.ledger.postgres import PostgresStore
@@ -26,8 +25,6 @@ from volens.ledger.store import Kept, Store
 SOAK = os.environ.get("VOLENS_SOAK") == "1"
 ROUNDS = 12 if SOAK else 2
 KILLS = 50 if SOAK else 5
-HERE = Path(__file__).parent
-SOURCE = HERE.parent.parent / "src"
 
 
 class Load:
@@ -279,30 +276,12 @@ def test_a_server_that_hangs_fails_grants_in_time_and_keeps_refusals(own: Server
     store.close()
 
 
-def writer(url: str, folder: Path, threads: int = 16) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, str(HERE / "writing.py"), url, str(threads)],
-        stdout=subprocess.PIPE,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-    )
-
-
 def test_writers_killed_under_load_lose_no_acknowledged_record(database: str, tmp_path: Path) -> None:
     """Two at a time, as on two machines; one dies in the midst of a transaction, the other goes on."""
     chance = random.Random(20261122)
     acknowledged: list[str] = []
     for _ in range(KILLS):
-        two = [writer(database, tmp_path) for _ in range(2)]
-        ids = [process.stdout.readline() for process in two if process.stdout]
-        time.sleep(chance.uniform(0.01, 0.15))
-        for process in two:
-            process.kill()
-        for process in two:
-            assert process.stdout
-            ids += process.stdout.read().splitlines(keepends=True)
-            assert process.wait() == -signal.SIGKILL
-        acknowledged += [id.decode().strip() for id in ids if id.endswith(b"\n")]
+        acknowledged += kill_under_load([writer(database, tmp_path) for _ in range(2)], chance.uniform(0.01, 0.15))
         store = PostgresStore(database, tmp_path / "aside", signer)
         size = sound(store)
         assert counted(store)["given"] == size - 1

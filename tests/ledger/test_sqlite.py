@@ -31,6 +31,7 @@ from conformance import (
     signer,
     sound,
 )
+from processes import in_a_fork
 
 from volens.errors import StoreBusy, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import sqlite, writer
@@ -503,24 +504,6 @@ def test_two_processes_with_different_keys_of_one_log_are_told(path: Path, caplo
 
 
 # Fork -------------------------------------------------------------------------------------------------------------
-
-
-def in_a_fork(task: Callable[[], str]) -> str:
-    """What ``task`` returns in a forked child."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            answer = task()
-        except BaseException as error:  # noqa: BLE001 — reported to the parent
-            answer = f"{type(error).__name__}: {error}"
-        os.write(write, answer.encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        answer = pipe.read()
-    assert os.waitpid(child, 0)[1] == 0
-    return answer
 
 
 def test_workers_forked_before_the_first_record_write_each_on_their_own(path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -19,13 +20,17 @@ from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Store
 
 
-def main(path: str, threads: int) -> None:
-    if "://" in path:
+def opened(place: str, **more: Any) -> Store:
+    """The ledger at that place."""
+    if "://" in place:
         from volens.ledger.postgres import PostgresStore
 
-        store: Store = PostgresStore(path, Path("withdrawals"), signer)
-    else:
-        store = SqliteStore(path, signer, patience=30)
+        return PostgresStore(place, Path("withdrawals"), signer, **more)
+    return SqliteStore(place, signer, **{"patience": 30} | more)
+
+
+def main(path: str, threads: int) -> None:
+    store = opened(path)
 
     def submit() -> None:
         while True:
