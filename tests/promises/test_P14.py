@@ -24,20 +24,9 @@ TEXT = """() => [...document.querySelectorAll('article h1, article h2, article >
 STATES = ("none", "refused", "video", "reseaux-sociaux", "accepted")
 
 
-def into(visitor: Visitor, state: str) -> Visitor:
-    visitor.open()
-    if state == "refused":
-        visitor.refuse()
-    elif state == "accepted":
-        visitor.accept()
-    elif state != "none":
-        visitor.choose(state)
-    return visitor
-
-
 @pytest.mark.parametrize("state", STATES)
 def test_everything_stands_there_in_order(visitor: Visitor, state: str) -> None:
-    into(visitor, state)
+    visitor.open().into(state)
     places = visitor.page.evaluate(
         """order => order.map(sel => { const all = [...document.querySelectorAll('article ' + sel.split(', ').join(', article '))];
            const e = all[all.length - 1] === undefined ? null : sel.includes('~') ? all[all.length - 1] : all[0];
@@ -56,7 +45,7 @@ def test_everything_stands_there_in_order(visitor: Visitor, state: str) -> None:
 
 
 def test_the_words_are_the_same_in_every_state(visitors, demo) -> None:  # type: ignore[no-untyped-def]
-    texts = {state: into(visitors(), state).page.evaluate(TEXT) for state in STATES}
+    texts = {state: visitors().open().into(state).page.evaluate(TEXT) for state in STATES}
     assert len(set(texts.values())) == 1, texts
     assert len(texts["none"]) > 2500
 
@@ -64,7 +53,7 @@ def test_the_words_are_the_same_in_every_state(visitors, demo) -> None:  # type:
 @pytest.mark.parametrize("state", STATES)
 def test_follow_us_links_are_plain_and_work(visitor: Visitor, state: str) -> None:
     """No ping, no decoration; nobody is told before the press, and the press leads there."""
-    into(visitor, state)
+    visitor.open().into(state)
     links = visitor.page.locator(".follow a")
     assert links.count() == 2
     for link in links.all():

@@ -84,13 +84,7 @@ JOURNEYS = (logs_in, fills_a_basket, changes_the_language, changes_the_theme, se
 @pytest.mark.parametrize("state", ["none", "refused", *PURPOSES, "accepted"])
 @pytest.mark.parametrize("journey", JOURNEYS, ids=lambda j: j.__name__)
 def test_the_journey_ends_well(visitor: Visitor, journey: Callable[[Visitor], None], state: str) -> None:
-    visitor.open("/confidentialite")
-    if state == "refused":
-        visitor.refuse()
-    elif state == "accepted":
-        visitor.accept()
-    elif state != "none":
-        visitor.choose(state)
+    visitor.open("/confidentialite").into(state)
     errors: list[str] = []
     visitor.page.on("pageerror", lambda error: errors.append(str(error)))
     journey(visitor)

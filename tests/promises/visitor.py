@@ -129,6 +129,16 @@ class Visitor:
             press.click()
             assert until(lambda: "volens" in self.cookies()), "no answer to the choice"
 
+    def into(self, state: str) -> Visitor:
+        """On an open page, the answer that leads to a state: none, refused, accepted, or one purpose's name."""
+        if state == "refused":
+            self.refuse()
+        elif state == "accepted":
+            self.accept()
+        elif state != "none":
+            self.choose(state)
+        return self
+
     def withdraw(self) -> None:
         """*Tout refuser* in the panel, after an agreement: the page reloads."""
         dialog = self.panel()
