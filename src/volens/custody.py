@@ -96,7 +96,9 @@ def checked(
         if one.standing is not None:
             standings.append(one.standing)
     for _ in range(TIMES):
-        head = there(store, site)
+        with store.moment() as then:
+            head = there(then, site)
+            counted = sum(total["count"] for total in then.totals(site, *archive.EVER) if total["event"] != "refused")
         with kept_tree(store, site) as hashes:
             log: Log = check_log(
                 site,
@@ -108,6 +110,7 @@ def checked(
                 published=[one.note for one in store.checkpoints(site) if one.size <= head.size],
                 hashes=hashes,
                 notices={notice.digest for notice in store.notices(site).values()},
+                counted=counted,
                 standings=standings,
                 processes=processes,
                 progress=progress,

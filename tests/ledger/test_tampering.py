@@ -17,6 +17,7 @@ import pytest
 from logs import KEY, NOTICE, OTHER_KEY, SITE, START, WITNESS, Log, Row, copied, grown, record, written
 from pg import Server
 
+from volens.ledger.archive import EVER
 from volens.ledger.cosign import WitnessKey
 from volens.ledger.entry import RecordEntries, commitment, erasure_entry, minute, notice_entry
 from volens.ledger.note import LogKey, checkpoint
@@ -35,6 +36,11 @@ WITNESSED = Trust.of([read_key(KEY.vkey)], [read_key(WITNESS.public.text)])
 def said(verdict: Verdict) -> list[str]:
     """Each fault as a reader sees it."""
     return [f"{fault.code}: {fault.place}: {fault.said}" for fault in verdict.faults]
+
+
+def noted(verdict: Verdict) -> list[str]:
+    """Each caveat, but that no witness has signed."""
+    return [f"{one.code}: {one.place}: {one.said}" for one in verdict.caveats if one.code != "no-witness"]
 
 
 def changed_record(log: Log) -> None:
@@ -276,6 +282,17 @@ def test_a_notice_changed_after_it_was_answered(tmp_path: Path) -> None:
     assert [f.code for f in found.faults] == ["notice-missing"]
 
 
+def test_counts_changed_beside_the_log(tmp_path: Path) -> None:
+    log = grown(30)
+    for refused, counted, told in ((500, 30, []), (500, 31, ["counts: log: 31 records by the counts, 30 in the log"])):
+        counts = [
+            {"count": {"of": "total", "event": event, "count": n}}
+            for event, n in (("given", counted - 2), ("changed", 2), ("refused", refused))
+        ]
+        verdict = check_archive(written(tmp_path / "a", log.lines() + counts), TRUST, name="log").verdict
+        assert verdict.holds and noted(verdict) == told
+
+
 def test_pictures_changed_or_dropped_after_they_were_logged(tmp_path: Path) -> None:
     log = grown(30)
     lines = log.lines()
@@ -372,6 +389,7 @@ SQL = {
     "size": (f"UPDATE logs SET size = {WHOLE - 3}", "size: the ledger: 598 entries; the checkpoint was signed over 601"),
     "head": (f"UPDATE logs SET note = '{OTHER_HEAD}'", "other-key: checkpoint: a checkpoint of 'www.example.org/volens' signed by"),
     "published": (f"UPDATE published SET note = '{OTHER_HEAD}'", "other-key: checkpoint 0: a checkpoint of"),
+    "count": ("UPDATE counts SET n = n + 7 WHERE event = 'given'", "counts: the ledger: 607 records by the counts, 600 in the log"),
     "another published": (f"UPDATE published SET note = '{FALSE_HEAD}'", "rewritten: the ledger: the first 300 entries are not those"),
 }
 
@@ -404,6 +422,7 @@ def judged(store: Store, standings: Sequence[Standing] = ()) -> Verdict:
             published=[one.note for one in store.checkpoints(SITE)],
             hashes=lambda level, tile: store.hashes(SITE, level, tile),
             notices=[notice.digest for notice in store.notices(SITE).values()],
+            counted=sum(total["count"] for total in store.totals(SITE, *EVER) if total["event"] != "refused"),
             standings=standings,
         ).verdict
 
@@ -434,6 +453,7 @@ def copied_database(ledger: Path, folder: Path) -> Path:
 
 def test_a_real_ledger_holds(sqlite_ledger: Path) -> None:
     verdict = judged(opened(sqlite_ledger))
+    assert not noted(verdict)
     assert verdict.holds and verdict.facts["record"] == WHOLE - 1, verdict
 
 
@@ -445,7 +465,8 @@ def test_a_real_ledger_that_was_changed_by_sql(what: str, sqlite_ledger: Path, t
     base.executescript(sql)
     assert base.execute("SELECT total_changes()").fetchone()[0] > 0
     base.close()
-    told = said(judged(opened(path)))
+    verdict = judged(opened(path))
+    told = said(verdict) + noted(verdict)
     assert any(one.startswith(found) for one in told), told
 
 
@@ -486,6 +507,7 @@ POSTGRES = {
     "size": (f"UPDATE volens.logs SET size = {WHOLE - 3}", "size: the ledger: 598 entries; the checkpoint was signed over 601"),
     "head": (f"UPDATE volens.logs SET note = '{OTHER_HEAD}'", "other-key: checkpoint: a checkpoint of 'www.example.org/volens' signed by"),
     "published": (f"UPDATE volens.published SET note = '{OTHER_HEAD}'", "other-key: checkpoint 0: a checkpoint of"),
+    "count": ("UPDATE volens.counts SET n = n + 7 WHERE event = 'given'", "counts: the ledger: 607 records by the counts, 600 in the log"),
     "another published": (
         f"UPDATE volens.published SET note = '{FALSE_HEAD}'",
         "rewritten: the ledger: the first 300 entries are not those",
@@ -522,7 +544,8 @@ def test_a_ledger_in_postgresql_that_was_changed_by_sql(what: str, server: Serve
             connection.execute("SET session_replication_role = replica")  # no trigger runs: whoever has the server has them gone
             for statement in filter(None, sql.split(";")):
                 assert connection.execute(statement).rowcount > 0
-        told = said(judged(postgres(server, name, tmp_path)))
+        verdict = judged(postgres(server, name, tmp_path))
+        told = said(verdict) + noted(verdict)
         assert any(one.startswith(found) for one in told) if sql else not told, told
     finally:
         server.drop(name)

@@ -99,6 +99,8 @@ MEANS: Mapping[str, str] = {
     "unwitnessed": "What is newer is evident to everybody but the operator until a witness has seen it.",
     "demonstration": "A demonstration without configuration made these: they prove nothing about a site.",
     "unknown": "A newer Volens may know them; they are in the tree like the others.",
+    "counts": "Counts are kept beside the log, and none is proved: one was changed, or they are not of all that the log has, as where one "
+    "ledger was read into another.",
     "supersedes": "It changes or withdraws an earlier record; what held before stands in that one's receipt.",
 }
 """What a code means for whoever reads the verdict."""

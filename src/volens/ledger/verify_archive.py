@@ -20,6 +20,9 @@ BLOCK = 1 << 20
 MAX_LINE = 16 << 20
 """Bytes of the longest line: a picture of a notice in base64."""
 
+GRANTED = ("given", "changed", "withdrawn")
+"""Events of which there is a record; of a refusal there is only the count."""
+
 _sha256 = hashlib.sha256
 
 
@@ -221,6 +224,10 @@ def _line(line: bytes, reader: Reader) -> None:
             if not isinstance(text, str) or len(text) > MAX_NOTE:
                 raise Malformed("a checkpoint that is no text")
             block.checkpoints.append(text)
+    elif "count" in value:
+        count = value["count"]
+        if isinstance(count, dict) and count.get("of") == "total" and count.get("event") in GRANTED and type(count.get("count")) is int:
+            block.counted += count["count"]
 
 
 def _file(value: Any, found: Findings) -> str:

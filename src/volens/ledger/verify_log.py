@@ -132,6 +132,8 @@ class Block:
     """Lines that are none, and entries out of their place."""
     others: int = 0
     """Lines that are no entries."""
+    counted: int = 0
+    """Records by the counts among these lines."""
 
     def note(self, code: str) -> None:
         """One more of these."""
@@ -342,6 +344,8 @@ class Whole:
         self._there, self._gone, self._erased = _Bits(), _Bits(), _Bits()
         self._answered: dict[str, int] = {}
         self._asked: dict[str, int] = {}
+        self.counted = 0
+        """Records, by counts that nobody signed; 0 where these are not known."""
         self.notices: set[str] = set()
         self.files: set[str] = set()
         self._snapshots: dict[str, int] = {}
@@ -371,6 +375,7 @@ class Whole:
                     mine.append(one)
         self._wrong += block.wrong
         self._others += block.others
+        self.counted += block.counted
         self.notices.update(block.notices)
         self.files.update(block.files)
         self.checkpoints.update(dict.fromkeys(block.checkpoints))
@@ -419,6 +424,8 @@ class Whole:
         for digest, index in sorted(self._answered.items()):
             if self._asked.get(digest, index) >= index and records:
                 found.caveat("unasked", f"entry {index}", f"no earlier entry says that the notice {digest[:16]} was put into use")
+        if self.counted and self.counted != self._kinds.get("record", 0):
+            found.caveat("counts", self.name, f"{self.counted} records by the counts, {self._kinds.get('record', 0)} in the log")
         for code, count in sorted(self._noted.items()):
             found.caveat(code, self.name, f"{count} records")
         for kind in sorted(self._kinds.keys() - KINDS):
@@ -569,6 +576,7 @@ def check_log(
     published: Iterable[str] = (),
     hashes: Callable[[int, int], bytes] | None = None,
     notices: Collection[str] | None = None,
+    counted: int = 0,
     records: bool = True,
     standings: Iterable[Standing] = (),
     processes: int | None = None,
@@ -577,7 +585,7 @@ def check_log(
     """The rows of a store, ``read(first, last)``, both included: in other processes, so it must pickle, where there are many.
 
     ``hashes(level, tile)`` gives the tree as it was stored: with it an entry that was changed is named. ``notices``: the digests of those
-    that are kept. ``records`` False: the entries alone, as the log is published.
+    that are kept. ``counted``: records, by what is counted beside the log. ``records`` False: the entries alone, as the log is published.
     """
     whole = Whole(site, name or site, progress, size)
     tasks = (Rows(site, read, first, min(first + ROWS, size) - 1, records) for first in range(0, size, ROWS))
@@ -587,6 +595,7 @@ def check_log(
             break  # a whole block is missing, which was told; the size may be anything
     for row in read(size, size + 9):
         whole.found.fault("order", f"entry {row.index}", f"the log has {size} entries, and this one stands after them")
+    whole.counted = counted
     whole.finish(records, notices)
     whole.checkpoints.update(dict.fromkeys(published))
     return whole.judged(kind, checkpoint, trust, standings, hashes)
