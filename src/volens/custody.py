@@ -91,7 +91,8 @@ def checked(
     verdicts: list[Verdict] = []
     standings = []
     for path in against:
-        one = check(path.read_bytes()[: 1 << 23], trust, str(path))
+        with path.open("rb") as file:
+            one = check(file.read(1 << 23), trust, str(path))
         verdicts.append(one.verdict)
         if one.standing is not None:
             standings.append(one.standing)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import logs
@@ -17,6 +17,8 @@ import pytest
 from fuzzing import SLOW, TRUST, Inputs
 from logs import KEY, grown
 
+from volens.ledger import archive
+from volens.ledger.sqlite import SqliteStore
 from volens.ledger.verify import MAX_DOCUMENT, canonical, check
 
 
@@ -107,6 +109,16 @@ def test_a_small_file_that_unpacks_to_gigabytes_ends_in_a_clear_error_and_little
     assert running.returncode in (1, 2) and not found["holds"]
     assert code in {one["code"] for part in ("faults", "gaps") for one in found[part]}, found
     assert 0 < most < 300 << 20 and time.monotonic() - start < 60 * SLOW, (most >> 20, time.monotonic() - start)
+
+
+def test_an_import_says_why_a_file_was_not_read_to_its_end(tmp_path: Path) -> None:
+    bomb = _bomb(tmp_path / "a.gz", canonical(LINES[0]) + b"\n", b"{}\n", 1 << 26)
+    store = SqliteStore(tmp_path / "ledger.db", lambda site: KEY)
+    with closing(store), pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr("volens.ledger.verify_log.MAX_OTHERS", 1000)
+        with pytest.raises(archive.Refused, match=r"nothing was written\. .*more than 1000 of its lines are no entries"):
+            archive.read(store, bomb)
+        assert store.head(logs.SITE) is None
 
 
 def memory(pid: int) -> int:

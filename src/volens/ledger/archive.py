@@ -225,7 +225,7 @@ def read(
     except OSError as error:
         raise Refused(f"{path}: cannot be read: {error.strerror or error}. Nothing was written.") from error
     if log.checkpoint is None or log.verdict.faults:
-        first = log.verdict.faults[0] if log.verdict.faults else None
+        first = next(iter((*log.verdict.faults, *log.verdict.gaps)), None)
         what = f"{first.place}: {first.said}. {first.means}" if first else "it has no checkpoint."
         raise Refused(f"{path}: does not hold, so nothing was written. {what}", log)
     site, head = log.checkpoint.site, store.head(log.checkpoint.site)
