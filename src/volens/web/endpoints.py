@@ -42,6 +42,7 @@ from volens.web import hooks
 from volens.web.admin import Admin
 from volens.web.asked import Asked, Fields, local
 from volens.web.embeds import Embeds
+from volens.web.given import BLANK, Given, likeness, receipted
 from volens.web.logfiles import LogFiles
 from volens.web.messages import Pairs, Reply, Waiting
 from volens.web.observe import reported
@@ -176,6 +177,7 @@ class Endpoints:
         self._lessened: OrderedDict[str, None] = OrderedDict()  # records that a withdrawal, or a part of one, has followed
         self._choices: Recent[Choice] = Recent(2000)
         self._given: Recent[Record] = Recent(2000)
+        self._firsts: Recent[Given] = Recent(1000)
         self._lock = threading.Lock()
         self._following = 0  # withdrawals that wait for the ledger; a number that is off by one harms nobody
         self._admin = Admin(gateway, self.rate)
@@ -513,6 +515,10 @@ class Endpoints:
 
     def _choice(self, asked: Asked) -> Reply | Waiting:
         request = asked.request
+        like = likeness(asked, self._gateway.now().date())
+        given = self._firsts.found(like) if like is not None else None
+        if given is not None and asked.same_origin() and not self.rate.allows(household(request.client), time.monotonic()):
+            return self._first_given(asked, given)
         asks_json = asked.content_type.partition(";")[0].strip().lower() == "application/json"
         query = asked.query
         at_gate = query.get("surface") == "gate"
@@ -714,12 +720,14 @@ class Endpoints:
         held = asked.record is not None and asked.choice is not None and not asked.choice.refuses_all
         if asked.account is not None and asked.account.row is None:
             held = False  # the device's own answer, and its record, stay as they are
-        self._gateway.metrics.chosen(answer, surface)
+        # To a browser's page it would hand the record's id, which no cookie gives a script: the visitor opens ``receipt/``.
+        with_receipt = asks_json and asked.request.get(b"sec-fetch-mode") is None
 
-        def reply(tag: RecordTag | None, kept: Kept | None = None) -> Reply:
-            return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body, fields=fields, recorded=kept)
+        def reply(tag: RecordTag | None) -> Reply:
+            return self._answered(asked, choice, tag, back, asks_json, keeps_body=keeps_body, fields=fields)
 
         if choice.refuses_all and not held:
+            self._gateway.metrics.chosen(answer, surface)
             try:
                 self._gateway.store.count(Count(site.name, now.date(), notice.digest, surface, language, asked.grant.gpc))
             except StoreError as error:  # a refusal takes effect whatever becomes of its count
@@ -748,15 +756,17 @@ class Endpoints:
                 regime=regime,
             )
 
-        if held:
-            record = made()
-        else:  # most first answers are like one that another visitor gave
+        if not held and asked.account is None:
             like = (site.name, notice.digest, choice, asked.grant.locked, method, surface, language, gpc, tool, regime)
-            record = self._given.get(like, made).again(new_id(), now)
-        told: Event | None = None
-        if site.hook is not None:
-            key = hooks.visitor_key(site.hook, site, asked.request.pairs, asked.grant, granted)
-            told = hooks.event(site.hook, record, key, expires(choice.day, notice.months))
+            alike = self._given.get(like, made)
+            given = Given(asked.grant, granted, choice, alike, answer, surface, language, back, asks_json, reply(BLANK), with_receipt)
+            kept = likeness(asked, now.date()) if fields is not None and not fields.all("object") else None
+            if kept is not None:
+                self._firsts.keep(kept, given)
+            return self._first_given(asked, given)
+        self._gateway.metrics.chosen(answer, surface)
+        record = made()
+        told = self._event(asked, record, choice, granted)
         first = False
         if held:  # cookies that were kept aside can be sent again and again: a grant is withdrawn, or made less, once
             opens = granted.purposes - asked.grant.purposes or {id for id, on in record.services.items() if on} - asked.grant.services
@@ -778,19 +788,46 @@ class Endpoints:
 
         def then(result: Any) -> Reply:
             if isinstance(result, BaseException):
-                if not isinstance(result, StoreError):
-                    raise result
-                log.error("a grant could not be recorded, so it takes no effect: %s", result)
-                if asks_json:
-                    detail = "Your answer could not be recorded, so nothing was allowed."
-                    failed = json_reply(503, {"error": "not recorded", "detail": detail})
-                else:
-                    failed = self.page(site, 503, self._screens(asked).problem("record", language, back=back))
-                soon = b"1" if isinstance(result, StoreBusy) else b"10"
-                return replace(failed, pairs=[*failed.pairs, (b"retry-after", soon)])
-            return reply(tag, result if isinstance(result, Kept) else None)
+                return self._unrecorded(asked, result, language, back, asks_json)
+            return receipted(reply(tag), result if with_receipt and isinstance(result, Kept) else None)
 
         return Waiting(future, then)
+
+    def _first_given(self, asked: Asked, given: Given) -> Reply | Waiting:
+        """Record a first grant, and answer once that is durable."""
+        site, gateway = asked.site, self._gateway
+        gateway.metrics.chosen(given.answer, given.surface)
+        if wait := self._quota(site).allows("", time.monotonic()):
+            self._held_up(site)
+            return self._too_often(asked, given.asks_json, wait, given.language, given.back, status=503)
+        record = given.record.again(new_id(), gateway.now())
+        tag = RecordTag.sign(gateway.keys, site.name, record.id, given.choice)
+
+        def then(result: Any) -> Reply:
+            if isinstance(result, BaseException):
+                return self._unrecorded(asked, result, given.language, given.back, given.asks_json)
+            return given.replied(tag, result)
+
+        return Waiting(self._append(record, site.notice, self._event(asked, record, given.choice, given.granted)), then)
+
+    def _event(self, asked: Asked, record: Record, choice: Choice, granted: Grant) -> Event | None:
+        """What the site's hook is told of it."""
+        hook, site = asked.site.hook, asked.site
+        if hook is None:
+            return None
+        key = hooks.visitor_key(hook, site, asked.request.pairs, asked.grant, granted)
+        return hooks.event(hook, record, key, expires(choice.day, site.notice.months))
+
+    def _unrecorded(self, asked: Asked, error: BaseException, language: str, back: str, asks_json: bool) -> Reply:
+        """503: what is not in the ledger is not granted."""
+        if not isinstance(error, StoreError):
+            raise error
+        log.error("a grant could not be recorded, so it takes no effect: %s", error)
+        if asks_json:
+            failed = json_reply(503, {"error": "not recorded", "detail": "Your answer could not be recorded, so nothing was allowed."})
+        else:
+            failed = self.page(asked.site, 503, self._screens(asked).problem("record", language, back=back))
+        return replace(failed, pairs=[*failed.pairs, (b"retry-after", b"1" if isinstance(error, StoreBusy) else b"10")])
 
     def _to_account(self, asked: Asked, choice: Choice, tag: RecordTag, record: Record, recorded: Future[Any]) -> Future[Any]:
         """A grant is the account's once it is recorded and then written; one that cannot be written is withdrawn again."""
@@ -921,9 +958,8 @@ class Endpoints:
         *,
         keeps_body: bool,
         fields: Fields | None = None,
-        recorded: Kept | None = None,
     ) -> Reply:
-        """The cookies, what is expired, the receipt where a program takes it, and the way on."""
+        """The cookies, what is expired, and the way on."""
         gateway, site, request = self._gateway, asked.site, asked.request
         secure = "; Secure" if request.scheme == "https" else ""
         proof, short = host_only(RECORD_COOKIE, request.scheme), host_only(GRANT_COOKIE, request.scheme)
@@ -957,11 +993,8 @@ class Endpoints:
                 choice.refuses_all and not asked.grant.answered and not asked.grant.presumed and granted.objects == asked.grant.objects
             )
             reload = "true" if not first_refusal and granted.key != asked.grant.key else "false"
-            # To a browser's page it would hand the record's id, which no cookie gives a script: the visitor opens ``receipt/``.
-            scripted = request.get(b"sec-fetch-mode") is not None
-            receipt = f',"receipt":{recorded.text()}' if recorded is not None and not scripted else ""
             # Neither text holds a character that JSON writes in another way.
-            body = f'{{"choice":"{choice.text()}","grant":"{granted.key}","reload":{reload},"keep":{keep(storage)}{receipt}}}'
+            body = f'{{"choice":"{choice.text()}","grant":"{granted.key}","reload":{reload},"keep":{keep(storage)}}}'
             return Reply(201, [(b"content-type", b"application/json"), *pairs], body.encode())
         return Reply(307 if keeps_body else 303, [(b"location", quoted(back)), *pairs])
 

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from volens.errors import StoreError
+from volens.ledger.cosign import SignedNote
 from volens.ledger.retention import minimum
 from volens.ledger.tree import HASH, HEIGHT, WIDTH
 from volens.site import Site
@@ -77,6 +78,7 @@ class LogFiles:
         self._numbers = count()
         self._first: tuple[float, int] = (0.0, 0)  # when to look again, and the first entry that is still served
         self._looking = Lock()
+        self._covered: dict[str, int] = {}  # entries under a checkpoint that was served or may be, by site
 
     def answer(self, asked: Asked, name: str) -> Reply | Waiting | None:
         """The reply for ``name``, the path below ``log/``; None where there is no such file."""
@@ -98,6 +100,8 @@ class LogFiles:
             try:
                 if found is None:
                     return self._checkpoint(site) or 404
+                if not self._published(site, *found):
+                    return 404
                 if self._pruned(asked.site, found[0], found[1]):
                     return 410
                 return self._tile(site, *found, zipped=zipped) or 404
@@ -133,6 +137,14 @@ class LogFiles:
             head = store.head(site)
             note = head.note if head is not None else None
         return (note.encode(), False) if note else None
+
+    def _published(self, site: str, level: int | None, index: int, width: int) -> bool:
+        """Whether the checkpoint covers all of a tile: whoever asks for one entry more, again and again, learns of none before it is
+        published."""
+        wanted = (index * WIDTH + width) << HEIGHT * (level or 0)
+        if wanted > self._covered.get(site, 0) and (found := self._checkpoint(site)) is not None:
+            self._covered[site] = SignedNote.parse(found[0].decode()).checkpoint.size
+        return wanted <= self._covered.get(site, 0)
 
     def _pruned(self, site: Site, level: int | None, index: int) -> bool:
         """Whether all that a tile covers is older than any record is kept."""

@@ -21,11 +21,18 @@ class Recent(Generic[T]):
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """What is remembered under ``key``, made where it isn't."""
         found = self._held.get(key)
-        if found is not None:
-            return found
-        made = make()
+        if found is None:
+            found = make()
+            self.keep(key, found)
+        return found
+
+    def found(self, key: Hashable) -> T | None:
+        """What is remembered under ``key``."""
+        return self._held.get(key)
+
+    def keep(self, key: Hashable, made: T) -> None:
+        """Remember it."""
         with self._lock:
             self._held[key] = made
             while len(self._held) > self._size:
                 del self._held[next(iter(self._held))]
-        return made

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from volens import countries
 from volens.audience.view import OBJECTION, OBJECTION_DAYS
-from volens.choice import ACCOUNT, ACCOUNT_NO, AGE, HOST_ONLY, RECORD_COOKIE
+from volens.choice import ACCOUNT, ACCOUNT_NO, AGE, GRANT_COOKIE, HOST_ONLY, RECORD_COOKIE
 from volens.notice import Purpose, Service, StorageKey
 from volens.policy import Grant
 from volens.web.screens.page import Page
@@ -19,13 +19,15 @@ class Lists(Page):
 
     @cached_property
     def own_storage(self) -> tuple[StorageKey, ...]:
-        """What Volens itself keeps: the choice, its proof after a grant, where the visitor was while a page is made again, an objection,
-        for one session that the site calls the visitor a minor, or whose account's choice applies."""
+        """What Volens itself keeps: the choice, its proof after a grant, what a shared cache goes by, where the visitor was while a page is
+        made again, an objection, for one session that the site calls the visitor a minor, or whose account's choice applies."""
         days = round(self.notice.months * 30.44)
         named = {key.name for key in self.site.storage_declared}
         exempt = {p.exempt: p.id for p in reversed(self.notice.purposes) if p.exempt}
         purpose = exempt.get("choice") or next((p.id for p in self.notice.purposes if p.exempt), "technique")
         own = [("volens", "cookie", days), (HOST_ONLY + RECORD_COOKIE, "cookie", days), ("volens-keep", "session", 0)]
+        if self.site.shared_answers:
+            own.append((HOST_ONLY + GRANT_COOKIE, "cookie", days))
         if self.site.audience is not None or self.notice.objectable:
             own.append((OBJECTION, "cookie", OBJECTION_DAYS))
         if self.site.accounts:
