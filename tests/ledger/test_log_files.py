@@ -57,6 +57,11 @@ def made(tmp_path: Path) -> Iterator[Gateway]:
     one = gateway(tmp_path, log_keys=Keyring(tmp_path / "log-key"))
     head = one.store.head(HOST)  # the notice's own entries
     fill(one.store, HOST, NOTICE, 300 - (head.size if head else 0))
+    assert one._publisher is not None
+    one._publisher.stop()  # each test publishes when it means to
+    head = one.store.head(HOST)
+    assert head is not None and head.size == 300
+    one.store.publish(HOST, head.note)
     yield one
     one.close()
 
@@ -121,6 +126,22 @@ def test_types_caching_and_who_may_read(made: Gateway) -> None:
     assert send(made, "GET", LOG + "tile/63/x999/x999/x999/x999/999").status == 404
     assert send(made, "POST", LOG + "checkpoint").status == 405
     assert send(made, "GET", LOG + "checkpoint?x=1").status == 200
+
+
+def test_tiles_go_as_far_as_the_checkpoint_that_is_published(made: Gateway) -> None:
+    """Who asks for one hash more, again and again, does not learn of an entry before it is published."""
+    fill(made.store, HOST, NOTICE, 230)
+    assert SignedNote.parse(send(made, "GET", LOG + "checkpoint").body.decode()).checkpoint.size == 300
+    within = ("tile/0/000", "tile/0/001.p/44", "tile/entries/001.p/44", "tile/entries/000", "tile/1/000.p/1")
+    beyond = ("tile/0/001.p/45", "tile/entries/001.p/45", "tile/0/001", "tile/entries/001", "tile/1/000.p/2", "tile/0/002.p/1")
+    assert [send(made, "GET", LOG + path).status for path in within] == [200] * 5
+    for path in beyond:
+        found = send(made, "GET", LOG + path)
+        assert (found.status, header(found, b"cache-control")) == (404, b"no-store"), path
+    head = made.store.head(HOST)
+    assert head is not None and head.size == 530
+    made.store.publish(HOST, head.note)
+    assert [send(made, "GET", LOG + path).status for path in (*within, *beyond)] == [200] * 11
 
 
 def test_entries_are_compressed_for_those_who_can(made: Gateway) -> None:
