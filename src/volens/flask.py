@@ -69,4 +69,7 @@ def _opened(client: FlaskClient) -> Opened:
 
 def _send(client: FlaskClient, answer: testing.Answer) -> None:
     headers = {**answer.headers, "Content-Type": answer.content_type}
-    testing.taken(*(lambda got: (got.status_code, got.data))(client.post(answer.path, data=answer.body, headers=headers)))
+    got = client.post(answer.path, data=answer.body, headers=headers)
+    testing.taken(got.status_code, got.data)
+    for name, value in testing.twins(got.headers.getlist("Set-Cookie")):
+        client.set_cookie(name, value) if value else client.delete_cookie(name)

@@ -88,3 +88,5 @@ def allow(client: TestClient, *purposes: str) -> None:
 def _send(client: TestClient, answer: testing.Answer) -> None:
     got = client.post(answer.path, content=answer.body, headers={**answer.headers, "Content-Type": answer.content_type})
     testing.taken(got.status_code, got.content)
+    for name, value in testing.twins(got.headers.get_list("set-cookie")):
+        client.cookies.set(name, value) if value else client.cookies.delete(name)

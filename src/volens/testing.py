@@ -7,10 +7,11 @@ cookies that come back, as a browser does.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from volens.choice import GRANT_COOKIE, HOST_ONLY, RECORD_COOKIE
 from volens.config import Loaded
 from volens.web.live import Opened
 
@@ -53,6 +54,15 @@ def taken(status: int, body: bytes) -> None:
     """Raises AssertionError where the answer was not taken."""
     if status != 201:
         raise AssertionError(f"the answer was not taken: {status} {body[:300]!r}")
+
+
+def twins(set_cookies: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Of an answer's ``Set-Cookie`` lines, what is proof of it under the name that it has over the other of http and https, since a test
+    goes from one to the other; empty where it is taken away."""
+    for line in set_cookies:
+        name, _, value = line.partition(";")[0].strip().partition("=")
+        if name.removeprefix(HOST_ONLY) in (RECORD_COOKIE, GRANT_COOKIE):
+            yield (name.removeprefix(HOST_ONLY) if name.startswith(HOST_ONLY) else HOST_ONLY + name), value.strip('"')
 
 
 def aside(loaded: Loaded, folder: Path) -> Loaded:

@@ -86,6 +86,19 @@ def test_the_test_client_answers_as_a_visitor_and_leaves_the_ledger_alone(client
     assert not list(site.HERE.glob("volens.*"))
 
 
+@pytest.mark.parametrize("answered_over", ["http", "https"])
+def test_an_answer_holds_over_both_schemes(client: Any, answered_over: str) -> None:
+    """A cookie's name over https is another, and a test goes from one to the other with ``secure=True``."""
+    client.defaults["wsgi.url_scheme"] = answered_over
+    shown = lambda: ["The film:" in client.get("/", secure=secure).content.decode() for secure in (False, True)]
+    client.allow("video")
+    assert shown() == [True, True]
+    client.refuse()
+    assert shown() == [False, False]
+    client.accept()
+    assert shown() == [True, True]
+
+
 def test_the_test_client_knows_what_is_asked(client: Any) -> None:
     with pytest.raises(ValueError, match="does not ask for 'vidéo'; it asks for reseaux-sociaux, video, personnalisation"):
         client.allow("vidéo")

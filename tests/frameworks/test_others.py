@@ -90,6 +90,18 @@ def test_the_test_client_answers_as_a_visitor(program: tuple[Any, Any, Any]) -> 
         face.allow(client, "vidéo")
 
 
+def test_an_answer_holds_over_both_schemes(program: tuple[Any, Any, Any]) -> None:
+    _, face, client = program
+    host = {"flask": "localhost", "litestar": "testserver.local"}.get(face.__name__.removeprefix("volens."), "testserver")
+    video = lambda: [json.loads(client.get(f"{scheme}://{host}/consent.json").text)["video"] for scheme in ("http", "https")]
+    face.allow(client, "video")
+    assert video() == [True, True]
+    face.refuse(client)
+    assert video() == [False, False]
+    face.accept(client)
+    assert video() == [True, True]
+
+
 def test_a_mistake_of_the_file_is_told_when_the_program_starts(tmp_path: Any) -> None:
     from fastapi import FastAPI
     from flask import Flask

@@ -38,8 +38,12 @@ def _arguments(answer: testing.Answer) -> dict[str, Any]:
     return {"path": answer.path, "data": answer.body, "content_type": answer.content_type, "headers": dict(answer.headers)}
 
 
-def _took(response: Any) -> None:
+def _took(client: DjangoClient | DjangoAsyncClient, response: Any) -> None:
     testing.taken(response.status_code, response.content)
+    for name, value in testing.twins(morsel.OutputString() for morsel in response.cookies.values()):
+        client.cookies[name] = value
+        if not value:
+            del client.cookies[name]
 
 
 class Client(DjangoClient):
@@ -51,15 +55,15 @@ class Client(DjangoClient):
 
     def accept(self) -> None:
         """*Accept all*."""
-        _took(self.post(**_arguments(testing.accepted(configuration.opened()))))
+        _took(self, self.post(**_arguments(testing.accepted(configuration.opened()))))
 
     def refuse(self) -> None:
         """*Refuse all*; after a grant, its withdrawal."""
-        _took(self.post(**_arguments(testing.refused(configuration.opened()))))
+        _took(self, self.post(**_arguments(testing.refused(configuration.opened()))))
 
     def allow(self, *purposes: str) -> None:
         """These purposes with all their services, and no others; raises ValueError for one the notice doesn't ask for."""
-        _took(self.post(**_arguments(testing.allowed(configuration.opened(), *purposes))))
+        _took(self, self.post(**_arguments(testing.allowed(configuration.opened(), *purposes))))
 
 
 class AsyncClient(DjangoAsyncClient):
@@ -71,12 +75,12 @@ class AsyncClient(DjangoAsyncClient):
 
     async def accept(self) -> None:
         """*Accept all*."""
-        _took(await self.post(**_arguments(testing.accepted(configuration.opened()))))
+        _took(self, await self.post(**_arguments(testing.accepted(configuration.opened()))))
 
     async def refuse(self) -> None:
         """*Refuse all*; after a grant, its withdrawal."""
-        _took(await self.post(**_arguments(testing.refused(configuration.opened()))))
+        _took(self, await self.post(**_arguments(testing.refused(configuration.opened()))))
 
     async def allow(self, *purposes: str) -> None:
         """These purposes with all their services, and no others."""
-        _took(await self.post(**_arguments(testing.allowed(configuration.opened(), *purposes))))
+        _took(self, await self.post(**_arguments(testing.allowed(configuration.opened(), *purposes))))
