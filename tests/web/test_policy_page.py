@@ -87,6 +87,15 @@ def test_every_storage_key_has_party_lifetime_and_purpose(show: Any) -> None:
     assert captions == ["Le Quai", *(s.name for s in NOTICE.services if s.storage)]
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_cookie_that_a_shared_cache_goes_by_is_told_where_there_is_one(shared: bool) -> None:
+    site = replace(SITE, shared_answers=shared)
+    data = Screens(site, {}).policy_json(grant(NOTICE, None, Signals(), DAY), "fr")
+    keys = {key["name"]: key for key in data["storage"]}
+    assert ("__Host-volens-grant" in keys) is shared
+    assert not shared or keys["__Host-volens-grant"] == keys["__Host-volens-record"] | {"name": "__Host-volens-grant"}
+
+
 @pytest.mark.parametrize(
     ("state", "says"),
     [
