@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -17,13 +19,15 @@ import pytest
 from conformance import DAY, NOTICE, SITE, StoreConformance, counted, faults, notice, record, refusal, signer, sound
 from pg import PASSWORD, USER, Server
 from processes import append_together, in_a_fork, writer
+from running import until
 
 from volens.catalog import Catalog
 from volens.config import outside, parse
 from volens.errors import ConfigError, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import postgres
 from volens.ledger.postgres import PostgresStore, place_of, read_url
-from volens.ledger.store import Event, Expiry, Store
+from volens.ledger.record import new_id
+from volens.ledger.store import Event, Expiry, Kept, Store
 from volens.web.runtime import open_ledger
 
 
@@ -122,6 +126,51 @@ def test_a_log_held_by_another_fails_grants_and_keeps_refusals(
     assert store.append(given, NOTICE).result(30).record == given
     assert counted(store) == {"given": 2, "refused": 1}
     assert sound(store) == 3
+
+
+def held(store: PostgresStore, other: psycopg.Connection[tuple[object, ...]], meanwhile: Callable[[], None]) -> None:
+    """Do something while the writer waits for the log that it is to append one record to."""
+    with other.transaction():
+        other.execute("SELECT FROM volens.logs FOR UPDATE")
+        store.append(record(), NOTICE)
+        assert until(lambda: other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (0,), 5)
+        meanwhile()
+
+
+def test_what_is_queued_while_a_log_is_waited_for_goes_into_the_same_commit(database: str, store: PostgresStore) -> None:
+    store.append(record(), NOTICE).result(10)
+    futures: list[Future[Kept]] = []
+    with by_hand(database) as other:
+        held(store, other, lambda: futures.extend(store.append(record(), NOTICE) for _ in range(40)))
+    kept = [future.result(10) for future in futures]
+    assert len({one.checkpoint for one in kept}) == 1
+    assert [one.index for one in kept] == list(range(3, 43))
+    assert counted(store) == {"given": 42} and sound(store) == 43
+
+
+def test_what_is_queued_while_a_log_is_waited_for_is_not_later_than_its_entry(database: str, store: PostgresStore) -> None:
+    store.append(record(), NOTICE).result(10)
+    later = record(time=datetime.now(UTC) + timedelta(minutes=2))
+    futures: list[Future[Kept]] = []
+    with by_hand(database) as other:
+        held(store, other, lambda: futures.append(store.append(later, NOTICE)))
+    assert faults(futures[0].result(10).receipt()) == []
+
+
+def test_a_withdrawal_comes_before_what_is_appended_after_it_also_while_a_log_is_waited_for(database: str, store: PostgresStore) -> None:
+    store.append(record(), NOTICE).result(10)
+    withdrawn = record(event="withdrawn", method="refuse-all", purposes={"video": False}, services={}, supersedes=new_id())
+    later = record()
+
+    def meanwhile() -> None:
+        store.withdraw(withdrawn, NOTICE).result(10)
+        store.append(later, NOTICE)
+
+    with by_hand(database) as other:
+        held(store, other, meanwhile)
+    assert until(lambda: store.find(later.id) is not None, 10)
+    places = store.find(withdrawn.id), store.find(later.id)
+    assert places == ((SITE, 3), (SITE, 4))
 
 
 def test_workers_forked_before_the_first_record_write_and_one_forked_later_is_refused(store: PostgresStore) -> None:

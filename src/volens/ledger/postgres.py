@@ -2,7 +2,8 @@
 
 **A transaction** takes two round trips, however many records it keeps: one that locks the rows of its logs (``FOR UPDATE``, in the order
 of their numbers) and reads them, one pipeline with all that it writes and COMMIT. Whoever else appends to these logs waits meanwhile, on
-whatever machine.
+whatever machine. So what can be made beforehand is (``Made``), what was queued meanwhile goes along, and one statement (``APPEND``) writes
+what nearly every commit is made of: records of one notice, and their counts.
 
 **Durable before anybody hears of it, not before others append.** COMMIT itself does not wait: the rows are there for the next writer at
 once, and the log is let go of. The same round trip ends in a message to the server's own log (``pg_logical_emit_message``), whose commit
@@ -48,11 +49,28 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
 from volens.errors import StoreError, StoreTooNew, StoreUnavailable
+from volens.ledger.entry import SALT, RecordEntries, commitment
+from volens.ledger.entry import minute as minute_of
+from volens.ledger.note import checkpoint, origin
 from volens.ledger.postgres_outbox import EVENTS, Arrivals, PostgresOutbox
 from volens.ledger.record import Record
 from volens.ledger.store import Event, Head, Kept, Signer
-from volens.ledger.tree import HEIGHT, Edge, Growth
-from volens.ledger.writer import INDEX_BITS, Answer, Key, Leaf, LedgerStore, LogState, Repeated, Statements, _Waiting
+from volens.ledger.tree import HEIGHT, Edge, Growth, leaf_hash
+from volens.ledger.writer import (
+    AHEAD,
+    INDEX_BITS,
+    Alike,
+    Answer,
+    Key,
+    Leaf,
+    LedgerStore,
+    LogState,
+    Repeated,
+    Statements,
+    _alike,
+    _answers,
+    _Waiting,
+)
 
 log = logging.getLogger("volens.ledger")
 
@@ -153,6 +171,21 @@ ANSWER = """INSERT INTO volens.answers AS known
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])
     ON CONFLICT (site, day, event, purpose, surface, language)
     DO UPDATE SET yes = known.yes + excluded.yes, part = known.part + excluded.part, no = known.no + excluded.no"""
+APPEND = f"""WITH grown AS (UPDATE volens.logs SET size = $2::bigint, minute = $3::integer, edge = $4, note = $5 WHERE log = $1::integer),
+    kept AS (INSERT INTO volens.entries SELECT ($1::bigint << {INDEX_BITS}) + $6::bigint + place - 1, $3::integer, $7::integer,
+        substr($8::bytea, 32 * place::integer - 31, 32), substr($9::bytea, 32 * place::integer - 31, 32), id,
+        substr($10::bytea, 16 * place::integer - 15, 16), json
+        FROM unnest($11::text[], $12::bytea[]) WITH ORDINALITY AS given (id, json, place)),
+    counted AS (INSERT INTO volens.counts AS known
+        SELECT * FROM unnest($13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::boolean[], $20::bigint[])
+        ON CONFLICT (site, day, event, notice, surface, language, gpc) DO UPDATE SET n = known.n + excluded.n),
+    answered AS (INSERT INTO volens.answers AS known
+        SELECT * FROM unnest($21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bigint[], $28::bigint[],
+            $29::bigint[])
+        ON CONFLICT (site, day, event, purpose, surface, language)
+        DO UPDATE SET yes = known.yes + excluded.yes, part = known.part + excluded.part, no = known.no + excluded.no)
+    INSERT INTO volens.writers VALUES ($30, $31::bigint, now()) ON CONFLICT (writer) DO UPDATE SET n = excluded.n, seen = excluded.seen"""
+"""All that a commit of records of one notice writes, but for ``NODES``."""
 NOTE = """INSERT INTO volens.writers VALUES ($1, $2::bigint, now())
     ON CONFLICT (writer) DO UPDATE SET n = excluded.n, seen = excluded.seen"""
 LAST = """INSERT INTO volens.writers AS known VALUES ($1, 0, now())
@@ -293,7 +326,7 @@ class Link:
     From ``begin`` to ``end`` statements go through libpq's pipeline as they are: psycopg's own takes several times as long for each.
     """
 
-    __slots__ = ("arrivals", "fresh", "held", "names", "piped", "prepared", "raw", "rows", "sent", "sites", "writes")
+    __slots__ = ("arrivals", "fresh", "held", "names", "noted", "piped", "prepared", "raw", "rows", "sent", "sites", "writes")
 
     def __init__(self, raw: Connection, writes: bool) -> None:
         self.writes = writes
@@ -316,6 +349,8 @@ class Link:
         self.held: dict[str, Row] = {}
         self.rows: Sequence[Leaf] = ()
         self.arrivals = Arrivals()
+        self.noted = False
+        """The transaction has said its number."""
 
     @property
     def lost(self) -> bool:
@@ -385,7 +420,7 @@ class Link:
             one.result = result = self._result(end)
             if result is None:
                 raise psycopg.OperationalError("the server answered out of turn")
-            self._result(end)
+            self.raw.pgconn.get_result()  # None, which ends the statement: never waits
             if result.status == pq.ExecStatus.FATAL_ERROR and wrong is None:
                 wrong = errors.error_from_result(result)
         self.sent = []
@@ -451,6 +486,56 @@ class Link:
         self.piped = False
         with suppress(psycopg.Error):
             self.raw.close()
+
+
+class Made:
+    """Records of one notice, as far as they can be made ready before it is known where in the log they go."""
+
+    __slots__ = ("_counts", "_entries", "_version", "commits", "entries", "leaves", "minute", "salts", "waiting")
+
+    def __init__(self, entries: RecordEntries, version: int, minute: int, counts: Mapping[Key, int]) -> None:
+        self._entries, self._version, self._counts, self.minute = entries, version, counts, minute
+        self.waiting: list[_Waiting] = []
+        self.salts: list[bytes] = []
+        self.commits: list[bytes] = []
+        self.entries: list[bytes] = []
+        self.leaves: list[bytes] = []
+
+    def add(self, batch: Sequence[_Waiting]) -> None:
+        """So many more."""
+        salts = os.urandom(SALT * len(batch))
+        for place, waiting in enumerate(batch):
+            salt = salts[place * SALT : (place + 1) * SALT]
+            commit = commitment(salt, waiting.data)
+            entry = self._entries.entry(commit, waiting.record.notice, self.minute)
+            self.salts.append(salt)
+            self.commits.append(commit)
+            self.entries.append(entry)
+            self.leaves.append(leaf_hash(entry))
+        self.waiting += batch
+
+    def rows(self) -> tuple[Any, ...]:
+        """What ``APPEND`` takes of them."""
+        lists = [waiting.record.id for waiting in self.waiting], [waiting.data for waiting in self.waiting]
+        return self._version, b"".join(self.commits), b"".join(self.leaves), b"".join(self.salts), *lists
+
+    def totals(self) -> Iterator[list[Any]]:
+        """And of what is counted, in order, so that none waits for another in a ring."""
+        patterns: dict[tuple[object, int], list[Record]] = {}  # as in ``LedgerStore._done``
+        for waiting in self.waiting:
+            patterns.setdefault((waiting.record._around, waiting.record.time.toordinal()), []).append(waiting.record)
+        totals, alike = dict(self._counts), dict[Alike, int]()
+        for records in patterns.values():
+            key = _alike(records[0])
+            alike[key] = alike.get(key, 0) + len(records)
+            totals[key[:7]] = totals.get(key[:7], 0) + len(records)
+        for rows in ([(*key, n) for key, n in totals.items()], _answers(alike)):
+            yield from map(list, zip(*sorted(rows), strict=True))
+
+
+def _like(waiting: _Waiting, record: Record) -> bool:
+    """Whether it goes into the same log, under the same notice, and nobody is told."""
+    return waiting.event is None and waiting.record.notice == record.notice and waiting.record.site == record.site
 
 
 class PostgresStore(LedgerStore[Link]):
@@ -754,6 +839,71 @@ class PostgresStore(LedgerStore[Link]):
                 raise Repeated from error
             raise
 
+    def _done(
+        self, connection: Link, batch: Sequence[_Waiting], counts: Mapping[Key, int], *, careful: bool = False, at_once: bool = False
+    ) -> list[Kept | StoreError]:
+        """As in ``LedgerStore``. Records of one notice that is known, without events, which are nearly all, are made ready before the log
+        is held, and more come along that were queued while it was waited for."""
+        record = batch[0].record if batch else None
+        state = self._states.get(record.site) if record is not None else None
+        version = self._versions.get((record.site, record.notice)) if record is not None else None
+        if record is None or state is None or version is None or careful or not all(_like(waiting, record) for waiting in batch):
+            return super()._done(connection, batch, counts, careful=careful)
+        minute = int(self._clock() // 60)
+        latest = minute_of(max(waiting.record.time for waiting in batch))
+        made = Made(self._entries_of(record.site), version, latest if minute < latest <= minute + AHEAD else minute, counts)
+        made.add(batch)
+        try:
+            self._begin(connection)
+            found = self._log(connection, record.site, state)
+            if found.number == state.number and found.minute <= made.minute:
+                if found is not state:
+                    self._look_at_key(record.site, found.note)
+                made.add(self._more(batch, made.minute))
+                return self._append(connection, record.site, found, made)
+        except BaseException:
+            self._undo(connection)
+            self._states.clear()  # it may have been committed all the same
+            raise
+        self._undo(connection)  # this machine's clock is behind, or the database is another
+        return super()._done(connection, batch, counts)
+
+    def _append(self, connection: Link, site: str, state: LogState, made: Made) -> list[Kept | StoreError]:
+        """Append to a log that is held, and commit."""
+        growth = Growth(state.edge, made.leaves)
+        size, start = growth.edge.size, state.edge.size
+        note = self._sign(site, checkpoint(origin(site), size, growth.root))
+        head = state.number, size, made.minute, growth.edge.to_bytes(), note, start
+        connection.put(APPEND, *head, *made.rows(), *made.totals(), self._name(0), self._number)
+        self._put_nodes(connection, state.number, growth)
+        connection.noted = True
+        self._end(connection)
+        self._states[site] = LogState(state.number, made.minute, growth.edge, note)
+        return [
+            Kept(waiting.record, salt, start + place, entry, note, growth.path)
+            for place, (waiting, salt, entry) in enumerate(zip(made.waiting, made.salts, made.entries, strict=True))
+        ]
+
+    def _more(self, batch: Sequence[_Waiting], minute: int) -> list[_Waiting]:
+        """Take what has been queued since, of the same kind and no later minute, into the writer's batch: so that where many write to one
+        log, who waited for it writes more at once."""
+        more: list[_Waiting] = []
+        if not isinstance(batch, list) or not batch[0].future.running():
+            return more  # withdrawals that were set aside
+        with self._mutex:
+            most = min(len(self._waiting), self._batch_limit - len(batch))
+        if most < 1 or self._aside.names():
+            return more  # a withdrawal comes before what is appended after it
+        with self._mutex:
+            while self._waiting and len(more) < most and _like(self._waiting[0], batch[0].record):
+                if minute_of(self._waiting[0].record.time) > minute:
+                    break
+                waiting = self._waiting.popleft()
+                if waiting.future.set_running_or_notify_cancel():
+                    more.append(waiting)
+                    batch.append(waiting)
+        return more
+
     def _name(self, which: int) -> uuid.UUID:
         if self._names_of != os.getpid():
             self._names, self._names_of = (uuid.uuid4(), uuid.uuid4()), os.getpid()
@@ -785,8 +935,9 @@ class PostgresStore(LedgerStore[Link]):
             connection.close()
 
     def _end(self, connection: Link) -> None:
-        self.outbox.keep(connection, connection.arrivals)
-        connection.put(NOTE, self._name(0), self._number)
+        if not connection.noted:
+            self.outbox.keep(connection, connection.arrivals)
+            connection.put(NOTE, self._name(0), self._number)
         connection.raw.warned = False
         try:
             connection.put("COMMIT")  # up to here a failure leaves nothing; from here on the server may have it all
@@ -867,11 +1018,15 @@ class PostgresStore(LedgerStore[Link]):
             versions = [-version if before else version for version, before in zip(versions, moved, strict=True)]
         jsons = [record if other is None else other for record, other in zip(records, others, strict=True)]
         connection.put(INSERT, ats[0], minutes, versions, commits, growth.whole(0)[1], ids, salts, jsons)
+        self._put_nodes(connection, state.number, growth)
+        connection.put(GROW, state.number, growth.edge.size, state.minute, growth.edge.to_bytes(), state.note)
+
+    @staticmethod
+    def _put_nodes(connection: Link, number: int, growth: Growth) -> None:
         for tier in range(1, 5):
             start, whole = growth.whole(tier * HEIGHT)
             if whole:
-                connection.put(NODES, state.number, tier, start, whole)
-        connection.put(GROW, state.number, growth.edge.size, state.minute, growth.edge.to_bytes(), state.note)
+                connection.put(NODES, number, tier, start, whole)
 
     def _add_counts(self, connection: Link, counts: Sequence[tuple[str, str, str, str, str, str, bool, int]]) -> None:
         if counts:
