@@ -10,6 +10,7 @@ servers take turns, so that what else the machine does falls on all of them; com
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -130,7 +131,11 @@ def __getattr__(name: str) -> Any:
     if name == "consent":
         from volens import Consent
 
-        return Consent(application, Path(os.environ["BENCH_FOLDER"]) / "volens.toml")
+        made = Consent(application, Path(os.environ["BENCH_FOLDER"]) / "volens.toml")
+        made.gateway()
+        gc.collect()
+        gc.freeze()  # as docs/how-to/asgi.md advises
+        return made
     if name == "behind":
         from granian.utils.proxies import wrap_asgi_with_proxy_headers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -52,6 +52,9 @@ async def outcome(future: Future[Any]) -> Any:
         waiter = loop.create_future()
         future.add_done_callback(partial(found.arrived, waiter))
         await waiter
-    if future.cancelled():
+    try:
+        return future.result()
+    except CancelledError:
         return StoreUnavailable("the ledger was closed before the row was written")
-    return future.exception() or future.result()
+    except Exception as error:  # noqa: BLE001 — whoever waits says what it means
+        return error
