@@ -773,12 +773,7 @@ class _Reading:
         for name, item in value.items():
             path: Path_ = ("purposes", name)
             here = self.section(path, item, SETTINGS["purposes.*"])
-            if not IDENTIFIER.fullmatch(name):
-                self.wrong(
-                    path,
-                    f"{name!r} cannot be the name of a purpose.",
-                    "Use lower-case letters, digits and '-', a letter first, at most 40.",
-                )
+            if not self.named(path, name, "purpose"):
                 continue
             replaces = here.get("replaces", "")
             if replaces:
@@ -854,6 +849,14 @@ class _Reading:
         title, sentence = ({language: words[language] for language in self.languages} for words in (purpose.title, purpose.sentence))
         return replace(purpose, title=title, sentence=sentence)
 
+    def named(self, path: Path_, name: str, what: str) -> bool:
+        """Whether ``name`` can be that of a purpose or a service."""
+        if not IDENTIFIER.fullmatch(name):
+            remedy = "Use lower-case letters, digits and '-', a letter first, at most 40."
+            self.wrong(path, f"{name!r} cannot be the name of a {what}.", remedy)
+            return False
+        return True
+
     def purpose_of(self, name: str, declared: Mapping[str, Purpose]) -> Purpose | None:
         return declared.get(name) or PURPOSES.get(name)
 
@@ -863,12 +866,7 @@ class _Reading:
         for name, item in value.items():
             path: Path_ = ("services", name)
             here = self.section(path, item, SETTINGS["services.*"])
-            if not IDENTIFIER.fullmatch(name):
-                self.wrong(
-                    path,
-                    f"{name!r} cannot be the name of a service.",
-                    "Use lower-case letters, digits and '-', a letter first, at most 40.",
-                )
+            if not self.named(path, name, "service"):
                 continue
             if self.purpose_of(name, declared):
                 self.wrong(

@@ -64,12 +64,30 @@ class _File(Protocol):
     def resume(self) -> None: ...
 
 
-class SqliteOutbox:
+class Listened:
+    """What both outboxes tell of a commit. ``resume`` records the withdrawals that wait beside the store."""
+
+    def __init__(self, resume: Callable[[], None]) -> None:
+        self._resume = resume
+        self._arrived: Callable[[], None] | None = None
+
+    def arrived(self) -> None:
+        """Something was committed."""
+        if self._arrived is not None:
+            self._arrived()
+
+    def listen(self, arrived: Callable[[], None]) -> None:
+        """See ``Outbox.listen``."""
+        self._arrived = arrived
+        self._resume()
+
+
+class SqliteOutbox(Listened):
     """See ``store.Outbox``."""
 
     def __init__(self, file: _File) -> None:
+        super().__init__(file.resume)
         self._file = file
-        self._arrived: Callable[[], None] | None = None
 
     def insert(self, connection: sqlite3.Connection, told: Sequence[tuple[Record, Event]]) -> bool:
         """Keep the events in their records' own transaction, in few statements; whether any was kept: not where too many wait."""
@@ -127,16 +145,6 @@ class SqliteOutbox:
             )
             connection.executemany("DELETE FROM expiring WHERE record = ?", ended)
         return len(ended)
-
-    def arrived(self) -> None:
-        """Something was committed."""
-        if self._arrived is not None:
-            self._arrived()
-
-    def listen(self, arrived: Callable[[], None]) -> None:
-        """See ``Outbox.listen``."""
-        self._arrived = arrived
-        self._file.resume()
 
     @contextmanager
     def turn(self, site: str) -> Iterator[bool]:

@@ -59,7 +59,6 @@ from volens.ledger.tree import HEIGHT, Edge, Growth, leaf_hash
 from volens.ledger.writer import (
     AHEAD,
     INDEX_BITS,
-    Alike,
     Answer,
     Key,
     Leaf,
@@ -67,9 +66,8 @@ from volens.ledger.writer import (
     LogState,
     Repeated,
     Statements,
-    _alike,
-    _answers,
     _Waiting,
+    counted,
 )
 
 log = logging.getLogger("volens.ledger")
@@ -524,12 +522,7 @@ class Made:
         patterns: dict[tuple[object, int], list[Record]] = {}  # as in ``LedgerStore._done``
         for waiting in self.waiting:
             patterns.setdefault((waiting.record._around, waiting.record.time.toordinal()), []).append(waiting.record)
-        totals, alike = dict(self._counts), dict[Alike, int]()
-        for records in patterns.values():
-            key = _alike(records[0])
-            alike[key] = alike.get(key, 0) + len(records)
-            totals[key[:7]] = totals.get(key[:7], 0) + len(records)
-        for rows in ([(*key, n) for key, n in totals.items()], _answers(alike)):
+        for rows in counted(self._counts, patterns.values()):
             yield from map(list, zip(*sorted(rows), strict=True))
 
 

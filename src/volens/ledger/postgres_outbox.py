@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from volens.ledger.outbox import AT_ONCE, LIMIT
+from volens.ledger.outbox import AT_ONCE, LIMIT, Listened
 from volens.ledger.record import Record
 from volens.ledger.store import Due, Event
 
@@ -90,12 +90,12 @@ class _Base(Protocol):
     def resume(self) -> None: ...
 
 
-class PostgresOutbox:
+class PostgresOutbox(Listened):
     """See ``store.Outbox``."""
 
     def __init__(self, store: _Base) -> None:
+        super().__init__(store.resume)
         self._store = store
-        self._arrived: Callable[[], None] | None = None
 
     def note(self, link: _Link, arrivals: Arrivals, record: Record, event: Event) -> bool:
         """Take the event up for the record's own transaction; False where too many wait."""
@@ -150,16 +150,6 @@ class PostgresOutbox:
             ((waiting,),) = link.ask("SELECT count(*) FROM volens.outbox")
         with self._store.apart("note grants that have ended") as link:
             return int(link.ask(ENDED, site, now, max(0, min(AT_ONCE, LIMIT - waiting)))[0][0])
-
-    def arrived(self) -> None:
-        """Something was committed."""
-        if self._arrived is not None:
-            self._arrived()
-
-    def listen(self, arrived: Callable[[], None]) -> None:
-        """See ``Outbox.listen``."""
-        self._arrived = arrived
-        self._store.resume()
 
     @contextmanager
     def turn(self, site: str) -> Iterator[bool]:

@@ -185,6 +185,16 @@ def _answers(counted: Mapping[Alike, int]) -> list[Answer]:
     return [(*key, yes, part, no) for key, (yes, part, no) in sorted(found.items())]
 
 
+def counted(counts: Mapping[Key, int], alike: Iterable[Sequence[Record]]) -> tuple[list[CountRow], list[Answer]]:
+    """What is added to the counts, of records and of answers: ``counts`` and these records, those in a row counted alike."""
+    totals, found = dict(counts), dict[Alike, int]()
+    for records in alike:
+        key = _alike(records[0])
+        found[key] = found.get(key, 0) + len(records)
+        totals[key[:7]] = totals.get(key[:7], 0) + len(records)
+    return [(*key, n) for key, n in totals.items()], _answers(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Grown:
     """What a transaction adds to one log."""
@@ -752,12 +762,8 @@ class LedgerStore(Generic[C]):
                 index, entry = log_of(site).record(commit, digest, version, record.id, salt, data)
                 kept.append((place, waiting, index, entry, salt))
                 patterns.setdefault((record._around, record.time.toordinal()), []).append(record)
-            totals, alike = dict(counts), dict[Alike, int]()
-            for records in patterns.values():
-                key = _alike(records[0])
-                alike[key] = alike.get(key, 0) + len(records)
-                totals[key[:7]] = totals.get(key[:7], 0) + len(records)
-            count_rows, answers, told = [(*key, n) for key, n in totals.items()], _answers(alike), False
+            count_rows, answers = counted(counts, patterns.values())
+            told = False
             if at_once:
                 self._write_at_once(connection, work.grow(), count_rows, answers)
             else:

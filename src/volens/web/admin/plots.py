@@ -44,28 +44,47 @@ def columns(bars: Sequence[Bar], caption: str, small: str, labels: Sequence[str]
         )
         for index, bar in enumerate(bars)
     ]
+    scale = number(top, say.language), number(top // 2, say.language)
+    rows = [(bar.name, [number(bar.n, say.language)]) for bar in reversed(bars)]
+    return _figure(shown, caption, small, scale, labels, [when, say("audience.count")], rows, say)
+
+
+def _figure(
+    shown: Sequence[Html],
+    caption: str,
+    small: str,
+    scale: tuple[str, str],
+    labels: Sequence[str],
+    heads: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[str]]],
+    say: Words,
+    key: Html | str = "",
+) -> Html:
+    """What is drawn, ten wide each, between its axes; ``rows`` of the table below, by name, under ``heads``. ``scale``: top and half."""
+    first, *others = heads
     return html(
-        '<figure class="card"><figcaption>{caption}<small>{small}</small></figcaption><div class="plot">'
+        '<figure class="card"><figcaption>{caption}<small>{small}</small></figcaption>{key}<div class="plot">'
         '<div class="y" aria-hidden="true"><span>{top}</span><span>{half}</span><span>0</span></div>'
         '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
         '<path class="grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{shown}</svg>'
         '<div class="x" aria-hidden="true">{labels}</div></div>'
-        '<details><summary>{see}</summary><table><thead><tr><th scope="col">{when}</th><th scope="col" class="n">{count}</th></tr></thead>'
+        '<details><summary>{see}</summary><table><thead><tr><th scope="col">{first}</th>{others}</tr></thead>'
         "<tbody>{rows}</tbody></table></details></figure>",
         caption=caption,
         small=small,
-        top=number(top, say.language),
-        half=number(top // 2, say.language),
-        width=10 * len(bars),
+        key=key,
+        top=scale[0],
+        half=scale[1],
+        width=10 * len(shown),
         label=f"{caption}. {small}",
         shown=shown,
         labels=[html("<span>{x}</span>", x=label) for label in labels],
         see=say("audience.table"),
-        when=when,
-        count=say("audience.count"),
+        first=first,
+        others=[html('<th scope="col" class="n">{x}</th>', x=head) for head in others],
         rows=[
-            html('<tr><th scope="row">{name}</th><td class="n">{n}</td></tr>', name=bar.name, n=number(bar.n, say.language))
-            for bar in reversed(bars)
+            html('<tr><th scope="row">{x}</th>{cells}</tr>', x=name, cells=[html('<td class="n">{n}</td>', n=cell) for cell in cells])
+            for name, cells in rows
         ],
     )
 
@@ -129,35 +148,8 @@ def stacked(stacks: Sequence[Stack], caption: str, small: str, labels: Sequence[
         shown.append(html("<g><title>{told}</title>{rects}</g>", told=told, rects=rects))
     parts = stacks[0].parts
     half, whole = (percent(n, 2, say.language) for n in (1, 2))
-    return html(
-        '<figure class="card"><figcaption>{caption}<small>{small}</small></figcaption>{key}<div class="plot">'
-        '<div class="y" aria-hidden="true"><span>{whole}</span><span>{half}</span><span>0</span></div>'
-        '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
-        '<path class="grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{shown}</svg>'
-        '<div class="x" aria-hidden="true">{labels}</div></div>'
-        '<details><summary>{see}</summary><table><thead><tr><th scope="col">{when}</th>{heads}</tr></thead>'
-        "<tbody>{rows}</tbody></table></details></figure>",
-        caption=caption,
-        small=small,
-        key=key(parts),
-        whole=whole,
-        half=half,
-        width=10 * len(stacks),
-        label=f"{caption}. {small}",
-        shown=shown,
-        labels=[html("<span>{x}</span>", x=label) for label in labels],
-        see=say("audience.table"),
-        when=when,
-        heads=[html('<th scope="col" class="n">{x}</th>', x=part.name) for part in parts],
-        rows=[
-            html(
-                '<tr><th scope="row">{name}</th>{cells}</tr>',
-                name=stack.name,
-                cells=[html('<td class="n">{n}</td>', n=number(part.n, say.language)) for part in stack.parts],
-            )
-            for stack in reversed(stacks)
-        ],
-    )
+    rows = [(stack.name, [number(part.n, say.language) for part in stack.parts]) for stack in reversed(stacks)]
+    return _figure(shown, caption, small, (whole, half), labels, [when, *(part.name for part in parts)], rows, say, key(parts))
 
 
 def mixed(title: str, head: str, rows: Sequence[tuple[str, tuple[Part, ...]]], say: Words) -> Html:
