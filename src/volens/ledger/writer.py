@@ -56,6 +56,7 @@ from volens.ledger.entry import (
 )
 from volens.ledger.entry import minute as minute_of
 from volens.ledger.note import LogKey, checkpoint, origin
+from volens.ledger.promise import Promise
 from volens.ledger.receipt import Receipt
 from volens.ledger.record import Count, Record
 from volens.ledger.store import Answered, Event, Extent, Head, Kept, Outbox, Published, Row, Signer, Total
@@ -161,7 +162,7 @@ class _Waiting:
     def __init__(self, record: Record, data: bytes, notice: Notice | None, event: Event | None = None) -> None:
         self.record, self.data, self.event = record, data, event
         self.notice = notice  # None where this process knows that it is kept
-        self.future: Future[Kept] = Future()
+        self.future: Promise[Kept] = Promise()
 
 
 def _key(of: Record | Count) -> Key:
