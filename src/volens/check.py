@@ -28,7 +28,7 @@ from volens import config, preview
 from volens.catalog import Catalog
 from volens.choice import Signals
 from volens.config import Loaded
-from volens.errors import ConfigError, KeyFileError, Mistake
+from volens.errors import ConfigError, KeyFileError, Mistake, many
 from volens.foreign import Tools
 from volens.languages import BUTTONS, shipped
 from volens.ledger import keyring
@@ -505,8 +505,11 @@ def _text(report: Mapping[str, Any]) -> str:
     """The report for people."""
 
     def listed(title: str, mistakes: list[dict[str, str]]) -> list[str]:
-        count = f"{len(mistakes)} {title}" + ("s" if len(mistakes) != 1 else "")
-        return [f"{count}:", *(f"  {m['place']}: {m['found']}\n      {m['remedy']}" for m in mistakes)] if mistakes else []
+        return (
+            [f"{many(len(mistakes), title)}:", *(f"  {m['place']}: {m['found']}\n      {m['remedy']}" for m in mistakes)]
+            if mistakes
+            else []
+        )
 
     lines = [f"{report['file']}", *listed("mistake", report["mistakes"]), *listed("warning", report["warnings"])]
     site = report["site"]

@@ -16,7 +16,7 @@ from typing import IO, Any, TextIO
 from volens.catalog import Catalog
 from volens.choice import RecordTag
 from volens.config import Loaded, load
-from volens.errors import ChoiceError, ConfigError, Mistake, ProofError, RecordError, StoreError
+from volens.errors import ChoiceError, ConfigError, Mistake, ProofError, RecordError, StoreError, many
 from volens.ledger import archive, keyring, retention
 from volens.ledger.cosign import SignedNote
 from volens.ledger.publish import standing, words
@@ -269,11 +269,16 @@ def run_stats(loaded: Loaded, store: Store, *, as_json: bool, out: TextIO) -> in
         return DONE
     n = {name: f"{value:,}" for name, value in found.items() if isinstance(value, int)}
     counts = found["counts"]
-    print(f"{found['site']}: {n['entries']} entries, {found['first']} to {found['last']}", file=out)
+    print(f"{found['site']}: {many(found['entries'], 'entry', 'entries')}, {found['first']} to {found['last']}", file=out)
     print(f"  records     {n['records']}, of which {n['erased']} erased", file=out)
     print(f"  answers     {', '.join(f'{event} {count:,}' for event, count in counts.items())}", file=out)
-    print(f"  notices     {n['notices']}; {n['snapshot_entries']} lists of pages and pictures, {n['files']} files", file=out)
-    seen = f"a witness has seen {n['witnessed_entries']} entries" if found["witnesses"] else "no witness: evident to everybody but you"
+    lists, files = many(found["snapshot_entries"], "list"), many(found["files"], "file")
+    print(f"  notices     {n['notices']}; {lists} of pages and pictures, {files}", file=out)
+    seen = (
+        f"a witness has seen {many(found['witnessed_entries'], 'entry', 'entries')}"
+        if found["witnesses"]
+        else "no witness: evident to everybody but you"
+    )
     print(f"  checkpoints {n['published_checkpoints']} published and kept; {seen}", file=out)
     for line in found["witness_standing"]:
         print(f"  witness     {line}", file=out)
@@ -321,7 +326,10 @@ def run_backup(loaded: Loaded, store: Store, path: Path, *, as_json: bool, out: 
     if as_json:
         print(json.dumps({"format": "volens-ledger-written/1", "file": str(path), **written.to_json()}), file=out)
     else:
-        print(f"{path}: {written.size:,} entries, {written.records:,} records. Check it anywhere: volens verify {path}", file=out)
+        print(
+            f"{path}: {many(written.size, 'entry', 'entries')}, {many(written.records, 'record')}. Check it anywhere: volens verify {path}",
+            file=out,
+        )
     return DONE
 
 
@@ -362,7 +370,7 @@ def run_export(
             )
         with _written(path, out) as file:
             count = archive.table(seen(rows), columns, file, "csv" if form == "csv" else "jsonl")
-    print(f"{count:,} records{f' that allow {service}' if service else ''}.", file=sys.stderr)
+    print(f"{many(count, 'record')}{f' that allow {service}' if service else ''}.", file=sys.stderr)
     return DONE
 
 
@@ -422,7 +430,7 @@ def run_import(loaded: Loaded, store: Store, path: Path, *, other_key: bool, as_
     if as_json:
         print(json.dumps({"format": "volens-ledger-import/1", "refused": None, **taken.to_json()}), file=out)
     else:
-        print(f"{site}: {taken.added:,} entries read in; the log has {taken.size:,} and goes on from there.", file=out)
+        print(f"{site}: {many(taken.added, 'entry', 'entries')} read in; the log has {taken.size:,} and goes on from there.", file=out)
     return DONE
 
 
@@ -555,11 +563,13 @@ def run_erase(
     if not spans:
         print("Nothing to erase.", file=out)
     elif yes:
-        print(f"{erased:,} records and their salts are gone; {total:,} entries stay, and so does every other proof.", file=out)
+        gone = f"{many(erased, 'record')} and {'its salt is' if erased == 1 else 'their salts are'} gone"
+        print(f"{gone}; {many(total, 'entry', 'entries')} stay, and so does every other proof.", file=out)
     else:
         some = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in spans[:MOST])
         more = " …" if len(spans) > MOST else ""
-        print(f"{count:,} records would be erased: entries {some}{more}. Nothing was done; do it with --yes.", file=out)
+        where = f"{'entry' if count == 1 else 'entries'} {some}{more}"
+        print(f"{many(count, 'record')} would be erased: {where}. Nothing was done; do it with --yes.", file=out)
     return DONE
 
 

@@ -43,6 +43,11 @@ class Mistake:
         return f"{self.place}: {self.found} {self.remedy}"
 
 
+def many(count: int, one: str, more: str = "") -> str:
+    """How many of what, as an operator is told: ``1 record``, ``2,000 records``. ``more``: the plural, where it is no mere ``s``."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 class ConfigError(VolensError, ValueError):
     """A configuration that cannot be used. ``mistakes`` holds all of them, not the first."""
 
@@ -50,8 +55,7 @@ class ConfigError(VolensError, ValueError):
         self.source = source
         self.mistakes = mistakes
         lines = "\n".join(f"  {source} {mistake}" for mistake in mistakes)
-        count = f"{len(mistakes)} mistake" + ("s" if len(mistakes) != 1 else "")
-        super().__init__(f"{source}: {count}\n{lines}")
+        super().__init__(f"{source}: {many(len(mistakes), 'mistake')}\n{lines}")
 
 
 class NoticeError(VolensError, ValueError):

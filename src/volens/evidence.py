@@ -30,7 +30,7 @@ from volens import notices
 from volens import verify as verifier
 from volens.config import Loaded
 from volens.custody import DONE, FOUND, own_keys
-from volens.errors import StoreError
+from volens.errors import StoreError, many
 from volens.ledger import archive
 from volens.ledger.receipt import Receipt, bundle
 from volens.ledger.record import Record
@@ -809,7 +809,8 @@ def run(
     else:
         records_ = sum(one.record is not None for one in material.drawn)
         print(
-            f"{path}: {len(material.versions)} notices, {seen.answers:,} answers, a sample of {records_} records; checked, and it holds.",
+            f"{path}: {many(len(material.versions), 'notice')}, {many(seen.answers, 'answer')}, a sample of {many(records_, 'record')};"
+            " checked, and it holds.",
             file=out,
         )
         print(f"Tell whoever receives it its SHA-256 by another way: {_sha256(path)}", file=out)

@@ -25,7 +25,7 @@ from volens.catalog import Catalog, Entry
 from volens.choice import MAX_TEXT
 from volens.config import BLANK, EXEMPT_DAYS, parse
 from volens.defaults import PURPOSES
-from volens.errors import ConfigError, Mistake
+from volens.errors import ConfigError, Mistake, many
 from volens.foreign import Tools
 from volens.languages import shipped
 from volens.notice import IDENTIFIER
@@ -154,11 +154,7 @@ def _local(host: str) -> bool:
 def _met(met: Met, found: Survey) -> str:
     """What a host was asked for, and where."""
     kinds = ", ".join(kind for kind, _ in met.kinds.most_common())
-    return f"{kinds} on {len(met.pages)} of {_pages(len(found.pages))}"
-
-
-def _pages(count: int) -> str:
-    return f"{count} page{'s' if count != 1 else ''}"
+    return f"{kinds} on {len(met.pages)} of {many(len(found.pages), 'page')}"
 
 
 def propose(found: Survey, catalog: Catalog, source: str, *, controller: str = "", contact: str = "") -> Proposal:
@@ -194,11 +190,9 @@ class _Writing:
         except PackageNotFoundError:
             ours = ""
         how = "in Chromium" if self.found.how == "chromium" else "by plain requests, so without what scripts load"
-        count = f"{_pages(len(self.found.pages))} of {plain(self.found.start)}"
+        count = f"{many(len(self.found.pages), 'page')} of {plain(self.found.start)}"
         when = f"{ours} on {datetime.now(UTC).date()}".strip()
-        to_do = (
-            f'{blanks} blank{"s" if blanks != 1 else ""} to fill, marked "{BLANK}"; then' if blanks else "Nothing is left blank. Look with"
-        )
+        to_do = f'{many(blanks, "blank")} to fill, marked "{BLANK}"; then' if blanks else "Nothing is left blank. Look with"
         return (
             f"# Proposed by volens init {when}: {count} {how}, before any choice.\n"
             f"# {to_do} volens check. A proposal in doubt is a comment with its reason: remove its '#', or the line.\n"
@@ -233,7 +227,7 @@ class _Writing:
             lines.append(f"# not yet in Volens: {', '.join(others)}; see docs/how-to/add-a-language.md")
         passive = [v for v in self.made.verdicts if v.is_ in ("unknown", "known", "own?") and self.passive(v.host)]
         if passive:
-            count = f"{len(passive)} host{'s' if len(passive) != 1 else ''}"
+            count = many(len(passive), "host")
             lines.append(f"# passive = false    # withholds pictures, styles and fonts of {count} that nobody has named: {_some(passive)}")
         elif found.how == "chromium":
             lines.append("passive = false    # pictures and styles of hosts nobody has named are withheld too: the visit met none")
@@ -363,7 +357,7 @@ class _Writing:
                 left.append(entry)
                 continue
             self.declared[name] = entry
-            where = f"{', '.join(kinds)} on {len(pages)} of {_pages(len(self.found.pages))}"
+            where = f"{', '.join(kinds)} on {len(pages)} of {many(len(self.found.pages), 'page')}"
             lines = [f"[services.{name}]    # {plain(entry.name)} ({entry.category}): {where}, {_some(verdicts)}"]
             if name != id:
                 lines.append(f"catalog = {quoted(id)}")
@@ -686,9 +680,8 @@ def _known(kept: Kept, catalog: Catalog) -> Mapping[str, Any] | None:
 
 def told_(found: Survey, made: Proposal, catalog: Catalog, out: Path) -> str:
     """The same for people."""
-    lines = [
-        f"{_pages(len(found.pages))} of {plain(found.start)}, " + ("in Chromium." if found.how == "chromium" else "by plain requests.")
-    ]
+    how = "in Chromium" if found.how == "chromium" else "by plain requests"
+    lines = [f"{many(len(found.pages), 'page')} of {plain(found.start)}, {how}."]
     if found.why:
         lines.append(
             f"  {plain(found.why, 300)}."
@@ -700,7 +693,7 @@ def told_(found: Survey, made: Proposal, catalog: Catalog, out: Path) -> str:
     for v in made.verdicts:
         met = found.hosts[v.host]
         kinds = ", ".join(f"{kind} {count}" for kind, count in met.kinds.most_common())
-        lines.append(f"  {v.is_:9}{plain(v.host):40} {_pages(len(met.pages))}, {kinds}: {plain(v.why, 200)}")
+        lines.append(f"  {v.is_:9}{plain(v.host):40} {many(len(met.pages), 'page')}, {kinds}: {plain(v.why, 200)}")
     kept = sorted(found.kept.values(), key=lambda k: (not k.first, k.host, k.medium, k.name))
     lines.append(f"Kept on the device ({len(kept)}):" if kept else "Nothing is kept on the device.")
     for one in kept[:60]:
@@ -715,7 +708,7 @@ def told_(found: Survey, made: Proposal, catalog: Catalog, out: Path) -> str:
         lines.append(f"  {one.medium:9} {plain(one.name, 40):40} {plain(one.host)}{life}, by {by}: {plain(word)}")
     if found.frames:
         lines.append(f"Frames ({len(found.frames)}):")
-        lines += [f"  {plain(url)}, {_pages(len(pages))}" for url, pages in sorted(found.frames.items())[:40]]
+        lines += [f"  {plain(url)}, {many(len(pages), 'page')}" for url, pages in sorted(found.frames.items())[:40]]
     known_tools = Tools.packaged().all
     lines += [f"Asks for consent already: {known_tools[id].name} ({plain(by)})." for id, by in sorted(found.tools.items())]
     lines.append(f"Written: {out}")

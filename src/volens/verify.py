@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 
+from volens.errors import many
 from volens.ledger.verify import (
     BUNDLE,
     LOG,
@@ -234,15 +235,13 @@ def _about(verdict: Verdict) -> str:
         where = f"; entry {facts['index']} of {log['size']}" if log and "index" in facts else ""
         return f"\n  A {verdict.kind}. {what}{where}." + _signers(facts)
     if verdict.kind == "checkpoint" and "size" in facts:
-        return f"\n  A checkpoint of {facts['origin']}: {facts['size']} entries, root {facts['root']}." + _signers(facts)
+        return f"\n  A checkpoint of {facts['origin']}: {many(facts['size'], 'entry', 'entries')}, root {facts['root']}." + _signers(facts)
     if "receipts" in facts:
-        return f"\n  {facts['receipts']} receipts, one a line."
+        return f"\n  {many(facts['receipts'], 'receipt')}, one a line."
     if "entries" in facts:
         span = f", {facts['from']} to {facts['to']}" if facts["from"] else ""
-        return (
-            f"\n  The {verdict.kind} of {facts['site']}: {facts['entries']} entries, {facts.get('record', 0)} of records{span}."
-            + _signers(facts)
-        )
+        held = f"{many(facts['entries'], 'entry', 'entries')}, {facts.get('record', 0):,} of records{span}"
+        return f"\n  The {verdict.kind} of {facts['site']}: {held}." + _signers(facts)
     return ""
 
 
