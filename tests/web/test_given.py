@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.enforce.making import SITE
-from tests.web.making import Clock, gateway, header, send
+from tests.web.making import Clock, Down, gateway, header, send
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply
 from volens.web.recent import Recent
@@ -91,6 +91,31 @@ def test_each_has_a_record_of_their_own(tmp_path: Path) -> None:
     for tag in tags:
         record = made.store.record(tag.split(".")[1])
         assert record is not None and all(record.purposes.values())
+    made.close()
+
+
+def test_what_is_remembered_stays_small_whoever_asks(tmp_path: Path) -> None:
+    made = gateway(tmp_path)
+    body = urlencode({"notice": made.named(SITE), "answer": "accept", "back": "/a"}).encode()
+    kind, same = (b"content-type", b"application/x-www-form-urlencoded"), (b"sec-fetch-site", b"same-origin")
+    odd: list[tuple[Pairs, bytes]] = [
+        ([kind, (b"cookie", b"; ".join(b"a%d=" % n for n in range(100)))], body),
+        ([kind, (b"cookie", b"a=1"), (b"cookie", b"b=" + b"2" * 3000)], body),
+        ([(kind[0], kind[1] + b"; x=" + b"y" * 3000)], body),
+        ([kind], body + b"&x=" + b"y" * 3000),
+    ]
+    for number, (pairs, sent) in enumerate(odd):
+        assert send(made, "POST", "/_volens/choice", [*pairs, same], sent, client=f"192.0.2.{number}").status == 303
+    assert not made.endpoints._firsts._held
+    assert send(made, "POST", "/_volens/choice", [kind, same], body).status == 303 and len(made.endpoints._firsts._held) == 1
+    made.close()
+
+
+def test_what_could_not_be_recorded_is_not_remembered(tmp_path: Path) -> None:
+    made = gateway(tmp_path, Down)
+    body = urlencode({"notice": made.named(SITE), "answer": "accept", "back": "/a"}).encode()
+    pairs = [(b"content-type", b"application/x-www-form-urlencoded"), (b"sec-fetch-site", b"same-origin")]
+    assert send(made, "POST", "/_volens/choice", pairs, body).status == 503 and not made.endpoints._firsts._held
     made.close()
 
 

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import date
@@ -760,10 +760,8 @@ class Endpoints:
             like = (site.name, notice.digest, choice, asked.grant.locked, method, surface, language, gpc, tool, regime)
             alike = self._given.get(like, made)
             given = Given(asked.grant, granted, choice, alike, answer, surface, language, back, asks_json, reply(BLANK), with_receipt)
-            kept = likeness(asked, now.date()) if fields is not None and not fields.all("object") else None
-            if kept is not None:
-                self._firsts.keep(kept, given)
-            return self._first_given(asked, given)
+            plain = fields is not None and not fields.all("object")
+            return self._first_given(asked, given, likeness(asked, choice.day) if plain else None)
         self._gateway.metrics.chosen(answer, surface)
         record = made()
         told = self._event(asked, record, choice, granted)
@@ -793,8 +791,8 @@ class Endpoints:
 
         return Waiting(future, then)
 
-    def _first_given(self, asked: Asked, given: Given) -> Reply | Waiting:
-        """Record a first grant, and answer once that is durable."""
+    def _first_given(self, asked: Asked, given: Given, new: Hashable | None = None) -> Reply | Waiting:
+        """Record a first grant, and answer once that is durable; ``new``: as what it is remembered from then on."""
         site, gateway = asked.site, self._gateway
         gateway.metrics.chosen(given.answer, given.surface)
         if wait := self._quota(site).allows("", time.monotonic()):
@@ -806,6 +804,8 @@ class Endpoints:
         def then(result: Any) -> Reply:
             if isinstance(result, BaseException):
                 return self._unrecorded(asked, result, given.language, given.back, given.asks_json)
+            if new is not None:
+                self._firsts.keep(new, given)
             return given.replied(tag, result)
 
         return Waiting(self._append(record, site.notice, self._event(asked, record, given.choice, given.granted)), then)

@@ -13,18 +13,24 @@ from volens.policy import Grant
 from volens.web.asked import Asked
 from volens.web.messages import Reply
 
-LONGEST = 2048
-"""Bytes of a body, and of a request's cookies, beyond which nothing is remembered of it."""
+LONGEST, MOST = 2048, 64
+"""Bytes of a body, of a request's cookies and of its content type, and names of cookies, beyond which nothing is remembered of it: so
+that a thousand answers take some megabytes, whoever gives them."""
 BLANK = RecordTag("\0", "\0")
 """In the place of the visitor's own, where an answer is made for all; no header field can hold it."""
 
 
 def likeness(asked: Asked, today: date) -> Hashable | None:
-    """All that the answer to a first grant goes by; None where it may go by more."""
+    """All that the answer to a first grant goes by; None where it may go by more.
+
+    Of a cookie that is not ours it goes by the name alone; one of ours that says something makes it no first answer. Not to be asked
+    where the visitor objects in the same form: that answer has one more cookie.
+    """
     request = asked.request
     if asked.choice is not None or asked.record is not None or asked.account is not None or asked.site.theirs is not None:
         return None
-    if b"?" in request.target or len(request.body) > LONGEST or len(request.get(b"cookie") or b"") > LONGEST:
+    sent = request.all(b"cookie")
+    if b"?" in request.target or len(request.body) + sum(map(len, sent)) + len(asked.content_type) > LONGEST or len(request.cookies) > MOST:
         return None
     who = (asked.site.name, asked.host, request.scheme, asked.language, request.objection, id(asked.grant))
     names = tuple([name for name, _ in request.cookies])
