@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -27,14 +28,17 @@ KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css", ".html": "
 
 @pytest.fixture(scope="session")
 def packages() -> Path:
-    """node_modules with the tools, pinned by package-lock.json; fetched once."""
-    if not (HERE / "node_modules" / "tarteaucitronjs").is_dir():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm is not installed: the consent tools' own packages cannot be fetched")
-        done = subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip("npm cannot fetch the consent tools' packages")
+    """node_modules with the tools, pinned by package-lock.json; fetched once, by one of the processes that run these tests: the others
+    wait, for a tool of which some files have come shows nothing."""
+    with (HERE / "package-lock.json").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not (HERE / "node_modules" / ".package-lock.json").is_file():  # npm writes it last
+            npm = shutil.which("npm")
+            if npm is None:
+                pytest.skip("npm is not installed: the consent tools' own packages cannot be fetched")
+            done = subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip("npm cannot fetch the consent tools' packages")
     return HERE / "node_modules"
 
 
