@@ -49,6 +49,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
 from volens.errors import StoreError, StoreTooNew, StoreUnavailable
+from volens.ledger.backend import INDEX_BITS, Leaf, LogState, Repeated, Statements
+from volens.ledger.counting import Answer, Key, counted
 from volens.ledger.entry import SALT, RecordEntries, commitment
 from volens.ledger.entry import minute as minute_of
 from volens.ledger.note import checkpoint, origin
@@ -56,19 +58,7 @@ from volens.ledger.postgres_outbox import EVENTS, Arrivals, PostgresOutbox
 from volens.ledger.record import Record
 from volens.ledger.store import Event, Head, Kept, Signer
 from volens.ledger.tree import HEIGHT, Edge, Growth, leaf_hash
-from volens.ledger.writer import (
-    AHEAD,
-    INDEX_BITS,
-    Answer,
-    Key,
-    Leaf,
-    LedgerStore,
-    LogState,
-    Repeated,
-    Statements,
-    _Waiting,
-    counted,
-)
+from volens.ledger.writer import AHEAD, LedgerStore, _Waiting
 
 log = logging.getLogger("volens.ledger")
 

@@ -39,12 +39,15 @@ from typing import Any
 
 from volens.errors import RecordError, StoreError, StoreTooNew, StoreUnavailable
 from volens.ledger import outbox
+from volens.ledger.backend import Grown, Leaf, LogState, Repeated, Statements
+from volens.ledger.counting import Alike, Answer, CountRow, alike_of, answers_of
 from volens.ledger.entry import SALT, commitment, notice_entry
 from volens.ledger.outbox import SqliteOutbox, values
+from volens.ledger.queries import stored_bytes
 from volens.ledger.record import Record
 from volens.ledger.store import Event, Signer
 from volens.ledger.tree import HASH, HEIGHT, WIDTH, Edge, Growth
-from volens.ledger.writer import Alike, Answer, CountRow, Grown, Leaf, LedgerStore, LogState, Repeated, Statements, _alike, _answers, _bytes
+from volens.ledger.writer import LedgerStore
 
 log = logging.getLogger("volens.ledger")
 
@@ -488,7 +491,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
     def _known(self, connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, bytes]:
         these = "id IN (SELECT value FROM json_each(?1))"
         return {
-            id: _bytes(data)
+            id: stored_bytes(data)
             for id, data in connection.execute(
                 f"SELECT id, json FROM entries WHERE {these} UNION ALL SELECT id, json FROM records_before WHERE {these}",
                 (json.dumps(ids),),
@@ -617,7 +620,7 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
             rows = connection.execute("SELECT seq, id, json FROM records_before ORDER BY seq LIMIT ?", (MOVED,)).fetchall()
             for _, id, data in rows:
                 try:
-                    record = Record.parse(_bytes(data))
+                    record = Record.parse(stored_bytes(data))
                     if record.id != id:
                         raise RecordError(f"it is kept as {id}, and says that it is {record.id}.")
                 except RecordError as error:
@@ -627,11 +630,11 @@ class SqliteStore(LedgerStore[sqlite3.Connection]):
                 version, _ = self._version(connection, record.site, record.notice, None)
                 salt = os.urandom(SALT)
                 work.log(record.site).record(commitment(salt, data), record.notice, version, id, salt, data, moved=True)
-                key = _alike(record)
+                key = alike_of(record)
                 alike[key] = alike.get(key, 0) + 1
             if rows:
                 connection.execute("DELETE FROM records_before WHERE seq <= ?", (rows[-1][0],))
-            self._add_answers(connection, _answers(alike))
+            self._add_answers(connection, answers_of(alike))
         return len(rows) == MOVED
 
     def erase(self, site: str, indexes: Iterable[int], reason: str) -> int:
