@@ -21,9 +21,10 @@ from volens.defaults import unconfigured
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Site
 from volens.web import proxy, runtime
-from volens.web.gateway import Gateway, Visit
+from volens.web.gateway import Gateway
 from volens.web.keys import new_key
 from volens.web.messages import Pairs, Reply, Request
+from volens.web.visit import Visit
 
 
 class Passing:

@@ -37,7 +37,8 @@ from volens.accounts import Row
 from volens.choice import Choice
 from volens.ledger.sqlite import SqliteStore
 from volens.web.asgi import AsgiFace, visited
-from volens.web.gateway import Gateway, Visit
+from volens.web.gateway import Gateway
+from volens.web.visit import Visit
 
 PLAIN = "volens-account"
 OPENED = [(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"document")]

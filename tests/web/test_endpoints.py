@@ -37,7 +37,7 @@ from volens.choice import Choice, RecordTag
 from volens.ledger.aside import Aside
 from volens.site import Gate
 from volens.web.asked import Fields, local
-from volens.web.endpoints import CHOICE_BODY
+from volens.web.choosing import CHOICE_BODY
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Waiting
 from volens.web.rate import BURST

@@ -24,7 +24,8 @@ from tests.oracle import would_load
 from tests.web.making import FORM, NAMED, SAME, Held, away, gateway
 from tests.web.wsgi_server import serving
 from volens.web.asgi import AsgiFace
-from volens.web.gateway import MAX_BODY, Gateway
+from volens.web.gateway import Gateway
+from volens.web.visit import MAX_BODY
 from volens.web.wsgi import WsgiFace
 
 GA = "https://www.google-analytics.com"

@@ -14,6 +14,7 @@ from tests.enforce.making import SITE
 from tests.web.making import Clock, Down, gateway, header, send
 from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply
+from volens.web.rate import Rate
 from volens.web.recent import Recent
 
 CASES = 300
@@ -70,13 +71,12 @@ def test_what_others_answered_changes_no_answer(tmp_path: Path, seed: int) -> No
     bodies = _bodies(chance, used)
     asked = [_asked(chance, bodies) for _ in range(CASES)]
     for pairs, body, more in [*asked, *asked[::-1]]:
-        fresh.endpoints._firsts = Recent(1000)
-        fresh.endpoints.rate = type(fresh.endpoints.rate)(1e6, 1e6)
-        used.endpoints.rate = fresh.endpoints.rate
+        fresh.endpoints._choosing._firsts = Recent(1000)
+        fresh.endpoints._choosing._rate = used.endpoints._choosing._rate = Rate(1e6, 1e6)
         told = send(used, "POST", "/_volens/choice", pairs, body, **more)
         assert _told(used, told) == _told(fresh, send(fresh, "POST", "/_volens/choice", pairs, body, **more))
         found += told.status in (201, 303)
-    assert found > CASES / 4 and len(used.endpoints._firsts._held) > 15, "what is remembered was put to use"
+    assert found > CASES / 4 and len(used.endpoints._choosing._firsts._held) > 15, "what is remembered was put to use"
     fresh.close()
     used.close()
 
@@ -87,7 +87,7 @@ def test_each_has_a_record_of_their_own(tmp_path: Path) -> None:
     pairs = [(b"content-type", b"application/x-www-form-urlencoded"), (b"sec-fetch-site", b"same-origin")]
     told = [send(made, "POST", "/_volens/choice", pairs, body, client=f"192.0.2.{n}") for n in range(20)]
     tags = {line.partition(";")[0].partition("=")[2] for reply in told for line in header(reply, "set-cookie") if "volens-record" in line}
-    assert len(tags) == 20 and len(made.endpoints._firsts._held) == 1
+    assert len(tags) == 20 and len(made.endpoints._choosing._firsts._held) == 1
     for tag in tags:
         record = made.store.record(tag.split(".")[1])
         assert record is not None and all(record.purposes.values())
@@ -106,8 +106,8 @@ def test_what_is_remembered_stays_small_whoever_asks(tmp_path: Path) -> None:
     ]
     for number, (pairs, sent) in enumerate(odd):
         assert send(made, "POST", "/_volens/choice", [*pairs, same], sent, client=f"192.0.2.{number}").status == 303
-    assert not made.endpoints._firsts._held
-    assert send(made, "POST", "/_volens/choice", [kind, same], body).status == 303 and len(made.endpoints._firsts._held) == 1
+    assert not made.endpoints._choosing._firsts._held
+    assert send(made, "POST", "/_volens/choice", [kind, same], body).status == 303 and len(made.endpoints._choosing._firsts._held) == 1
     made.close()
 
 
@@ -115,7 +115,7 @@ def test_what_could_not_be_recorded_is_not_remembered(tmp_path: Path) -> None:
     made = gateway(tmp_path, Down)
     body = urlencode({"notice": made.named(SITE), "answer": "accept", "back": "/a"}).encode()
     pairs = [(b"content-type", b"application/x-www-form-urlencoded"), (b"sec-fetch-site", b"same-origin")]
-    assert send(made, "POST", "/_volens/choice", pairs, body).status == 503 and not made.endpoints._firsts._held
+    assert send(made, "POST", "/_volens/choice", pairs, body).status == 503 and not made.endpoints._choosing._firsts._held
     made.close()
 
 

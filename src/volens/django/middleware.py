@@ -20,8 +20,8 @@ from volens.enforce.exchange import WHOLE
 from volens.notice import Service, StorageKey
 from volens.policy import Decision, Grant
 from volens.web import asgi, wsgi
-from volens.web.gateway import Visit
 from volens.web.messages import Pairs, Reply, Request
+from volens.web.visit import Visit
 
 
 class RequestConsent:

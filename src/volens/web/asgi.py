@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 from volens.enforce.exchange import WHOLE
 from volens.web.arrivals import outcome
-from volens.web.gateway import Gateway, Visit
+from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Request, Waiting
+from volens.web.visit import Visit
 
 V = TypeVar("V", covariant=True)
 Scope = MutableMapping[str, Any]

@@ -12,7 +12,7 @@ from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
 from volens.accounts import Row
-from volens.choice import Choice
+from volens.choice import ACCOUNT, ACCOUNT_NO, HOST_ONLY, Choice
 from volens.enforce.hosts import host_matches
 from volens.policy import Grant
 from volens.site import Site
@@ -22,6 +22,7 @@ MAX_FIELDS = 500
 """Fields of one form that are read."""
 MAX_HEAD = 2000
 """Characters of the header of one part of a form."""
+_ALONE = re.compile(r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])(?::\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +200,11 @@ class Asked:
             return False
         host = (self.request.get(b"origin") or b"").decode("latin-1").lower().partition("://")[2].partition(":")[0]
         return not any(host_matches(own, host) for own in self.site.hosts)
+
+
+def account_names(request: Request) -> tuple[str, str] | None:
+    """What the cookies of an account are called here: over https so that no other host of the domain can set them. None over plain
+    http, where whoever answers for a sub-domain could, but for a host that has none: an address, or this machine."""
+    if request.scheme == "https":
+        return HOST_ONLY + ACCOUNT, HOST_ONLY + ACCOUNT_NO
+    return (ACCOUNT, ACCOUNT_NO) if _ALONE.fullmatch(request.host) else None

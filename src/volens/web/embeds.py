@@ -7,16 +7,14 @@ that a script inserts later.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from volens.enforce.embeds import Alone, page_of_script, stands_alone
 from volens.enforce.html import Withheld
 from volens.enforce.url import Target, resolve, text_of
 from volens.notice import Service
 from volens.policy import Decision, Reason
-from volens.site import Site
 from volens.web.asked import Asked, Fields, local
 from volens.web.messages import Reply
 
@@ -28,23 +26,11 @@ _LINK_TOO = re.compile(r"href|" + _DATA.pattern)
 _ONCE = "&once="
 
 
-class MakesPage(Protocol):
-    """``Endpoints.page``."""
-
-    def __call__(self, site: Site, status: int, text: str, *, style: str, frame: str = "") -> Reply: ...
-
-
 class Embeds:
     """``embed/frame`` and ``embed/script``."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        page: MakesPage,
-        nothing: Callable[[Asked], Reply],
-    ) -> None:
-        """What it needs of the end points, by name."""
-        self._gateway, self._page, self._nothing = gateway, page, nothing
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway, self._pages = gateway, gateway.pages
 
     def frame(self, asked: Asked) -> Reply:
         """In place of a withheld frame."""
@@ -52,11 +38,11 @@ class Embeds:
         fields = asked.query
         target, service, decision = self._found(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
-            return self._nothing(asked)
+            return self._pages.nothing(asked)
         if decision.allowed or (decision.reason is not Reason.LOCKED and self._pressed(asked, address)):
             text = self._gateway.screens(asked.site).playing(text_of(target), fields.pairs)
             sources = " ".join(_sources(target, service))
-            reply = self._page(asked.site, 200, text, style=self._gateway.screens(asked.site).play_style, frame=sources)
+            reply = self._pages.page(asked.site, 200, text, style=self._gateway.screens(asked.site).play_style, frame=sources)
             # players ask which site shows them, and refuse to play where nobody says
             pairs = [(k, b"strict-origin-when-cross-origin" if k == b"referrer-policy" else v) for k, v in reply.pairs]
             return Reply(200, pairs, reply.body)
@@ -69,7 +55,7 @@ class Embeds:
         fields = asked.query
         target, service, decision = self._found(asked, fields)
         if target.scheme not in ("http", "https") or not target.host:
-            return self._nothing(asked)
+            return self._pages.nothing(asked)
         alone = stands_alone(target)
         kept = _LINK_TOO if alone else _DATA
         data = [(name, value) for name, value in fields.pairs if len(value) < 2000 and kept.fullmatch(name)]
@@ -90,7 +76,7 @@ class Embeds:
         screens = self._gateway.screens(asked.site)
         hosts, _ = self._gateway.judges(asked.site, asked.grant, asked.host)
         text = screens.place(hosts.shown(withheld.target), withheld, whole=True, locked=asked.grant.locked)
-        return self._page(asked.site, 200, text, style=screens.place_style)
+        return self._pages.page(asked.site, 200, text, style=screens.place_style)
 
     def _found(self, asked: Asked, fields: Fields) -> tuple[Target, Service | None, Decision]:
         target = resolve(fields.get("u")[:8192], Target(asked.request.scheme, asked.host, "/"))

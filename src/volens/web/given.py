@@ -37,21 +37,33 @@ def likeness(asked: Asked, today: date) -> Hashable | None:
     return (*who, names, asked.content_type, request.body, request.get(b"sec-fetch-mode") is None, today)
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer to what a notice asks, and how the visitor is told what becomes of it."""
+
+    answer: str
+    surface: str
+    language: str
+    back: str
+    """The path where the visitor goes on."""
+    asks_json: bool = False
+    keeps_body: bool = False
+    """Whether what was typed at a gate goes on with the visitor."""
+    tool: str = ""
+    """The site's own consent tool, where that one asked, and its version."""
+
+
 @dataclass(slots=True)  # freezing would double what it costs to make one
 class Given:
     """What was answered, and what is answered to it."""
 
+    said: Said
     before: Grant
     """What was permitted until then. Kept, for by its place in memory it is told from others."""
     granted: Grant
     choice: Choice
     record: Record
     """Like those of all who answered so, but for id and time."""
-    answer: str
-    surface: str
-    language: str
-    back: str
-    asks_json: bool
     reply: Reply
     """With a blank in the place of the record's tag."""
     with_receipt: bool

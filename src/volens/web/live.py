@@ -20,9 +20,10 @@ from pathlib import Path
 from volens.catalog import Catalog
 from volens.config import Loaded, load
 from volens.errors import ConfigError, Mistake, VolensError
-from volens.web.gateway import Gateway, Visit
+from volens.web.gateway import Gateway
 from volens.web.messages import Request
 from volens.web.runtime import open_gateway
+from volens.web.visit import Visit
 
 log = logging.getLogger("volens")
 

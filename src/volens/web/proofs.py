@@ -47,7 +47,7 @@ class Proofs:
         if found is None or asked.request.method not in ("GET", "HEAD") or found[1] != shown(asked):
             return None
         id, whole = found[1], bool(found[2]) or asked.query.get("bundle") == "1"
-        site, endpoints = asked.site, self._gateway.endpoints
+        site, pages = asked.site, self._gateway.pages
 
         def read() -> dict[str, Any] | None:
             receipt = self._gateway.store.receipt(id)
@@ -57,7 +57,7 @@ class Proofs:
 
         def made(value: dict[str, Any] | None) -> Reply:
             if value is None:
-                return endpoints.trouble(site, asked.request.pairs, 404, "erased", asked.language, f"{site.prefix}rights")
+                return pages.trouble(site, asked.request.pairs, 404, "erased", asked.language, f"{site.prefix}rights")
             where = re.sub(r"[^\w.-]", "-", site.name, flags=re.ASCII)
             file = f'attachment; filename="{"bundle" if whole else "receipt"}-{where}.json"'
             reply = json_reply(200, value)
@@ -65,7 +65,7 @@ class Proofs:
 
         def failed(error: StoreError) -> Reply:
             log.error("a visitor could not be given the own receipt: %s", error)
-            reply = endpoints.trouble(site, asked.request.pairs, 503, "ledger", asked.language, f"{site.prefix}rights")
+            reply = pages.trouble(site, asked.request.pairs, 503, "ledger", asked.language, f"{site.prefix}rights")
             return replace(reply, pairs=[*reply.pairs, (b"retry-after", b"10")])
 
         return read_apart(self._reader, read, made, failed)

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from volens.enforce.exchange import WHOLE
-from volens.web.gateway import Gateway, Visit
+from volens.web.gateway import Gateway
 from volens.web.messages import Pairs, Reply, Request, Waiting
+from volens.web.visit import Visit
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
