@@ -102,7 +102,7 @@ class Choosing:
         self._gateway, self._pages, self._rate, self._embeds, self._proofs = gateway, gateway.pages, rate, embeds, proofs
         self._recording = Recording(gateway)
         self._choices: Recent[Choice] = Recent(2000)
-        self._given: Recent[Record] = Recent(2000)
+        self._alike: Recent[Record] = Recent(2000)
         self._firsts: Recent[Given] = Recent(1000)
 
     def choice(self, asked: Asked) -> Reply | Waiting:
@@ -349,7 +349,7 @@ class Choosing:
 
         if not held and asked.account is None:
             like = (site.name, notice.digest, choice, asked.grant.locked, method, said.surface, said.language, gpc, said.tool, regime)
-            alike = self._given.get(like, made)
+            alike = self._alike.get(like, made)
             given = Given(said, asked.grant, granted, choice, alike, reply(BLANK), with_receipt)
             plain = fields is not None and not fields.all("object")
             return self._first_given(asked, given, likeness(asked, choice.day) if plain else None)
