@@ -392,37 +392,57 @@ def test_the_examples_of_the_reference_make_one_file_that_loads_and_names_every_
         assert not used - set(known)
 
 
-def test_every_setting_stands_in_a_table_of_the_reference() -> None:
+def reference() -> dict[str, list[tuple[list[str], str]]]:
+    """The rows of the reference by table of the file: the settings that a row names, and its column *default*."""
     text = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
-    rows = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE))))
-    tables = {
-        "controller",
-        "lifetimes",
-        "purposes",
-        "services",
-        "storage",
-        "gates",
-        "theme",
-        "texts",
-        "proxy",
-        "address",
-        "hooks",
-        "regions",
-        "minors",
-        "accounts",
-        "audience",
-        "admin",
-        "limits",
-        "cache",
-        "report",
-        "proof",
-        "retention",
-        "theirs",
-    }
-    for known in SETTINGS.values():
-        assert set(known) - tables <= rows
+    found = {}
+    for heading, section in re.findall(r"^## (The top of the file|`\[.*?)$(.*?)(?=^## `|\Z)", text, re.MULTILINE | re.DOTALL):
+        table = "".join(re.findall(r"\w+|\.", heading)) if heading.startswith("`") else ""
+        rows = re.findall(r"^\| (`[^|]*?) \| ([^|]*?) \|", section, re.MULTILINE)
+        found[table.replace(".NAME", ".*")] = [(re.findall(r"`(\w+)`", names), told) for names, told in rows]
+    return found
+
+
+def test_every_setting_stands_in_its_table_of_the_reference() -> None:
+    rows = reference()
+    for section, known in SETTINGS.items():
+        told = {name for names, _ in rows[section.removesuffix(".witnesses")] for name in names}
+        tables = {name for name, kind in known.items() if kind in (config.table, config.tables)} if not section else set()
+        assert set(known) - tables <= told, section
+        assert told <= set(known) | set(SETTINGS["proof.witnesses"])
+    text = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     for name in ATTESTATIONS:
         assert f"`{name}`" in text
+
+
+NEEDED = {  # what a table cannot do without, so that one default of it can be left out or written
+    "hooks": 'on_change = "https://www.journal.example/volens"',
+    "storage": 'name = "lectures"',
+    "gates": 'path = "/commentaires/*"\npurpose = "reseaux-sociaux"',
+    "services.*": 'purposes = ["publicite"]\nname = "Régie"\nhosts = ["ads.regie.example"]\npolicy = "https://regie.example/"',
+}
+DEFAULTS = [
+    (table, name, found[1])
+    for table, rows in reference().items()
+    for names, told in rows
+    for name in names
+    if len(names) == 1 and (found := re.match(r"`([\[\"\d].*?|true|false)`(?:$|;)", told))
+]
+
+
+@pytest.mark.parametrize(("table", "name", "value"), DEFAULTS)
+def test_a_default_that_the_reference_tells_is_what_holds_where_nothing_is_written(table: str, name: str, value: str) -> None:
+    written = f"{name} = {value}\n"
+    if not table:
+        assert read(TOP + written + CONTROLLER) == read(WHOLE)
+        return
+    head = f"[[{table}]]" if SETTINGS[""].get(table) is config.tables else f"[{table.replace('*', 'regie')}]"
+    without = f"{WHOLE}{head}\n{NEEDED.get(table, '')}\n"
+    assert read(without + written) == read(without)
+
+
+def test_the_reference_tells_many_defaults() -> None:
+    assert len(DEFAULTS) > 30
 
 
 def test_the_example_for_a_news_site_loads_without_a_warning() -> None:
