@@ -31,7 +31,6 @@ from volens.findings import Findings
 from volens.web.found import Row, rows
 
 OWN, SERVICE, DENY = "own", "service", "deny"
-ACTIONS = (OWN, SERVICE, DENY)
 
 
 def listed(path: Path, days: int) -> tuple[str, list[Row]]:

@@ -309,7 +309,6 @@ def test_srcset_is_read_as_the_standard_says() -> None:
 
 # ---------------------------------------------------------------------------------------- anything
 
-space = st.sampled_from(["", " ", "\n", "\t", "\f", "\r\n", " / ", "/"])
 gap = st.sampled_from([" ", "\n", "\t", "\f", "\r\n", "/", " / ", "  "])
 names = st.sampled_from(
     "src href xlink:href srcset data poster background style ping action formaction srcdoc content http-equiv rel type alt title class id "

@@ -155,9 +155,6 @@ class Visitor:
         """The band, named by its two fields."""
         return self.page.locator(NOTICE).get_by_role("button", name="Stockage")
 
-    def band_says(self) -> str:
-        return " ".join(self.band().text_content().split())
-
     def field(self, which: str) -> dict[str, Any]:
         """One field of the band, ``storage`` or ``profiles``: its words, its sign, its colour, and the green share where it is divided."""
         script = """field => { const part = field.querySelector('svg path'), shown = part && part.checkVisibility();

@@ -860,3 +860,22 @@ def test_a_flood_is_told_once_a_minute_with_its_size(
     (line,) = flood()
     assert "minute: 15 not recorded" in line, "all since the last line"
     flooded.store.close()
+
+
+# ---------------------------------------------------------------------------------------- the reference
+
+
+def test_the_reference_names_every_path_that_is_answered(made: Gateway) -> None:
+    text = (Path(__file__).parents[2] / "docs/reference/reserved-path.md").read_text("utf-8")
+    rows = {
+        path: methods for paths, methods in re.findall(r"^\| (`[^|]*) \| ([A-Z, ]+) \|", text, re.MULTILINE) for path in paths.split(", ")
+    }
+    endpoints = made.endpoints
+    named = {
+        f"`{path}`" for path in (*endpoints._routes, *(f"admin/{page}" for page in endpoints._admin._routes), "log/checkpoint", "log/keys")
+    }
+    patterns = {path for path in rows if re.search("[A-Z<]", path)}
+    assert set(rows) - patterns == named | {"`admin/`"}
+    for path in named:
+        allowed = header(Visitor(made).send("DELETE", "/_volens/" + path.strip("`")), "allow")
+        assert allowed == [rows[path].replace("GET", "GET, HEAD")], path
