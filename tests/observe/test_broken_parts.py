@@ -26,8 +26,8 @@ from volens.enforce.storage import Storage
 from volens.findings import Findings
 from volens.site import Audience, Site
 from volens.tally import Tally
-from volens.web import gateway as module
 from volens.web import proxy
+from volens.web import visit as module
 from volens.web.asgi import AsgiFace
 from volens.web.gateway import Gateway
 from volens.web.observe import Observer

@@ -39,7 +39,7 @@ from volens.ledger.sqlite import SqliteStore
 from volens.ledger.store import Event, Expiry
 from volens.notice import Notice, StorageKey
 from volens.site import Hook
-from volens.web import endpoints, hooks
+from volens.web import hooks, recording
 from volens.web.gateway import Gateway
 from volens.web.hooks import Sender, read_secrets, signature
 
@@ -360,7 +360,7 @@ def test_a_withdrawal_is_recorded_and_told_once_the_ledger_is_back(tmp_path: Pat
         raise OSError("No space left on device")
 
     monkeypatch.setattr(Aside, "keep", full)
-    monkeypatch.setattr(endpoints, "FOLLOW", 0.05)
+    monkeypatch.setattr(recording, "FOLLOW", 0.05)
     with receiving() as site, told(tmp_path, site.url, store=Stumbling) as visitor:
         visitor.choose("answer=accept")
         assert visitor.choose("answer=refuse").status == 303
@@ -406,7 +406,7 @@ from tests.enforce.making import NOTICE, HOST, NOW
 from volens.ledger.record import Record, new_id
 from volens.ledger.sqlite import SqliteStore
 from volens.site import Hook
-from volens.web import endpoints, hooks
+from volens.web import hooks, recording
 store = SqliteStore(sys.argv[1], patience=30)
 sender = hooks.Sender(store.outbox, HOST, sys.argv[2], [b"s" * 32], back_off=(0.05,), timeout=5, pause=0.1)
 sender.start()
