@@ -34,6 +34,7 @@ ROOMS = {
     "volens.ledger": (3, "ledger"),
     "volens.accounts": (2, "accounts"),
     "volens.audience": (3, "audience"),
+    "volens.settings": (3, "config"),
     "volens.config": (3, "config"),
     "volens.defaults": (3, "config"),
     "volens.wording": (3, "config"),

@@ -1,6 +1,6 @@
 """``volens.toml`` -> ``Site``: every mistake of the file at once, each with its line, what was found and the remedy.
 
-Two passes. The first reads the tables against SETTINGS, which lists every setting there is: unknown names, wrong kinds.
+Two passes. The first reads the tables against ``volens.settings``, which lists every setting there is: unknown names, wrong kinds.
 The second builds the values of the core and says what the law needs of them (RULES.md, by number). Nothing is guessed
 where guessing would ask less or grant more: a setting that cannot be read is a mistake, never a default.
 """
@@ -11,7 +11,7 @@ import difflib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,180 +25,22 @@ from volens.errors import ConfigError, Mistake, NoticeError, SignedNoteError
 from volens.foreign import HELD, Theirs, Tools
 from volens.languages import BUTTONS, shipped
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
+from volens.settings import (
+    ATTESTATIONS,
+    AUDIENCE_MONTHS,
+    BLANK,
+    EXEMPT_DAYS,
+    SAMPLE,
+    SETTINGS,
+    Kind,
+    Path_,
+    lines_of,
+    text,
+    texts,
+)
 from volens.site import ADDRESS_LEVELS, FULL, Address, Audience, Gate, Hook, Proof, Regions, Retention, Site, Witness
 from volens.theme import COLOUR, COLOURS, FONT, POSITIONS, RADIUS, SCHEMES, Theme
 from volens.wording import judge, judge_pair
-
-EXEMPT_DAYS = 395
-"""Longest life of exempt storage: 13 months (R26)."""
-BLANK = "…"
-"""What ``volens init`` writes where only the operator can say: as good as nothing."""
-AUDIENCE_MONTHS = 25
-"""Longest that exempt audience figures are kept (R27)."""
-SAMPLE = 0.01
-"""Of the pages of a site that obeys, the part that asks browsers to report what they refused."""
-
-ATTESTATIONS: Mapping[str, str] = {
-    "own-measure": "the tool measures this publisher's own sites, for this publisher only (R25)",
-    "anonymous-statistics": "it makes anonymous statistics and nothing else (R25)",
-    "no-cross-site": "no identifier follows a person from one site to another (R25)",
-    "thirteen-months": "its storage lives 13 months at most and is not prolonged by visits (R26)",
-    "twenty-five-months": "what it gathers is kept 25 months at most (R27)",
-    "visitors-informed": "visitors are told of it, and can object (R28)",
-    "no-recombination": "it is not joined with customer files or other sites' figures (R29)",
-}
-"""What a controller states so that audience measurement needs no choice."""
-
-
-# Kinds of setting: each reads a TOML value or raises with the remedy.
-
-
-def text(value: Any) -> str:
-    """A text."""
-    if not isinstance(value, str):
-        raise TypeError('Write a text between quotes: "…".')
-    return value.strip()
-
-
-def texts(value: Any) -> dict[str, str]:
-    """A text by language; a plain text stands for the site's only language, under the key ''."""
-    if isinstance(value, str):
-        return {"": value.strip()}
-    if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
-        return {language: v.strip() for language, v in value.items()}
-    raise TypeError('Write one text for each language: { fr = "…", en = "…" }.')
-
-
-def names(value: Any) -> tuple[str, ...]:
-    """A list of texts."""
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise TypeError('Write a list of texts: ["…", "…"].')
-    return tuple(v.strip() for v in value)
-
-
-def flag(value: Any) -> bool:
-    """True or false."""
-    if not isinstance(value, bool):
-        raise TypeError("Write true or false, without quotes.")
-    return value
-
-
-def number(value: Any) -> int:
-    """A whole number, 0 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError("Write a whole number, 0 or more, without quotes.")
-    return value
-
-
-def share(value: Any) -> float:
-    """A part of all: from 0 to 1."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise TypeError("Write a number from 0 (none) to 1 (all), without quotes.")
-    return float(value)
-
-
-def table(value: Any) -> dict[str, Any]:
-    """A table."""
-    if not isinstance(value, dict):
-        raise TypeError("Write a table: a line [name], with its settings below.")
-    return value
-
-
-def tables(value: Any) -> list[dict[str, Any]]:
-    """Any number of tables."""
-    if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
-        raise TypeError("Write tables: a line [[name]] before each, with its settings below.")
-    return value
-
-
-Kind = Callable[[Any], Any]
-
-SETTINGS: Mapping[str, Mapping[str, Kind]] = {
-    "": {
-        "names": names,
-        "hosts": names,
-        "languages": names,
-        "reviewed": names,
-        "mode": text,
-        "notice": text,
-        "theirs": table,
-        "prefix": text,
-        "leave": names,
-        "deny": names,
-        "gpc": flag,
-        "passive": flag,
-        "catalog_storage": flag,
-        "ledger": text,
-        "keys": text,
-        "controller": table,
-        "lifetimes": table,
-        "purposes": table,
-        "services": table,
-        "storage": tables,
-        "gates": tables,
-        "theme": table,
-        "policy": table,
-        "texts": table,
-        "proxy": table,
-        "address": table,
-        "hooks": table,
-        "audience": table,
-        "admin": table,
-        "limits": table,
-        "cache": table,
-        "regions": table,
-        "minors": table,
-        "accounts": table,
-        "report": table,
-        "proof": table,
-        "retention": table,
-    },
-    "controller": {"name": text, "contact": text, "policy": text, "address": text, "dpo": text, "country": text},
-    "lifetimes": {"accepted": number, "refused": number},
-    "purposes.*": {
-        "title": texts,
-        "sentence": texts,
-        "data": names,
-        "profiles": flag,
-        "exempt": text,
-        "attest": names,
-        "replaces": text,
-    },
-    "services.*": {
-        "catalog": text,
-        "name": text,
-        "purposes": names,
-        "hosts": names,
-        "storage": tables,
-        "controller": text,
-        "policy": text,
-        "country": text,
-        "profiles": flag,
-        "chain": flag,
-        "embed": text,
-        "audience_exempt": flag,
-    },
-    "storage": {"name": text, "medium": text, "purpose": text, "days": number, "domain": text, "path": text, "party": text},
-    "gates": {"path": text, "purpose": text, "methods": names, "services": names, "title": texts, "withdrawn": text, "fields": table},
-    "theme": {**dict.fromkeys(COLOURS, text), "radius": text, "font": text, "position": text, "scheme": text, "dark": table},
-    "policy": {"before": texts, "after": texts},
-    "proxy": {"listen": text, "upstream": text, "trusted": names},
-    "address": {"granted": text, "refused": text, "purposes": names, "security": texts, "places": names},
-    "hooks": {"on_change": text, "secret": text, "visitor": text, "visitor_sent": text},
-    "audience": {"count": flag, "file": text, "months": number, "paths": number, "merge": names},
-    "admin": {"token_file": text},
-    "limits": {"grants_a_minute": number},
-    "cache": {"shared": text},
-    "regions": {"follow": flag, "header": text, "subdivision": text, "uk_exempt": names},
-    "minors": {"header": text, "lock": names},
-    "accounts": {"enabled": flag, "file": text},
-    "report": {"sample": share, "file": text},
-    "proof": {"key": text, "witnesses": tables, "quorum": number},
-    "proof.witnesses": {"url": text, "key": text},
-    "retention": {"days": number, "purposes": table},
-    "theirs": {"tool": text, "map": table, "from": names},
-}
-"""Every setting, by table. ``purposes.*`` is any table under [purposes]; [texts] holds one text by language for each name."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +86,7 @@ def outside(loaded: Loaded, folder: Path) -> None:
     """Raises ConfigError where what configures, proves or records lies in ``folder``, whose files are published."""
     root = folder.resolve()
     files = (loaded.source, loaded.keys, loaded.ledger, loaded.audience, loaded.bypass, loaded.hook_secret, loaded.admin_token)
-    for name in (*files, loaded.log_key, loaded.accounts):
+    for name in (*files, loaded.findings, loaded.log_key, loaded.accounts):
         if name is not None and "://" in name:
             continue  # a database
         place = Path(name).resolve() if name else root
@@ -280,7 +122,7 @@ def parse(content: str, source: str, catalog: Catalog, *, base: Path | None = No
         message, place = found.groups() if found else (str(error), None)
         remedy = "The file must be TOML (https://toml.io): texts between quotes, no name twice."
         raise ConfigError(source, (Mistake(place or "file", message.rstrip(".") + ".", remedy),)) from error
-    reading = _Reading(_lines(content), catalog)
+    reading = _Reading(lines_of(content), catalog)
     loaded = reading.site(values, base)
     fatal = tuple(mistake for mistake in reading.mistakes if mistake.fatal)
     if fatal or loaded is None:
@@ -291,47 +133,6 @@ def parse(content: str, source: str, catalog: Catalog, *, base: Path | None = No
 def shipped_texts() -> Mapping[str, Mapping[str, str]]:
     """The interface texts by language, of the languages that have all of them."""
     return {code: language.texts for code, language in shipped().items()}
-
-
-Path_ = tuple[str | int, ...]
-"""Where in the file: ("services", "matomo", "storage", 0, "name")."""
-
-_KEY = r"""(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)"""
-_DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
-_HEADER = re.compile(rf"\s*(\[\[?)\s*({_DOTTED})\s*\]")
-_ASSIGNMENT = re.compile(rf"\s*({_DOTTED})\s*=")
-
-
-def _lines(content: str) -> dict[Path_, int]:
-    """The line of each table and key. Good enough to point at, used for nothing else."""
-    lines: dict[Path_, int] = {}
-    counts: dict[Path_, int] = {}
-    prefix: Path_ = ()
-    inside = ""
-    for number_, line in enumerate(content.split("\n"), 1):
-        if inside:
-            inside = "" if inside in line else inside
-            continue
-        header, assignment = _HEADER.match(line), _ASSIGNMENT.match(line)
-        if header:
-            prefix = ()
-            keys = [key.strip("\"'") for key in re.findall(_KEY, header[2])]
-            for index, key in enumerate(keys, 1):
-                prefix += (key,)
-                if header[1] == "[[" and index == len(keys):
-                    counts[prefix] = counts.get(prefix, -1) + 1
-                if prefix in counts:
-                    prefix += (counts[prefix],)
-            lines.setdefault(prefix, number_)
-        elif assignment:
-            path = prefix
-            for key in re.findall(_KEY, assignment[1]):
-                path += (key.strip("\"'"),)
-                lines.setdefault(path, number_)
-        for quotes in ('"""', "'''"):
-            if line.count(quotes) % 2:
-                inside = quotes
-    return lines
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -405,7 +206,7 @@ class _Reading:
     # Second pass: meanings.
 
     def site(self, values: dict[str, Any], base: Path | None) -> Loaded | None:
-        """The whole file, in the order in which things depend on each other."""
+        """The whole file, in the order in which things depend on each other; None after a mistake."""
         top = self.section((), values, SETTINGS[""])
         self.languages = self.read_languages(top)
         site_names = self.hosts(("names",), top.get("names", ()), wildcard=False)
@@ -419,13 +220,9 @@ class _Reading:
         services = self.services(top.get("services", {}), declared)
         storage = self.storage(("storage",), top.get("storage", []), declared)
         gates = self.gates(top.get("gates", []), declared, services)
-        address = self.address(self.section(("address",), top.get("address", {}), SETTINGS["address"]), declared)
-        young = self.section(("minors",), top.get("minors", {}), SETTINGS["minors"])
-        advertising = self.replaced.get("publicite", "publicite")
-        minors = tuple(self.known_purpose(("minors", "lock"), name, declared) for name in young.get("lock", ())) or (advertising,)
-        age_header = self.header(("minors", "header"), young.get("header", ""))
-        accounts = self.section(("accounts",), top.get("accounts", {}), SETTINGS["accounts"])
-        regions = self.regions(self.section(("regions",), top.get("regions", {}), SETTINGS["regions"]), declared)
+        address = self.address(self.part(top, "address"), declared)
+        minors, age_header = self.minors(self.part(top, "minors"), declared)
+        regions = self.regions(self.part(top, "regions"), declared)
         purposes = self.asked(declared)
         self.exemptions(purposes, services, storage)
         self.justified(top.get("purposes", {}), declared)
@@ -433,57 +230,25 @@ class _Reading:
         site_texts = self.texts(top.get("texts", {}))
         around = self.policy(top.get("policy", {}))
         theme = self.theme(top.get("theme", {}))
-        mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce", "observe"))
-        if mode == "observe":
-            self.warn(
-                ("mode",),
-                "pages pass as they are: nothing is withheld.",
-                'Write mode = "enforce" when you have decided what volens hosts lists.',
-            )
+        mode = self.mode(top)
         theirs = self.theirs(top, purposes, services)
         if theirs is not None:
             services += tuple(self.their_service(theirs, services))
-        if theirs is not None and accounts.get("enabled"):
-            remedy = 'Remove [accounts], or let Volens ask: notice = "volens".'
-            self.wrong(("accounts", "enabled"), f"{theirs.tool.id} asks on this site, and keeps the choice where it will.", remedy)
-        prefix = top.get("prefix", "/_volens/")
-        if not _PREFIX.fullmatch(prefix):
-            self.wrong(("prefix",), f"{prefix!r} cannot be a reserved path.", 'Write a path that begins and ends with "/": "/_volens/".')
-        leave = top.get("leave", ())
-        for path in leave:
-            if not path.startswith(("/", "*", "!/", "!*")):
-                self.wrong(("leave",), f"{path!r} is not a path.", f"Begin it with '/': {'/' + path!r}.")
-        for path in (gate.path for gate in gates):
-            if path.startswith(prefix):
-                self.wrong(("gates",), f"{path!r} is under the reserved path {prefix!r}.", "Gate a path of the site.")
+        accounts = self.accounts(self.part(top, "accounts"), theirs)
+        prefix, leave = self.paths(top, gates)
         deny = self.hosts(("deny",), top.get("deny", ()))
-        told = self.section(("hooks",), top.get("hooks", {}), SETTINGS["hooks"])
-        hook = self.hook(told, storage, services) if "hooks" in top else None
-        run = self.section(("proxy",), top.get("proxy", {}), SETTINGS["proxy"])
-        self.proxy(run)
-        measure = self.section(("audience",), top.get("audience", {}), SETTINGS["audience"])
-        counted = self.audience(measure) if "audience" in top else None
-        if counted is not None and self.replaced.get("audience", "audience") not in {purpose.id for purpose in purposes}:
+        hook = self.hook(self.part(top, "hooks"), storage, services) if "hooks" in top else None
+        self.proxy(self.part(top, "proxy"))
+        audience = self.audience(self.part(top, "audience")) if "audience" in top else None
+        if audience is not None and self.replaced.get("audience", "audience") not in {purpose.id for purpose in purposes}:
             # Visitors are told of it as of any other exempt purpose (R28). A purpose that asks, for another tool, stays as it is.
             purposes += (replace(self.built_in("audience"), exempt="audience", data_kinds=("browsing",)),)
-        admin = self.section(("admin",), top.get("admin", {}), SETTINGS["admin"])
-        report = self.section(("report",), top.get("report", {}), SETTINGS["report"])
-        proof = self.section(("proof",), top.get("proof", {}), SETTINGS["proof"])
-        witnessed = self.proof(proof)
-        limits = self.section(("limits",), top.get("limits", {}), SETTINGS["limits"])
-        if limits.get("grants_a_minute", 1) < 1:
-            self.wrong(
-                ("limits", "grants_a_minute"), f"{limits['grants_a_minute']} grants nothing.", "Give 1 or more; 6000 where it is left out."
-            )
-        cache = self.section(("cache",), top.get("cache", {}), SETTINGS["cache"])
-        shared = self.one_of(("cache", "shared"), cache.get("shared", "nothing"), ("nothing", "undecided", "answers"))
-        apart = {"[regions]": regions is not None, "header of [minors]": bool(age_header), 'notice = "theirs"': theirs is not None}
-        for what in (what for what, there in apart.items() if there and shared == "answers"):
-            self.wrong(
-                ("cache", "shared"),
-                f'"answers" keeps pages apart by answers, and with {what} they depend on more.',
-                'Write "undecided", or "nothing".',
-            )
+        report = self.part(top, "report")
+        self.part(top, "admin")
+        proof = self.proof(self.part(top, "proof"))
+        grants_a_minute = self.limit(self.part(top, "limits"))
+        more = {"[regions]": regions is not None, "header of [minors]": bool(age_header), 'notice = "theirs"': theirs is not None}
+        shared = self.shared(self.part(top, "cache"), [what for what, there in more.items() if there])
         if controller is None or any(mistake.fatal for mistake in self.mistakes):
             return None
         try:
@@ -510,45 +275,109 @@ class _Reading:
             shared_answers=shared == "answers",
             passive=top.get("passive", True),
             deny=deny,
-            grants_a_minute=limits.get("grants_a_minute", 6000),
+            grants_a_minute=grants_a_minute,
             report_sample=report.get("sample", 1.0 if mode == "observe" else SAMPLE),
             policy_before=around.get("before", {}),
             policy_after=around.get("after", {}),
-            audience=counted,
+            audience=audience,
             theirs=theirs,
             regions=regions,
-            proof=witnessed,
+            proof=proof,
             retention=self.retention(top, notice),
             minors=minors,
             told_age="minors" in top,
             age_header=age_header,
-            accounts=accounts.get("enabled", False),
+            accounts=accounts,
         )
+        return self.loaded(site, top, base)
 
-        scheme, apart, _ = top.get("ledger", "").partition("://")
-        if apart and scheme not in ("postgresql", "postgres"):  # what follows may hold a password
+    def loaded(self, site: Site, top: Mapping[str, Any], base: Path | None) -> Loaded:
+        """The site with where its files lie, beside ``base`` (none: as they are written), and what ``volens proxy`` is told."""
+        scheme, url, _ = top.get("ledger", "").partition("://")
+        if url and scheme not in ("postgresql", "postgres"):  # what follows may hold a password
             self.wrong(("ledger",), f"{scheme}://… is the address of no database that is known.", "Write postgresql://user@host/name.")
 
         def beside(name: str) -> str:
             return name if base is None or "://" in name else str(base / name)
 
+        def file(table: str, setting: str, default: str) -> str:
+            name = top.get(table, {}).get(setting, default)
+            return beside(name) if name else ""
+
+        proxy = top.get("proxy", {})
+        keys = beside(top.get("keys", "volens.keys"))
         return Loaded(
             site,
-            beside(top.get("ledger", "volens.db")),
-            beside(top.get("keys", "volens.keys")),
-            run.get("listen", "127.0.0.1:8080"),
-            run.get("upstream", ""),
-            run.get("trusted", ()),
-            tuple(self.mistakes),
-            audience=beside(measure.get("file", "volens-audience.db")),
-            findings=beside(report.get("file", "volens-hosts.db")),
-            log_key=beside(proof.get("key", "volens.log-key")),
-            accounts=beside(accounts.get("file", "volens-accounts.db")),
-            bypass=str(Path(beside(top.get("keys", "volens.keys"))).with_name("volens.bypass")),
-            admin_token=beside(admin["token_file"]) if admin.get("token_file") else "",
-            hook_secret=beside(told.get("secret", "volens.hook")),
+            ledger=beside(top.get("ledger", "volens.db")),
+            keys=keys,
+            bypass=str(Path(keys).with_name("volens.bypass")),
+            listen=proxy.get("listen", "127.0.0.1:8080"),
+            upstream=proxy.get("upstream", ""),
+            trusted=proxy.get("trusted", ()),
+            warnings=tuple(self.mistakes),
+            audience=file("audience", "file", "volens-audience.db"),
+            findings=file("report", "file", "volens-hosts.db"),
+            log_key=file("proof", "key", "volens.log-key"),
+            accounts=file("accounts", "file", "volens-accounts.db"),
+            admin_token=file("admin", "token_file", ""),
+            hook_secret=file("hooks", "secret", "volens.hook"),
             unreviewed=tuple(x for x in self.languages if not shipped()[x].reviewed and x not in top.get("reviewed", ())),
         )
+
+    def part(self, top: dict[str, Any], name: str) -> dict[str, Any]:
+        """The sound settings of the table [name]; they take its place in ``top``. None where it is not there."""
+        if name not in top:
+            return {}
+        top[name] = self.section((name,), top[name], SETTINGS[name])
+        return dict(top[name])
+
+    def mode(self, top: Mapping[str, Any]) -> str:
+        """Whether pages obey, or are only looked at."""
+        mode = self.one_of(("mode",), top.get("mode", "enforce"), ("enforce", "observe"))
+        if mode == "observe":
+            remedy = 'Write mode = "enforce" when you have decided what volens hosts lists.'
+            self.warn(("mode",), "pages pass as they are: nothing is withheld.", remedy)
+        return mode
+
+    def minors(self, here: Mapping[str, Any], declared: Mapping[str, Purpose]) -> tuple[tuple[str, ...], bytes]:
+        """The purposes that a minor cannot be granted (R41), and the request header that tells of one."""
+        lock = tuple(self.known_purpose(("minors", "lock"), name, declared) for name in here.get("lock", ()))
+        return lock or (self.replaced.get("publicite", "publicite"),), self.header(("minors", "header"), here.get("header", ""))
+
+    def accounts(self, here: Mapping[str, Any], theirs: Theirs | None) -> bool:
+        """Whether a logged-in reader's choice is kept with the account (R36–R39)."""
+        if theirs is not None and here.get("enabled"):
+            remedy = 'Remove [accounts], or let Volens ask: notice = "volens".'
+            self.wrong(("accounts", "enabled"), f"{theirs.tool.id} asks on this site, and keeps the choice where it will.", remedy)
+        return bool(here.get("enabled", False))
+
+    def paths(self, top: Mapping[str, Any], gates: tuple[Gate, ...]) -> tuple[str, tuple[str, ...]]:
+        """The reserved path, under which nothing is gated, and the paths that are left alone."""
+        prefix, leave = top.get("prefix", "/_volens/"), top.get("leave", ())
+        if not _PREFIX.fullmatch(prefix):
+            self.wrong(("prefix",), f"{prefix!r} cannot be a reserved path.", 'Write a path that begins and ends with "/": "/_volens/".')
+        for path in leave:
+            if not path.startswith(("/", "*", "!/", "!*")):
+                self.wrong(("leave",), f"{path!r} is not a path.", f"Begin it with '/': {'/' + path!r}.")
+        for path in (gate.path for gate in gates):
+            if path.startswith(prefix):
+                self.wrong(("gates",), f"{path!r} is under the reserved path {prefix!r}.", "Gate a path of the site.")
+        return prefix, leave
+
+    def limit(self, here: Mapping[str, Any]) -> int:
+        """How many grants each process records in a minute."""
+        grants: int = here.get("grants_a_minute", 6000)
+        if grants < 1:
+            self.wrong(("limits", "grants_a_minute"), f"{grants} grants nothing.", "Give 1 or more; 6000 where it is left out.")
+        return grants
+
+    def shared(self, here: Mapping[str, Any], more: Iterable[str]) -> str:
+        """What a cache in front may share. ``more``: settings by which a page depends on more than the answers."""
+        shared = self.one_of(("cache", "shared"), here.get("shared", "nothing"), ("nothing", "undecided", "answers"))
+        for what in more if shared == "answers" else ():
+            found = f'"answers" keeps pages apart by answers, and with {what} they depend on more.'
+            self.wrong(("cache", "shared"), found, 'Write "undecided", or "nothing".')
+        return shared
 
     def one_of(self, path: Path_, value: str, options: tuple[str, ...]) -> str:
         """``value`` if it is one of ``options``."""

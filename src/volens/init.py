@@ -23,12 +23,13 @@ from urllib.parse import urlsplit
 
 from volens.catalog import Catalog, Entry
 from volens.choice import MAX_TEXT
-from volens.config import BLANK, EXEMPT_DAYS, parse
+from volens.config import parse
 from volens.defaults import PURPOSES
 from volens.errors import ConfigError, Mistake, many
 from volens.foreign import Tools
 from volens.languages import shipped
 from volens.notice import IDENTIFIER
+from volens.settings import BLANK, EXEMPT_DAYS
 from volens.survey import PAGES, Kept, Met, Survey, below, plain, survey
 
 ACTIVE = frozenset({"script", "frame", "connection", "hint", "named"})

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from volens import config
+from volens import settings as kinds
 from volens.catalog import Catalog
-from volens.config import ATTESTATIONS, SETTINGS, Loaded, load, parse, shipped_texts
+from volens.config import Loaded, load, outside, parse, shipped_texts
 from volens.errors import ConfigError, Mistake
 from volens.notice import StorageKey
+from volens.settings import ATTESTATIONS, SETTINGS, lines_of
 from volens.wording import judge, judge_pair
 
 ROOT = Path(__file__).parent.parent.parent
@@ -308,7 +309,7 @@ def test_broken_toml_says_where() -> None:
 def test_the_lines_are_right_in_tables_of_tables() -> None:
     text = '# 1\na = """\n[not.a.table]\n"""\n[[gates]]\npath = 1\n[[gates]]\n  "path" = 2\n[gates.title]\nfr = 3\n'
     text += "[[services.x.storage]]\nname = 4\n"
-    lines = config._lines(text)
+    lines = lines_of(text)
     assert lines[("gates", 1, "path")] == 8
     assert lines[("gates", 1, "title", "fr")] == 10
     assert lines[("services", "x", "storage", 0, "name")] == 12
@@ -410,7 +411,7 @@ def test_every_setting_stands_in_its_table_of_the_reference() -> None:
             continue  # told with [proof]
         known = {**known, **SETTINGS["proof.witnesses"]} if section == "proof" else known
         told = {name for names, _ in rows[section] for name in names}
-        tables = {name for name, kind in known.items() if kind in (config.table, config.tables)} if not section else set()
+        tables = {name for name, kind in known.items() if kind in (kinds.table, kinds.tables)} if not section else set()
         assert set(known) - tables <= told <= set(known), section
     text = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     for name in ATTESTATIONS:
@@ -438,13 +439,30 @@ def test_a_default_that_the_reference_tells_is_what_holds_where_nothing_is_writt
     if not table:
         assert read(TOP + written + CONTROLLER) == read(WHOLE)
         return
-    head = f"[[{table}]]" if SETTINGS[""].get(table) is config.tables else f"[{table.replace('*', 'regie')}]"
+    head = f"[[{table}]]" if SETTINGS[""].get(table) is kinds.tables else f"[{table.replace('*', 'regie')}]"
     without = f"{WHOLE}{head}\n{NEEDED.get(table, '')}\n"
     assert read(without + written) == read(without)
 
 
 def test_the_reference_tells_many_defaults() -> None:
     assert len(DEFAULTS) > 30
+
+
+def test_no_file_of_the_configurations_lies_where_pages_are_published(tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    public.mkdir()
+    (tmp_path / "volens.toml").write_text(WHOLE, "utf-8")
+    outside(load(tmp_path / "volens.toml", CATALOG), public)
+    top = [f'{name} = "public/x"' for name in ("ledger", "keys")]
+    tables = ["audience.file", "report.file", "proof.key", "accounts.file", "admin.token_file", "hooks.secret"]
+    needed = '\nhooks.on_change = "https://www.journal.example/volens"'
+    for line in (*top, *(f'{name} = "public/x"{needed if name.startswith("hooks") else ""}' for name in tables)):
+        (tmp_path / "volens.toml").write_text(f"{line}\n{WHOLE}", "utf-8")
+        with pytest.raises(ConfigError, match="anybody could read it"):
+            outside(load(tmp_path / "volens.toml", CATALOG), public)
+    (public / "volens.toml").write_text(WHOLE, "utf-8")
+    with pytest.raises(ConfigError, match=r"volens\.toml lies in"):
+        outside(load(public / "volens.toml", CATALOG), public)
 
 
 def test_the_example_for_a_news_site_loads_without_a_warning() -> None:
