@@ -80,7 +80,9 @@ def test_who_refused_is_shown_and_given_the_cookie_because_there_is_nothing_else
 def test_who_has_not_answered_is_told_that_there_is_nothing(visitor: Visitor) -> None:
     told = json.loads(visitor.send("GET", "/_volens/choice.json", OPENED).body)
     assert (told["choice"], told["cookies"], told["recorded"]) == (None, {}, None)
-    assert visitor.send("GET", "/_volens/rights?language=fr", OPENED).body.decode().count("Rien\u00a0: vous n’avez pas encore choisi.") == 2
+    page = visitor.send("GET", "/_volens/rights?language=fr", OPENED).body.decode()
+    assert "<p>Rien.</p>" in page and "Rien qui se rattache à ce navigateur." in page
+    assert 'id="take"' not in page and 'id="forget"' not in page, "there is nothing to take along or to forget"
 
 
 @pytest.mark.parametrize(
@@ -147,11 +149,12 @@ def test_forgetting_withdraws_expires_and_drops_the_number(made: Gateway, visito
     asked = visitor.send("GET", "/_volens/forget?back=%2Fa", OPENED)
     assert asked.status == 200 and header(asked, "set-cookie") == [] and visitor.granted() == set(NOTICE.askable), "asking does nothing"
     reply = forget(visitor)
-    assert reply.status == 303 and header(reply, "location") == ["/_volens/forget?language=fr&back=/a"]
+    assert reply.status == 303 and header(reply, "location") == ["/_volens/forget?done=record&language=fr&back=/a"]
     assert {"volens", "__Host-volens-record", "vt_a", "rien"} <= cookies_of(reply).keys() and not any(cookies_of(reply).values())
     assert len([line for line in header(reply, "set-cookie") if line.startswith("volens=")]) == 1
     assert visitor.jar == {} and visitor.granted() == set()
-    assert "Rien n’est gardé de votre choix" in visitor.send("GET", header(reply, "location")[0], OPENED).body.decode()
+    told = visitor.send("GET", header(reply, "location")[0], OPENED).body.decode()
+    assert "ne garde plus rien de votre choix" in told and "retiré et effacé de notre registre" in told
     assert until(lambda: totals(made) == {"given": 1, "withdrawn": 1}), "a withdrawal waits for no record"
     assert made.store.record(id) is None, "what is forgotten is erased; that it was withdrawn stays proved"
     assert made.visit(request("GET", "/a", visitor.cookie())).grant.asked, "and the site asks anew"
@@ -159,10 +162,19 @@ def test_forgetting_withdraws_expires_and_drops_the_number(made: Gateway, visito
 
 def test_a_refuser_is_forgotten_and_not_counted_again(made: Gateway, visitor: Visitor) -> None:
     visitor.choose("answer=refuse")
-    forget(visitor)
+    asked = visitor.send("GET", "/_volens/forget?language=fr", OPENED).body.decode()
+    assert "Le cookie de votre choix est effacé." in asked and "registre" not in asked, "no record is promised to be erased"
+    done = visitor.send("GET", header(forget(visitor), "location")[0], OPENED).body.decode()
+    assert "ne garde plus rien de votre choix" in done and "retiré et effacé" not in done
     assert visitor.jar == {} and totals(made) == {"refused": 1}
     forget(visitor)
     assert totals(made) == {"refused": 1}
+
+
+def test_who_never_chose_is_not_told_that_something_was_forgotten(visitor: Visitor) -> None:
+    page = visitor.send("GET", "/_volens/forget?language=fr", OPENED).body.decode()
+    assert "il n’y a rien à oublier ici" in page and "<form" not in page
+    assert "ne garde plus rien" not in page and "retiré et effacé" not in page
 
 
 def test_what_the_site_needs_to_run_is_not_forgotten(visitor: Visitor) -> None:
@@ -234,7 +246,7 @@ def test_the_way_back_is_local(visitor: Visitor) -> None:
         page = visitor.send("GET", f"/_volens/forget?back={hostile}").body
         assert b"evil.example" not in page and b"javascript:" not in page
         reply = forget(visitor, SAME, f"answer=forget&back={hostile}")
-        assert header(reply, "location") == ["/_volens/forget?language=fr&back=/"]
+        assert header(reply, "location") == ["/_volens/forget?done=choice&language=fr&back=/"]
 
 
 # --- In a browser

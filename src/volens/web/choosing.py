@@ -499,12 +499,14 @@ class Choosing:
             anything=bool(held & {COOKIE, RECORD_COOKIE, HOST_ONLY + RECORD_COOKIE})
             or (asked.account is not None and asked.account.row is not None),
             recorded=asked.record is not None,
+            done=asked.query.get("done"),
         )
         return self._pages.page(asked.site, 200, text)
 
     def _forgotten(self, asked: Asked, said: Said) -> Reply | Waiting:
         choice, whole = Choice.refuse_all(asked.site.notice, self._gateway.now().date()), asked
-        done = replace(said, back=f"{asked.site.prefix}forget?language={said.language}&back={quote(said.back, safe='/')}")
+        took = "record" if asked.record is not None and asked.choice is not None and not asked.choice.refuses_all else "choice"
+        done = replace(said, back=f"{asked.site.prefix}forget?done={took}&language={said.language}&back={quote(said.back, safe='/')}")
         account = asked.account
         if account is not None:  # what this device keeps of its own, first
             asked = replace(asked, choice=account.device, record=account.device_record, account=None)

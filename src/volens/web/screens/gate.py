@@ -63,11 +63,12 @@ class GateScreen(Page):
         ]
         named = self._text(gate.title, say.language)
         main = html(
-            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{minor}<p>{sentence}</p>{services}'
+            '<div class="top"><h1>{title}</h1></div><div class="body">{safe}<p>{text}</p>{minor}<p>{sentence}</p>{services}'
             '<form method="post" action="{prefix}choice?{query}">{kept}<div class="ways">{buttons}'
             '<a class="button" href="{prefix}panel?{panel}">{settings}</a><a class="button" href="{back}">{back_text}</a></div>'
             "</form></div>",
             title=say("gate.title"),
+            safe=html('<p class="lead">{x}</p>', x=say("gate.kept")) if sends and fields else None,
             text=say("gate.named", title=named, purpose=title) if named else say("gate.text", purpose=title),
             sentence=self._text(purpose.sentence, say.language),
             minor=html('<p class="message">{x}</p>', x=say("minor.told")) if decision.reason is Reason.LOCKED else None,
@@ -148,8 +149,7 @@ class GateScreen(Page):
         but what looks like a secret: a request doesn't say which of its fields were hidden."""
         shown = [(n, v) for n, v in fields if v.strip() and (n in gate.fields if gate.fields else not SECRET.search(n))]
         return html(
-            "<p>{text}</p>{shown}{files}{hidden}",
-            text=say("gate.kept") if fields else None,
+            "{shown}{files}{hidden}",
             shown=[
                 html("<p><b>{n}</b></p><blockquote>{v}</blockquote>", n=self._text(gate.fields.get(n, {}), say.language) or n, v=v)
                 for n, v in shown
@@ -163,9 +163,8 @@ class GateScreen(Page):
         say = self._say(language)
         host = urlsplit(url).hostname or url
         main = html(
-            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{kept}'
-            '<form method="{method}" action="{url}">{hidden}<div class="ways"><button>{send}</button></div></form><p>'
-            '<a href="{back}">{back_text}</a></p></div>',
+            '<div class="top"><h1>{title}</h1></div><div class="body"><p>{text}</p>{kept}<form method="{method}" action="{url}">{hidden}'
+            '<div class="ways"><button>{send}</button><a class="button" href="{back}">{back_text}</a></div></form></div>',
             title=say("leaving.title", host=host),
             text=say("leaving.text", host=host),
             kept=[html("<blockquote>{v}</blockquote>", v=v) for n, v in fields if v.strip() and not SECRET.search(n)],

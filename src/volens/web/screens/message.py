@@ -37,7 +37,7 @@ class MessageScreen(Page):
             text=say(f"problem.{kind}.text", **({"tool": self.site.theirs.tool.name} if kind == "theirs" and self.site.theirs else {})),
             form=form if kind == "confirm" else None,
             back=html(
-                '<p><a href="{u}">{x}</a></p>',
+                '<div class="ways"><a class="button" href="{u}">{x}</a></div>',
                 u=back,
                 x=say("problem.again" if kind in ("down", "slow", "broken", "unreadable") else "problem.back"),
             )

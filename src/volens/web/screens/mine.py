@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from volens.choice import expires
 from volens.countries import MEMBERS, authorities
+from volens.languages import shipped
 from volens.ledger.record import Record
 from volens.policy import Grant
 from volens.web.screens.notice import field_of, state_of
@@ -121,6 +122,7 @@ class MyChoice(Page):
         say = self._say(language)
         granted = grant.answered and bool(self._names(grant.purposes | (grant.services & {s.id for s in self.notice.services_asked}), ""))
         refused = grant.answered and not granted
+        kept = grant.answered or bool(choice_text or record_id) or recorded is not None or unavailable
         if recorded is not None:
             ledger = html("<p>{a}</p>{b}", a=say("rights.ledger.yes"), b=self._record(recorded, say))
         elif unavailable:
@@ -134,16 +136,12 @@ class MyChoice(Page):
             '<div class="body"><p class="lead">{lead}</p>'
             '<section id="now"><h2>{now_title}</h2><p>{when}</p>{now}<p><a class="button" href="{panel}">{change}</a></p></section>'
             '<section id="browser"><h2>{browser_title}</h2>{browser}</section>'
-            '<section id="ledger"><h2>{ledger_title}</h2>{ledger}</section>{receipt}'
-            '<section id="take"><h2>{take_title}</h2><p>{take}</p>'
-            '<p><a class="button" href="{prefix}choice.json?language={language}">{download}</a></p></section>'
-            '<section id="forget"><h2>{forget_title}</h2><p>{forget}</p>'
-            '<p><a class="button" href="{forget_url}">{forget_title}</a></p></section>'
+            '<section id="ledger"><h2>{ledger_title}</h2>{ledger}</section>{receipt}{ways}'
             '<section id="others"><h2>{others_title}</h2><p>{others}</p><p>{complaint}</p></section></div>',
             title=say("rights.title"),
             back=back,
             close=say.attribute("problem.back"),
-            lead=say("rights.lead"),
+            lead=say("rights.lead" if kept else "rights.lead.none"),
             now_title=say("policy.you"),
             when=self._when(grant, say),
             now=self._now(grant, say),
@@ -163,19 +161,29 @@ class MyChoice(Page):
             ledger_title=say("rights.ledger"),
             ledger=ledger,
             receipt=self._receipt(say, recorded.id) if recorded is not None else self._no_receipt(say) if refused else None,
+            ways=self._ways(say, back) if kept else None,
+            others_title=say("rights.others"),
+            others=say("rights.others.text", contact=self._contact()),
+            complaint=self._complaint(say),
+        )
+        return self._page(say, say("rights.title"), main, script="panel")
+
+    def _ways(self, say: Words, back: str) -> Html:
+        """To take along what is kept, and to have it forgotten."""
+        return html(
+            '<section id="take"><h2>{take_title}</h2><p>{take}</p>'
+            '<p><a class="button" href="{prefix}choice.json?language={language}">{download}</a></p></section>'
+            '<section id="forget"><h2>{forget_title}</h2><p>{forget}</p>'
+            '<p><a class="button" href="{forget_url}">{forget_title}</a></p></section>',
             take_title=say("rights.take"),
             take=say("rights.take.text"),
             prefix=self.site.prefix,
             language=say.language,
             download=say("choice.download"),
             forget_title=say("forget.title"),
-            forget=say("forget.text"),
+            forget=say("rights.forget"),
             forget_url=self._link("forget", say, back),
-            others_title=say("rights.others"),
-            others=say("rights.others.text", contact=self._contact()),
-            complaint=self._complaint(say),
         )
-        return self._page(say, say("rights.title"), main, script="panel")
 
     def _receipt(self, say: Words, id: str) -> Html:
         """What a receipt is, what it shows without a witness, the file, and where it is checked."""
@@ -209,6 +217,9 @@ class MyChoice(Page):
                 day=say.day(record.time),
                 clock=f"{record.time:%H:%M:%S}",
             ),
+            "language": html('<bdi lang="{code}">{name}</bdi>', code=record.language, name=known.name)
+            if (known := shipped().get(record.language))
+            else record.language,
             "event": say(f"event.{record.event}"),
             "method": say(f"method.{record.method}"),
             "surface": say(f"surface.{record.surface}"),
@@ -252,22 +263,31 @@ class MyChoice(Page):
 
     # Forget me
 
-    def forget(self, language: str, back: str = "/", *, token: str = "", anything: bool, recorded: bool) -> str:
-        """What forgetting does, and the one press that does it. ``anything``: something is there to forget; ``recorded``: a record too."""
+    def forget(self, language: str, back: str = "/", *, token: str = "", anything: bool, recorded: bool, done: str = "") -> str:
+        """What forgetting does, and the one press that does it. ``anything``: something is there to forget; ``recorded``: a record too;
+        ``done``: it has just been pressed, and what it took away: the ``choice``, or its ``record`` too."""
         say = self._say(language)
-        done = html(
-            '<p class="message" role="status">{x}</p><div class="ways"><a class="button" href="{back}">{back_text}</a></div>',
-            x=say("forget.done"),
+        gone = html(
+            '<p class="lead" role="status">{a}</p><p>{b}</p><div class="ways"><a class="button" href="{back}">{back_text}</a></div>',
+            a=say("forget.done" if done else "forget.nothing"),
+            b=say("forget.erased") if done == "record" else say("forget.earlier", contact=self._contact()),
             back=back,
             back_text=say("problem.back"),
         )
+        title = say("forget.forgotten" if done and not anything else "forget.title")
         ask = html(
             '<p class="lead">{lead}</p><ul class="dots">{items}</ul><form method="post" action="{prefix}forget">{fields}<div class="ways">'
             '<button name="answer" value="forget">{yes}</button><a class="button" href="{back}">{no}</a></div></form>',
             lead=say("forget.text"),
             items=[
                 html("<li>{x}</li>", x=say(f"forget.{name}"))
-                for name, holds in (("withdraw", recorded), ("cookies", True), ("link", recorded), ("again", True))
+                for name, holds in (
+                    ("withdraw", recorded),
+                    ("cookies", recorded),
+                    ("cookie", not recorded),
+                    ("link", recorded),
+                    ("again", True),
+                )
                 if holds
             ],
             prefix=self.site.prefix,
@@ -282,7 +302,7 @@ class MyChoice(Page):
         )
         main = html(
             '<div class="top"><h1>{title}</h1></div><div class="body">{body}</div>',
-            title=say("forget.title"),
-            body=ask if anything else done,
+            title=title,
+            body=ask if anything else gone,
         )
-        return self._page(say, say("forget.title"), main)
+        return self._page(say, title, main)
