@@ -100,7 +100,7 @@ form>*,dialog{pointer-events:auto}
 #volens-band{align-self:start;display:flex;margin:8px;padding:0;min-height:44px;border:2px solid var(--b);border-radius:var(--r);
 overflow:hidden;
 background:none;color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:pointer}
-#s,#p{position:relative;isolation:isolate;padding:.5em .9em;background:var(--d)}
+#s,#p{position:relative;isolation:isolate;padding:6px 11px;background:var(--d)}
 #p{border-inline-start:2px solid var(--b)}
 #volens-band b{display:block}
 #volens-band b:before{content:"✕ "}
@@ -117,14 +117,14 @@ background:var(--b);border:1px solid var(--l);border-radius:var(--r) var(--r) 0 
 #x{overflow:auto;font-size:.8125em;line-height:1.35}
 p{margin:0}
 a{color:var(--a)}
-summary{min-height:2em;padding-top:.6em;cursor:pointer}
+summary{padding:.5em 0;cursor:pointer}
 details p{padding:.4em 0}
 #y{display:grid;grid-template-columns:repeat(auto-fit,minmax(5.6em,1fr));gap:8px}
 #y button{min-height:44px;padding:4px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);
-font:600 .875em/1.25 var(--f);cursor:pointer}
+font:600 .875em/1.25 var(--f);text-wrap:balance;cursor:pointer}
 @media(max-width:22em){#volens-ask{padding:12px 8px}#y{gap:4px}#y button{padding:4px 2px}}
 @media(min-width:48em){#volens-ask{margin-bottom:16px;padding:20px 24px;border-radius:var(--r)}
-#x,#y button{font-size:1em}#x>p>b:first-child{font-size:1.2em;display:block}
+#x,#y button{font-size:1em}#x>p>b,#x span{display:block;padding-top:.4em}#x>p>b{font-size:1.2em}
 :host([data-ask]:not([data-answered])) form{max-width:46em;margin:auto}}
 @media(max-width:30em)and (max-height:30em){:host([data-ask]){position:static!important}form{max-height:none}}
 @media(forced-colors:active){svg{display:none}}
@@ -185,8 +185,7 @@ font-size:1.125em;text-decoration:none}
 .v .row>span{min-width:0;overflow-wrap:anywhere}
 .v label.row{cursor:pointer}
 .v .purpose>.row b{font-size:1.0625em}
-.v .purpose>p{margin:.1em 0 .25em}
-.v .purpose>.row+p{padding-inline-end:68px}
+.v .purpose>p{margin:.2em 0 .35em}
 .v .row small{display:block}
 .v ul{margin:.5em 0;padding:0;list-style:none}
 .v li{padding:.35em 0;border-top:1px solid var(--l)}
@@ -232,13 +231,15 @@ background:var(--b);color:var(--t);font:1em/1.4 var(--f)}
 background:var(--b)}
 .v button,.v .button{display:grid;place-items:center;min-height:48px;padding:.4em .5em;border:1px solid var(--k);
 border-radius:var(--r);background:var(--k);
-color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-decoration:none;cursor:pointer}
+color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-wrap:balance;text-decoration:none;cursor:pointer}
 .v .bar button{padding-inline:.2em;font-size:.9375em}
 @media(max-width:26em){.v .bar{gap:6px;padding-inline:.5em}.v .bar button{font-size:.875em}}
 .v .ways{grid-template-columns:repeat(auto-fit,minmax(min(100%,13em),1fr));margin:1.25em 0}
 .v p>.button{display:inline-grid;padding-inline:1em;max-width:100%;margin:.25em .5em .25em 0;border-color:var(--m);background:none;
 color:var(--a)}
-.v blockquote{margin:.75em 0;padding:.75em 1em;border:1px solid var(--l);border-radius:var(--r);background:var(--s);white-space:pre-wrap}
+.v p:has(+blockquote){margin:1em 0 .35em}
+.v blockquote{margin:.35em 0 1em;padding:.75em 1em;border:1px solid var(--l);border-radius:var(--r);background:var(--s);
+white-space:pre-wrap}
 .v dl{margin:.5em 0}
 .v dl div{margin:.5em 0}
 .v dd{margin:0;min-width:0;overflow-wrap:anywhere}
@@ -246,7 +247,7 @@ color:var(--a)}
 .v .dots{padding-inline-start:1.2em;list-style:disc}
 .v .dots li{border:0}
 .v .dots li a,.v .now li{font-size:1em}
-.v .links{display:flex;flex-wrap:wrap;gap:0 1.5em}
+.v .links{display:flex;flex-wrap:wrap;align-items:center;gap:0 1.5em}
 .v .links a:not(.button){padding:.7em 0}
 .v .band{display:flex;width:fit-content;max-width:100%;border-radius:var(--r);overflow:hidden;color:#fff;font-size:.875em;line-height:1.35}
 .v .band>span{position:relative;isolation:isolate;padding:.5em 1em;background:var(--d)}
@@ -258,11 +259,12 @@ color:var(--a)}
 .v .band[data-storage=yes] #s b:before,.v .band[data-profiles=yes] #p b:before,.v .now [data-is=yes] b:before{content:"✓ "}
 .v .band[data-storage=part] #s b:before,.v .band[data-profiles=part] #p b:before,.v .now [data-is=part] b:before{content:"◐ "}
 .v .band svg{position:absolute;inset:0;z-index:-1;width:100%;height:100%;fill:var(--g)}
-.v .now{max-width:28em}
+.v .now{max-width:28em;margin-top:1em}
 .v .now li{display:flex;justify-content:space-between;gap:1em}
 .v .now b{font-weight:600;white-space:nowrap}
 html.policy body{background:var(--b)}
 .policy.v{max-width:none}
+.policy .top{padding-inline:max(1.25em,50% - 31.75em)!important}
 .policy .top p{margin:0;font-weight:600}
 .policy .page{display:grid;grid-template-columns:minmax(0,1fr);gap:0 4em;max-width:66em;margin:0 auto;padding:2.5em 1.25em 5em}
 .policy h1{font-size:clamp(1.75em,1.3em + 2vw,2.5em);line-height:1.15;letter-spacing:-.02em}
@@ -285,7 +287,10 @@ html.policy body{background:var(--b)}
 .policy .keys th:first-child{width:31%}
 .policy footer{padding:2em 0;color:var(--m);font-size:.875em}
 :target{outline:2px solid var(--l);outline-offset:.5em}
-@media(min-width:34em){.v .lines div{display:grid;grid-template-columns:10em minmax(0,1fr);gap:1em}.v .lines dt{padding-top:.1em}}
+@media(min-width:34em){.v .purpose>.row~p{padding-inline-end:68px}
+.v :is(.lines,.record) div{display:grid;grid-template-columns:10em minmax(0,1fr);gap:1em}
+.v .record div{grid-template-columns:15em minmax(0,1fr)}
+.v :is(.lines,.record) dt{padding-top:.1em}}
 @media(max-width:33.99em){.policy .keys thead{position:absolute;clip-path:inset(50%)}
 .policy .keys tr{display:block;padding:.5em 0;border-top:1px solid var(--l)}
 .policy .keys :is(th,td){display:block;width:auto!important;padding:.05em 0;border:0}}

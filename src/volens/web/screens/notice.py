@@ -153,7 +153,7 @@ class NoticeScreen(Page):
         asked = [notice.purpose[p] for p in notice.askable]
         return html(
             '<div id="volens-ask" role="region" aria-label="{label}"><div id="x"><p><b>{title}</b> '
-            '{text} {yes} {no} {change} {gpc}{new}<a href="{policy}">{policy_text}</a></p>'
+            '{text} <span>{yes} {no}</span> <span>{change} {gpc}{new}<a href="{policy}">{policy_text}</a></span></p>'
             "<details><summary>{why} {titles}</summary>{purposes}<p>{data}</p><p>{exempt}</p></details></div>"
             '<div id="y">{buttons}</div></div>',
             label=say.attribute("ask.label"),

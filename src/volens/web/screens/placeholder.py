@@ -34,8 +34,10 @@ font:inherit;font-weight:600;font-size:.875em;cursor:pointer}
 a{color:var(--a);font-size:.875em}
 :focus-visible{outline:3px solid var(--a);outline-offset:2px}
 [background] main{position:fixed;inset:auto 0 0;min-height:0}
-@media(max-height:15em){main{gap:2px 16px;padding:4px 8px;font-size:.875em}div,form{width:auto}p{margin:0}span{display:none}}
-@media(max-height:6.5em)and (max-width:36em){div{position:absolute;clip-path:inset(50%)}}"""
+@media(max-height:15em){main{gap:4px 16px;padding:4px 8px;font-size:.875em}div,form{width:auto}p{margin:0}span{display:none}}
+@media(max-height:6.5em)and (max-width:36em){div{position:absolute;clip-path:inset(50%)}}
+@media(max-height:5em)and (max-width:26em){main{flex-wrap:nowrap;gap:8px;padding:0 8px}form{gap:4px}
+button{padding:2px 6px}button,a{font-size:.8125em;line-height:1.2}}"""
 _PLAYING = "html,body,main,iframe{display:block;width:100%;height:100%;margin:0;border:0}h1{position:absolute;clip-path:inset(50%)}"
 
 
