@@ -136,6 +136,7 @@ def picture(asked: Asked, say: Words, reading: Reading, months: int) -> Html:
             found.total,
             say,
             say("audience.referrers.rest", here=number(by.get(HERE, 0), language), none=number(by.get(NONE, 0), language)),
+            nothing="audience.referrers.none",
         ),
         devices=ranking(
             say("audience.devices"),

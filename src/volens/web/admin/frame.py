@@ -106,16 +106,16 @@ STYLE = """
 body{margin:0;background:var(--b);color:var(--t);font:1rem/1.5 -apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
 font-variant-numeric:tabular-nums}
 header,main{max-width:68rem;margin:0 auto;padding:0 1.25rem}
-header{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 1.5rem;padding-top:1rem;color:var(--m);font-size:.875rem}
+header{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:0 1.5rem;padding-top:1rem;color:var(--m);font-size:.875rem}
 header p,nav{margin:0}
 nav a{display:inline-block;padding:.6rem .9rem;color:var(--m);text-decoration:none;border-radius:.5rem}
 nav a:hover{color:var(--t);text-decoration:underline}
 nav a[aria-current]{color:var(--t);font-weight:600}
-header nav a{padding:.25rem 0;margin-inline-start:1.25rem}
+header nav a{padding:.7rem 0;margin-inline-start:1.25rem}
 header nav a:first-child{margin-inline-start:0}
 a{color:var(--k)}
 :focus-visible{outline:3px solid var(--k);outline-offset:2px}
-h1{margin:.5rem 0 0;font-size:1.75rem;line-height:1.2;letter-spacing:-.02em}
+h1{margin:.25rem 0 0;font-size:1.75rem;line-height:1.2;letter-spacing:-.02em}
 h2{margin:0 0 .75rem;font-size:1rem;line-height:1.3}
 .when{margin:.25rem 0 0;color:var(--m);font-size:.875rem}
 .period{display:flex;flex-wrap:wrap;gap:.25rem;margin:1rem 0;font-size:.875rem}
@@ -184,7 +184,8 @@ overflow-wrap:anywhere;user-select:all}
 .note{max-width:46rem;padding:.5rem 0 2rem}
 @media(max-width:30rem){.found .n{width:3.6em}header,main{padding-inline:.875rem}.period{gap:0}.period a{padding-inline:.6rem}
 .card,dl{padding:1rem}dl{grid-template-columns:1fr 1fr;gap:1rem}
-dd{font-size:1.5rem}.plot svg{height:10rem}}
+dd{font-size:1.5rem}.plot svg{height:10rem}
+.mixed tr{display:flex;flex-wrap:wrap}.mixed th:first-child{flex:0 0 100%}.mixed .n{flex:1;width:auto;border:0}}
 @media(forced-colors:active){.bar,.all{fill:CanvasText}.some{fill:GrayText}.refused{fill:Highlight}.part{fill:GrayText}.grid{stroke:GrayText}}
 @media print{.period,details,header nav{display:none}.card,dl{break-inside:avoid}}
 """.strip()

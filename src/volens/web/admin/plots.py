@@ -174,7 +174,7 @@ def mixed(title: str, head: str, rows: Sequence[tuple[str, tuple[Part, ...]]], s
             )
         )
     return html(
-        '<section class="card"><h2>{title}</h2>{key}<table><thead><tr><th scope="col">{head}</th>{heads}'
+        '<section class="card"><h2>{title}</h2>{key}<table class="mixed"><thead><tr><th scope="col">{head}</th>{heads}'
         '<th scope="col" class="n share">{count}</th></tr></thead><tbody>{rows}</tbody></table></section>',
         title=title,
         key=key(rows[0][1]),
@@ -194,9 +194,18 @@ def mixed(title: str, head: str, rows: Sequence[tuple[str, tuple[Part, ...]]], s
 
 
 def ranking(
-    title: str, head: str, rows: Sequence[tuple[str, int]], total: int, say: Words, below: str = "", *, count: str = "audience.count"
+    title: str,
+    head: str,
+    rows: Sequence[tuple[str, int]],
+    total: int,
+    say: Words,
+    below: str = "",
+    *,
+    count: str = "audience.count",
+    nothing: str = "audience.nothing",
 ) -> Html:
-    """A table of names, the largest first, each with its bar; ``total`` is what the shares are of."""
+    """A table of names, the largest first, each with its bar; ``total`` is what the shares are of, ``nothing`` the words where there is
+    none."""
     most = max((n for _, n in rows), default=0) or 1
     return html(
         '<section class="card"><h2>{title}</h2>{table}{below}</section>',
@@ -220,7 +229,7 @@ def ranking(
             ],
         )
         if rows
-        else html('<p class="more">{x}</p>', x=say("audience.nothing")),
+        else html('<p class="more">{x}</p>', x=say(nothing)),
         below=html('<p class="more">{x}</p>', x=below) if below else None,
     )
 
