@@ -35,9 +35,9 @@ main.append(
   make("header", {}, says(make("h1"), "title"), make("div", {}, says(make("label", { for: "language" }), "language"), select)),
   says(make("p"), "lead"),
   field(input, "file", "drop", "field file"),
+  result, // where one looks after choosing a file; the keys, which few have, come below
   field(keys, "keys", "keysHelp"),
   field(witnesses, "witnesses", "witnessesHelp"),
-  result,
 );
 
 /** What a code means, once, and each place where it was found. */
