@@ -106,7 +106,8 @@ STYLE = """
 body{margin:0;background:var(--b);color:var(--t);font:1rem/1.5 -apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
 font-variant-numeric:tabular-nums}
 header,main{max-width:68rem;margin:0 auto;padding:0 1.25rem}
-header{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:0 1.5rem;padding-top:1rem;color:var(--m);font-size:.875rem}
+header{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;
+gap:0 1.5rem;padding-top:1rem;color:var(--m);font-size:.875rem}
 header p,nav{margin:0}
 nav a{display:inline-block;padding:.6rem .9rem;color:var(--m);text-decoration:none;border-radius:.5rem}
 nav a:hover{color:var(--t);text-decoration:underline}
