@@ -201,52 +201,18 @@ def grant(
     """
     objects = signals.objects and bool(notice.objectable)
     stopped = {s.id for s in notice.measuring} if objects else set()
-    exempt = frozenset(s.id for s in notice.services if not set(s.purposes).intersection(notice.askable)) - stopped
-    presumed = signals.presumed.intersection(notice.askable) - signals.locked
-    left = set(notice.askable) - presumed - signals.locked
-    nothing = Grant(
-        notice,
-        presumed,
-        exempt.union(
-            s.id
-            for s in notice.services_asked
-            if presumed.issuperset(set(s.purposes).intersection(notice.askable))
-            and s.id not in signals.locked
-            and not (signals.gpc and s.profiles)
-        ),
-        answered=False,
-        asked=bool(left) and not (signals.unasked and presumed),
-        gpc=signals.gpc,
-        objects=objects,
-        locked=signals.locked,
-        regime=signals.regime,
-        presumed=presumed,
-    )
-    if choice is None:
-        return nothing
-    answered = notice if choice.notice == notice.short else earlier
-    if answered is None or choice.notice != answered.short:
-        return nothing
-    # An answer holds as long as the visitor was told, even where the site has lengthened it since (R18).
-    if choice.day > now + timedelta(days=1) or now > expires(choice.day, min(notice.months, answered.months)):
-        return nothing
-    if not choice.refuses_all and not proven:
-        return nothing
-
-    then, now_marks = answered.marks, notice.marks
-    new_purposes = {p for p in notice.askable if then.get(p) != now_marks[p]}
-    new_services = {s.id for s in notice.services_asked if then.get("+" + s.id) != now_marks["+" + s.id]}
-    same_controller = answered.controller.name == notice.controller.name
-    if not same_controller:
-        return nothing
-    new_purposes -= signals.locked
-    new_services -= signals.locked
-    purposes = frozenset(p for p in choice.purposes if p in notice.askable and p not in new_purposes) - signals.locked
+    exempt = frozenset(s.id for s in notice.services if not _needed(s, notice)) - stopped
+    answered = None if choice is None else _answered(notice, earlier, choice, now)
+    if choice is None or answered is None or not (proven or choice.refuses_all):
+        return _unanswered(notice, signals, exempt, objects)
+    new_purposes = {p for p in notice.askable if answered.marks.get(p) != notice.marks[p]} - signals.locked
+    new_services = {s.id for s in notice.services_asked if answered.marks.get("+" + s.id) != notice.marks["+" + s.id]} - signals.locked
+    purposes = choice.purposes.intersection(notice.askable) - new_purposes - signals.locked
     services = set(exempt)
     for service in notice.services_asked:
         if service.id in new_services or service.id in choice.without or service.id in signals.locked:
             continue
-        needed = set(service.purposes).intersection(notice.askable)
+        needed = _needed(service, notice)
         if needed <= purposes or (service.id in choice.services and not needed & new_purposes):
             services.add(service.id)
     new = frozenset(new_purposes | new_services)
@@ -264,4 +230,42 @@ def grant(
         objects=objects,
         locked=signals.locked,
         regime=signals.regime,
+    )
+
+
+def _needed(service: Service, notice: Notice) -> set[str]:
+    """The purposes that must be granted for a service to act; none: it is exempt."""
+    return set(service.purposes).intersection(notice.askable)
+
+
+def _answered(notice: Notice, earlier: Notice | None, choice: Choice, now: date) -> Notice | None:
+    """Which of the two notices the choice answers; None where it holds no more, or was given to another controller."""
+    answered = notice if choice.notice == notice.short else earlier
+    if answered is None or choice.notice != answered.short or answered.controller.name != notice.controller.name:
+        return None
+    # An answer holds as long as the visitor was told, even where the site has lengthened it since (R18).
+    until = expires(choice.day, min(notice.months, answered.months))
+    return answered if choice.day <= now + timedelta(days=1) and now <= until else None
+
+
+def _unanswered(notice: Notice, signals: Signals, exempt: frozenset[str], objects: bool) -> Grant:
+    """Without an answer that holds: what needs none, and what the law of the visitor's place presumes."""
+    presumed = signals.presumed.intersection(notice.askable) - signals.locked
+    left = set(notice.askable) - presumed - signals.locked
+    services = exempt.union(
+        s.id
+        for s in notice.services_asked
+        if _needed(s, notice) <= presumed and s.id not in signals.locked and not (signals.gpc and s.profiles)
+    )
+    return Grant(
+        notice,
+        presumed,
+        services,
+        answered=False,
+        asked=bool(left) and not (signals.unasked and presumed),
+        gpc=signals.gpc,
+        objects=objects,
+        locked=signals.locked,
+        regime=signals.regime,
+        presumed=presumed,
     )
