@@ -138,48 +138,92 @@ _UNUSABLE = 78
 """sysexits EX_CONFIG: a worker that cannot start will not start the next time either."""
 
 
+Work = Callable[[socket.socket, int | None, Callable[[], None]], None]
+
+
 def supervise(
-    work: Callable[[socket.socket, int | None, Callable[[], None]], None],
-    sockets: Sequence[socket.socket],
-    workers: int,
-    grace: float,
-    before: Handed | None = None,
-    *,
-    restarts: bool = False,
+    work: Work, sockets: Sequence[socket.socket], workers: int, grace: float, before: Handed | None = None, *, restarts: bool = False
 ) -> None:
     """Runs ``work(socket, pipe, started)`` in each worker until SIGTERM or SIGINT; the pipe ends when this process does, however it dies.
 
-    ``before``: whose workers stop once ours have ``started``. ``restarts``: whether SIGHUP makes this process the program anew.
+    ``grace``: seconds that answers under way may take at the end; after twice that and five more, workers are killed. ``before``: whose
+    workers stop once ours have ``started``. ``restarts``: whether SIGHUP makes this process the program anew. Raises SystemExit with
+    the status of a worker that could not start and will not the next time.
     """
-    read_end, write_end = os.pipe()
-    heard, tells = os.pipe()
-    os.set_blocking(heard, False)
-    old = before or Handed()
-    begun, relieved = 0, not old.workers
-    relief = time.monotonic() + PATIENCE
-    stopping = False
-    running: dict[int, tuple[int, float]] = {}
+    parent = _Parent(work, sockets, workers, grace, before or Handed(), restarts)
+    try:
+        parent.run()
+    finally:
+        parent.close()
 
-    def started() -> None:
-        os.write(tells, b"1")
 
-    def fork(index: int) -> None:
+class _Parent:
+    """The process that holds the sockets and starts again whichever worker ends."""
+
+    def __init__(self, work: Work, sockets: Sequence[socket.socket], workers: int, grace: float, old: Handed, restarts: bool) -> None:
+        self._work, self._sockets, self._workers, self._grace, self._restarts = work, sockets, workers, grace, restarts
+        self._old = old
+        self._alive, self._lives = os.pipe()
+        """Never written: what reads it learns that this process is no more."""
+        self._heard, self._tells = os.pipe()
+        """A byte for each of our workers that takes connections."""
+        os.set_blocking(self._heard, False)
+        self._begun, self._relieved = 0, not old.workers
+        self._relief = time.monotonic() + PATIENCE
+        self._running: dict[int, tuple[int, float]] = {}
+        """Index and time of start of each worker, by its process."""
+        self._again: list[tuple[float, int]] = []
+        """When to start which worker again."""
+        self._stopping = False
+        self._deadline = 0.0
+        self._failure = 0
+        self._numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *((signal.SIGHUP,) if restarts else ()))
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        if restarts:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # blocked: it is waited for
+
+    def run(self) -> None:
+        """Until no worker is left, and none is to be started again."""
+        for index in range(self._workers):
+            self._fork(index)
+        while self._running or (self._again and not self._stopping):
+            self._start_again()
+            found = signal.sigtimedwait(self._numbers, 0.2)
+            self._relieve()
+            if found is not None and found.si_signo == signal.SIGHUP:
+                self._restart()
+            elif found is not None and found.si_signo != signal.SIGCHLD and not self._stopping:
+                self._stop(2 * self._grace + 5, *self._running, *self._old.workers)
+            self._reap()
+            if self._stopping and time.monotonic() > self._deadline:
+                for pid in self._running:
+                    os.kill(pid, signal.SIGKILL)
+        if self._failure:
+            raise SystemExit(self._failure)
+
+    def close(self) -> None:
+        """Give back pipes and signals."""
+        for pipe in (self._alive, self._lives, self._heard, self._tells, *self._old.pipes):
+            os.close(pipe)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
+
+    def _fork(self, index: int) -> None:
         pid = os.fork()
         if pid:
-            running[pid] = (index, time.monotonic())
+            self._running[pid] = (index, time.monotonic())
             return
         code = 1
         try:
-            os.close(write_end)
+            os.close(self._lives)
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            if restarts:
+            if self._restarts:
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's alone
-            for pipe in (heard, *old.pipes):
+            for pipe in (self._heard, *self._old.pipes):
                 os.close(pipe)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
-            work(sockets[index % len(sockets)], read_end, started)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
+            self._work(self._sockets[index % len(self._sockets)], self._alive, self._started)
             code = 0
         except ConfigError as error:
             log.error("%s", error)
@@ -190,67 +234,66 @@ def supervise(
             logging.shutdown()
             os._exit(code)
 
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *((signal.SIGHUP,) if restarts else ()))
-    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    if restarts:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # blocked: it is waited for
-    try:
-        for index in range(workers):
-            fork(index)
-        deadline = 0.0
-        failure = 0
-        again: list[tuple[float, int]] = []
-        while running or (again and not stopping):
+    def _started(self) -> None:
+        """In a worker: it takes connections."""
+        os.write(self._tells, b"1")
+
+    def _start_again(self) -> None:
+        now = time.monotonic()
+        for item in [item for item in self._again if item[0] <= now]:
+            self._again.remove(item)
+            if not self._stopping:
+                self._fork(item[1])
+
+    def _relieve(self) -> None:
+        """Once our workers take connections, or have had time to, those of the program before stop."""
+        if self._relieved:
+            return
+        with suppress(BlockingIOError):
+            self._begun += len(os.read(self._heard, 1024))
+        if self._begun >= self._workers or time.monotonic() > self._relief:
+            self._relieved = True
+            for pid in self._old.workers:
+                os.kill(pid, signal.SIGUSR1)
+
+    def _restart(self) -> None:
+        """This process becomes the program anew, unless that could not serve."""
+        if not self._stopping and self._relieved and tried():
+            log.info("restarting: the new program takes over")
+            logging.shutdown()
+            become(self._sockets, [*self._running, *self._old.workers], [self._lives, *self._old.pipes])
+
+    def _stop(self, seconds: float, *workers: int) -> None:
+        """Ask these to end; who has not in so many seconds is killed."""
+        self._stopping, self._deadline = True, time.monotonic() + seconds
+        for pid in workers:
+            os.kill(pid, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        """Take note of every process that has ended: one of ours is started again, at once if it had run for a while."""
+        while self._running:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            if pid in self._old.workers:
+                self._forget(pid)
+                continue
+            index, since = self._running.pop(pid, (-1, 0.0))
+            if index < 0 or self._stopping:
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            if code == _UNUSABLE:
+                self._failure = code
+                self._stop(self._grace, *self._running)
+                continue
+            log.error("worker %d ended (%d) and is started again", index, code)
             now = time.monotonic()
-            for item in [item for item in again if item[0] <= now]:
-                again.remove(item)
-                if not stopping:
-                    fork(item[1])
-            found = signal.sigtimedwait(numbers, 0.2)
-            if not relieved:
-                with suppress(BlockingIOError):
-                    begun += len(os.read(heard, 1024))
-                if begun >= workers or time.monotonic() > relief:
-                    relieved = True
-                    for pid in old.workers:
-                        os.kill(pid, signal.SIGUSR1)
-            if found is not None and found.si_signo == signal.SIGHUP:
-                if not stopping and relieved and tried():
-                    log.info("restarting: the new program takes over")
-                    logging.shutdown()
-                    become(sockets, [*running, *old.workers], [write_end, *old.pipes])
-            elif found is not None and found.si_signo != signal.SIGCHLD and not stopping:
-                stopping, deadline = True, time.monotonic() + 2 * grace + 5
-                for pid in (*running, *old.workers):
-                    os.kill(pid, signal.SIGTERM)
-            while running:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    break
-                if pid in old.workers:
-                    old.workers.discard(pid)
-                    if not old.workers:
-                        for pipe in old.pipes:
-                            os.close(pipe)
-                        old.pipes.clear()
-                    continue
-                index, since = running.pop(pid, (-1, 0.0))
-                if index < 0 or stopping:
-                    continue
-                code = os.waitstatus_to_exitcode(status)
-                if code == _UNUSABLE:
-                    stopping, deadline, failure = True, time.monotonic() + grace, code
-                    for other in running:
-                        os.kill(other, signal.SIGTERM)
-                    continue
-                log.error("worker %d ended (%d) and is started again", index, code)
-                again.append((time.monotonic() + (0.0 if time.monotonic() - since > 5 else 1.0), index))
-            if stopping and time.monotonic() > deadline:
-                for pid in running:
-                    os.kill(pid, signal.SIGKILL)
-        if failure:
-            raise SystemExit(failure)
-    finally:
-        for pipe in (read_end, write_end, heard, tells, *old.pipes):
-            os.close(pipe)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+            self._again.append((now + (0.0 if now - since > 5 else 1.0), index))
+
+    def _forget(self, pid: int) -> None:
+        """A worker of the program before has ended; with the last of them, the pipes that told them of us are closed."""
+        self._old.workers.discard(pid)
+        if not self._old.workers:
+            for pipe in self._old.pipes:
+                os.close(pipe)
+            self._old.pipes.clear()
