@@ -63,11 +63,11 @@ export const LANGUAGES: Language[] = [
     L’inscription n’est pas dans l’arbre signé : l’inscription, sa place, le chemin ou le point de contrôle a été changé, ou vient d’un autre reçu.
     Quelqu’un d’autre a signé, ou le journal a changé de clé. Demandez la clé à quelqu’un en qui vous avez confiance.
     Le texte a été changé après sa signature, ou la signature l’a été.
-    Sans la clé publique du journal, personne ne sait qui a signé. Donnez-la ci-dessus.
+    Sans la clé publique du journal, personne ne sait qui a signé. Donnez-la ci-dessous.
     Ce qui passe pour la parole d’un témoin n’a pas été dit de ce point de contrôle.
     Le témoin à qui vous vous fiez n’a pas vu cet arbre. L’exploitant vous montre peut-être un arbre que personne d’autre ne voit.
     La notice du dossier n’est pas celle à laquelle il a été répondu : textes, services ou présentation ont été changés.
-    Aucun témoin connu ici ne l’a signé. C’est évident pour tous sauf pour l’exploitant : celui qui tient le journal a pu le réécrire et le signer à nouveau.
+    Aucun témoin connu ici ne l’a signé. Nul autre que l’exploitant n’a pu le changer sans que cela se voie ; lui a pu le réécrire et le signer de nouveau.
     Les clés viennent du dossier lui-même : n’importe qui a pu tout fabriquer. Comparez-les à celles que le site publie ou que son témoin connaît, et donnez-les ci-dessus.
     Ces témoins sont nommés par le site lui-même. Demandez-leur leur clé.
     Il date d’avant ce journal : le journal prouve qu’il était là à l’heure de l’inscription, pas à la sienne.
@@ -116,11 +116,11 @@ export const LANGUAGES: Language[] = [
     The entry is not in the tree that was signed: entry, place, path or checkpoint was changed, or is another receipt’s.
     Somebody else signed this, or the log changed its key. Get the key from somebody you trust.
     The text was changed after it was signed, or the signature was.
-    Without the log’s public key nobody knows who signed. Give it above.
+    Without the log’s public key nobody knows who signed. Give it below.
     What stands here as a witness’s word was not given for this checkpoint.
     The witness you trust has not seen this tree. The operator may show you a tree that nobody else sees.
     The notice in the bundle is not the one that was answered: texts, services or layout were changed.
-    No witness that is known here has signed it. It is evident to everybody but the operator: who keeps the log could have rewritten it and signed it anew.
+    No witness that is known here has signed it. Nobody but the operator could have changed it unseen: who keeps the log could have rewritten it and signed it anew.
     The keys come from the bundle itself, so anybody could have made all of it. Compare them with those that the site publishes or its witness knows, and give them above.
     The site itself names these witnesses. Ask them for their key.
     It was kept before this log began: the log proves that it was there at the entry’s time, not at its own.
@@ -169,11 +169,11 @@ export const LANGUAGES: Language[] = [
     Der Eintrag steht nicht im unterschriebenen Baum: Eintrag, Stelle, Pfad oder Prüfpunkt wurde geändert oder gehört zu einem anderen Beleg.
     Jemand anderes hat unterschrieben, oder das Protokoll hat einen neuen Schlüssel. Holen Sie ihn bei jemandem, dem Sie trauen.
     Der Text wurde nach der Unterschrift geändert, oder die Unterschrift wurde es.
-    Ohne den öffentlichen Schlüssel des Protokolls weiß niemand, wer unterschrieben hat. Geben Sie ihn oben ein.
+    Ohne den öffentlichen Schlüssel des Protokolls weiß niemand, wer unterschrieben hat. Geben Sie ihn unten ein.
     Was hier als Wort eines Zeugen steht, galt nicht diesem Prüfpunkt.
     Der Zeuge, dem Sie trauen, hat diesen Baum nicht gesehen. Vielleicht zeigt der Betreiber Ihnen einen Baum, den sonst niemand sieht.
     Der Hinweis in der Akte ist nicht der beantwortete: Texte, Dienste oder Gestaltung wurden geändert.
-    Kein hier bekannter Zeuge hat unterschrieben. Es ist für alle nachweisbar außer gegenüber dem Betreiber: wer das Protokoll führt, könnte es umgeschrieben und neu unterschrieben haben.
+    Kein hier bekannter Zeuge hat unterschrieben. Niemand außer dem Betreiber konnte es unbemerkt ändern: Wer das Protokoll führt, könnte es umgeschrieben und neu unterschrieben haben.
     Die Schlüssel stammen aus der Akte selbst: jeder könnte alles gefertigt haben. Vergleichen Sie sie mit denen, die die Website veröffentlicht oder ihr Zeuge kennt, und geben Sie sie oben ein.
     Diese Zeugen nennt die Website selbst. Fragen Sie sie nach ihrem Schlüssel.
     Er stammt aus der Zeit vor diesem Protokoll: bewiesen ist, dass er zur Zeit des Eintrags da war, nicht zu seiner eigenen.
@@ -222,11 +222,11 @@ export const LANGUAGES: Language[] = [
     La entrada no está en el árbol firmado: la entrada, su lugar, el camino o el punto de control se cambió o es de otro recibo.
     Lo firmó otra persona, o el registro cambió de clave. Pida la clave a alguien de confianza.
     El texto se cambió después de firmarlo, o se cambió la firma.
-    Sin la clave pública del registro nadie sabe quién firmó. Escríbala arriba.
+    Sin la clave pública del registro nadie sabe quién firmó. Escríbala abajo.
     Lo que figura como palabra de un testigo no se dio para este punto de control.
     El testigo en quien confía no ha visto este árbol. Quizá el operador le muestra uno que nadie más ve.
     El aviso del expediente no es el que se respondió: se cambiaron textos, servicios o presentación.
-    Ningún testigo conocido aquí lo ha firmado. Es evidente para todos menos para el operador: quien lleva el registro pudo reescribirlo y firmarlo de nuevo.
+    Ningún testigo conocido aquí lo ha firmado. Nadie más que el operador pudo cambiarlo sin que se notara: quien lleva el registro pudo reescribirlo y firmarlo de nuevo.
     Las claves vienen del propio expediente: cualquiera pudo fabricarlo todo. Compárelas con las que publica el sitio o conoce su testigo, y escríbalas arriba.
     A estos testigos los nombra el propio sitio. Pídales su clave.
     Es anterior a este registro: se prueba que estaba a la hora de la entrada, no a la suya.
@@ -275,11 +275,11 @@ export const LANGUAGES: Language[] = [
     La voce non è nell’albero firmato: voce, posto, percorso o punto di controllo è stato cambiato o è di un’altra ricevuta.
     Ha firmato qualcun altro, o il registro ha cambiato chiave. Chiedi la chiave a qualcuno di cui ti fidi.
     Il testo è stato cambiato dopo la firma, o lo è stata la firma.
-    Senza la chiave pubblica del registro nessuno sa chi ha firmato. Scrivila qui sopra.
+    Senza la chiave pubblica del registro nessuno sa chi ha firmato. Scrivila qui sotto.
     Ciò che passa per la parola di un testimone non fu detto di questo punto di controllo.
     Il testimone di cui ti fidi non ha visto questo albero. Forse il gestore te ne mostra uno che nessun altro vede.
     L’informativa nel fascicolo non è quella a cui si è risposto: testi, servizi o aspetto sono stati cambiati.
-    Nessun testimone noto qui l’ha firmato. È evidente a tutti tranne che al gestore: chi tiene il registro può averlo riscritto e firmato di nuovo.
+    Nessun testimone noto qui l’ha firmato. Nessuno, tranne il gestore, ha potuto cambiarlo senza che si vedesse: chi tiene il registro può averlo riscritto e firmato di nuovo.
     Le chiavi vengono dal fascicolo stesso: chiunque può aver fabbricato tutto. Confrontale con quelle che il sito pubblica o che il suo testimone conosce, e scrivile qui sopra.
     Questi testimoni li nomina il sito stesso. Chiedi loro la chiave.
     È precedente a questo registro: è provato che c’era all’ora della voce, non alla propria.
@@ -328,11 +328,11 @@ export const LANGUAGES: Language[] = [
     A entrada não está na árvore assinada: entrada, lugar, caminho ou ponto de controlo foi alterado ou é de outro recibo.
     Outra pessoa assinou, ou o registo mudou de chave. Peça a chave a alguém em quem confia.
     O texto foi alterado depois de assinado, ou a assinatura foi.
-    Sem a chave pública do registo ninguém sabe quem assinou. Escreva-a acima.
+    Sem a chave pública do registo ninguém sabe quem assinou. Escreva-a abaixo.
     O que passa por palavra de uma testemunha não foi dito deste ponto de controlo.
     A testemunha em quem confia não viu esta árvore. Talvez o operador lhe mostre uma que mais ninguém vê.
     O aviso no processo não é aquele a que se respondeu: textos, serviços ou apresentação foram alterados.
-    Nenhuma testemunha conhecida aqui o assinou. É evidente para todos menos para o operador: quem mantém o registo pode tê-lo reescrito e assinado de novo.
+    Nenhuma testemunha conhecida aqui o assinou. Ninguém, exceto o operador, o pôde alterar sem que se notasse: quem mantém o registo pode tê-lo reescrito e assinado de novo.
     As chaves vêm do próprio processo: qualquer um pode ter feito tudo. Compare-as com as que o sítio publica ou a sua testemunha conhece, e escreva-as acima.
     Estas testemunhas são nomeadas pelo próprio sítio. Peça-lhes a chave.
     É anterior a este registo: prova-se que existia à hora da entrada, não à sua.
@@ -381,11 +381,11 @@ export const LANGUAGES: Language[] = [
     De logregel staat niet in de ondertekende boom: regel, plaats, pad of controlepunt is gewijzigd of hoort bij een ander bewijs.
     Iemand anders heeft getekend, of het logboek kreeg een andere sleutel. Vraag de sleutel aan iemand die u vertrouwt.
     De tekst is na het tekenen gewijzigd, of de handtekening is dat.
-    Zonder de openbare sleutel van het logboek weet niemand wie tekende. Geef hem hierboven.
+    Zonder de openbare sleutel van het logboek weet niemand wie tekende. Geef hem hieronder.
     Wat hier als woord van een getuige staat, gold niet dit controlepunt.
     De getuige die u vertrouwt heeft deze boom niet gezien. Misschien toont de beheerder u een boom die niemand anders ziet.
     De kennisgeving in het dossier is niet die waarop werd geantwoord: teksten, diensten of vorm zijn gewijzigd.
-    Geen hier bekende getuige heeft getekend. Het is zichtbaar voor iedereen behalve tegenover de beheerder: wie het logboek houdt, kan het hebben herschreven en opnieuw getekend.
+    Geen hier bekende getuige heeft getekend. Niemand behalve de beheerder kon het ongemerkt veranderen: wie het logboek houdt, kan het hebben herschreven en opnieuw getekend.
     De sleutels komen uit het dossier zelf: iedereen kan alles hebben gemaakt. Vergelijk ze met die van de site of van haar getuige, en geef ze hierboven.
     Deze getuigen noemt de site zelf. Vraag hun om hun sleutel.
     Het is van voor dit logboek: bewezen is dat het er was op de tijd van de logregel, niet op zijn eigen tijd.
@@ -434,11 +434,11 @@ export const LANGUAGES: Language[] = [
     Wpisu nie ma w podpisanym drzewie: wpis, miejsce, ścieżkę lub punkt kontrolny zmieniono albo należy do innego potwierdzenia.
     Podpisał ktoś inny albo dziennik zmienił klucz. Poproś o klucz kogoś zaufanego.
     Tekst zmieniono po podpisaniu albo zmieniono podpis.
-    Bez klucza publicznego dziennika nikt nie wie, kto podpisał. Podaj go powyżej.
+    Bez klucza publicznego dziennika nikt nie wie, kto podpisał. Podaj go poniżej.
     To, co uchodzi za słowo świadka, nie dotyczyło tego punktu kontrolnego.
     Świadek, któremu ufasz, nie widział tego drzewa. Być może operator pokazuje ci drzewo, którego nikt inny nie widzi.
     Informacja w pakiecie nie jest tą, na którą odpowiedziano: zmieniono teksty, usługi lub układ.
-    Żaden znany tu świadek tego nie podpisał. Jest to pewne dla wszystkich oprócz operatora: kto prowadzi dziennik, mógł go przepisać i podpisać na nowo.
+    Żaden znany tu świadek tego nie podpisał. Nikt poza operatorem nie mógł tego niepostrzeżenie zmienić: kto prowadzi dziennik, mógł go przepisać i podpisać na nowo.
     Klucze pochodzą z samego pakietu: każdy mógł wszystko sfabrykować. Porównaj je z tymi, które podaje witryna lub zna jej świadek, i wpisz je powyżej.
     Tych świadków podaje sama witryna. Poproś ich o klucz.
     Powstał przed tym dziennikiem: dowiedziono, że istniał w chwili wpisu, nie w podanej przez siebie.
@@ -487,11 +487,11 @@ export const LANGUAGES: Language[] = [
     المدخل ليس في الشجرة الموقّعة: غُيّر المدخل أو موضعه أو المسار أو نقطة التحقق، أو هو من إيصال آخر.
     وقّع شخص آخر، أو غيّر السجل مفتاحه. اطلب المفتاح ممن تثق به.
     غُيّر النص بعد توقيعه، أو غُيّر التوقيع.
-    من دون المفتاح العام للسجل لا يعرف أحد من وقّع. اكتبه أعلاه.
+    من دون المفتاح العام للسجل لا يعرف أحد من وقّع. اكتبه أدناه.
     ما يظهر هنا كلاماً لشاهد لم يُقل عن نقطة التحقق هذه.
     الشاهد الذي تثق به لم يرَ هذه الشجرة. قد يُريك المشغّل شجرة لا يراها غيرك.
     الإشعار في الملف ليس الذي أُجيب عنه: غُيّرت النصوص أو الخدمات أو العرض.
-    لم يوقّعه أي شاهد معروف هنا. هذا بيّن للجميع إلا تجاه المشغّل: من يمسك السجل قد يكون أعاد كتابته وتوقيعه.
+    لم يوقّعه أي شاهد معروف هنا. لا أحد سوى المشغّل كان يستطيع تغييره خفيةً: من يمسك السجل قد يكون أعاد كتابته وتوقيعه.
     المفاتيح من الملف نفسه: قد يكون أي أحد صنع كل ذلك. قارنها بما ينشره الموقع أو يعرفه شاهده واكتبها أعلاه.
     هؤلاء الشهود سمّاهم الموقع نفسه. اطلب منهم مفاتيحهم.
     هو أقدم من هذا السجل: الثابت أنه كان موجوداً وقت المدخل، لا في وقته هو.

@@ -99,8 +99,8 @@ form>*,dialog{pointer-events:auto}
 [hidden]{display:none!important}
 #volens-band{align-self:start;display:flex;margin:8px;padding:0;min-height:44px;border:2px solid var(--b);border-radius:var(--r);
 overflow:hidden;
-background:none;color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:pointer}
-#s,#p{position:relative;isolation:isolate;padding:6px 11px;background:var(--d)}
+color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:pointer}
+#s,#p{position:relative;isolation:isolate;padding:6px 12px;background:var(--d)}
 #p{border-inline-start:2px solid var(--b)}
 #volens-band b{display:block}
 #volens-band b:before{content:"✕ "}
@@ -114,11 +114,11 @@ background:none;color:#fff;font:.75em/1.25 var(--f);text-align:start;cursor:poin
 #volens-ask{box-sizing:border-box;width:100%;max-width:46em;margin:0 auto;min-height:0;display:flex;flex-direction:column;gap:8px;
 padding:12px 16px;
 background:var(--b);border:1px solid var(--l);border-radius:var(--r) var(--r) 0 0;box-shadow:0 0 40px #0003}
-#x{overflow:auto;font-size:.8125em;line-height:1.35}
+#x{overflow:auto;margin:-8px;padding:8px;font-size:.8125em;line-height:1.35}
 p{margin:0}
 a{color:var(--a)}
 summary{padding:.5em 0;cursor:pointer}
-details p{padding:.4em 0}
+details p{padding:.5em 0}
 #y{display:grid;grid-template-columns:repeat(auto-fit,minmax(5.6em,1fr));gap:8px}
 #y button{min-height:44px;padding:4px;border:1px solid var(--k);border-radius:var(--r);background:var(--k);color:var(--j);
 font:600 .875em/1.25 var(--f);text-wrap:balance;cursor:pointer}
