@@ -35,11 +35,11 @@ class Progress:
             self._out.flush()
 
     def step(self, count: int = 1) -> None:
-        """So much more is done."""
+        """That many more are done."""
         self.to(self.done + count)
 
     def to(self, done: int) -> None:
-        """So much is done."""
+        """That many are done in all; drawn again if the last time is long enough ago."""
         self.done = done
         if not self._shows:
             return
@@ -50,13 +50,13 @@ class Progress:
             self._out.flush()
 
     def through(self, places: Iterable[int]) -> Iterator[int]:
-        """Each place as it comes, shown."""
+        """Passes on rising indexes, the first from 0, and shows how far they have come."""
         for place in places:
             self.to(place + 1)
             yield place
 
     def line(self, seconds: float) -> str:
-        """What is shown after so many seconds."""
+        """The line that is drawn when the work has taken so many seconds."""
         rate = self.done / seconds if seconds > 0 else 0.0
         if not self.total:
             return f"{self.what}: {self.done:,}, {rate:,.0f}/s"

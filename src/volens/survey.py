@@ -184,7 +184,7 @@ class Survey:
     canonical: str = ""
 
     def met(self, url: str, kind: str, page: str) -> None:
-        """Note an address that a page leads to."""
+        """Note an address that a page loads from or leads to; what is no address of the web is passed over."""
         try:
             parts = urlsplit(url)
             host = (parts.hostname or "").rstrip(".")
@@ -203,7 +203,7 @@ class Survey:
             found.targets[target] = None
 
     def keeps(self, kept: Kept) -> None:
-        """Note a name; the longest life counts."""
+        """Note a name under which something is kept on the device. Met again, the longest life counts."""
         before = self.kept.get((kept.name, kept.medium, kept.host))
         if before is None:
             if len(self.kept) < 10 * MAX_NOTED:
@@ -661,7 +661,7 @@ class _Walk:
 
     @staticmethod
     async def quietly(work: Awaitable[Any]) -> None:
-        """What may fail because the page is gone."""
+        """Await what may fail because the page is gone, and then does not matter."""
         with suppress(Exception):
             await work
 
@@ -768,7 +768,7 @@ class _Walk:
             self.script(node.text, page, self.tools.inline(node.text), f"an inline script of {plain(page)}")
 
     def tool(self, url: str) -> None:
-        """The consent tool that an address is of."""
+        """Note the consent tool whose address this is, if it is one’s."""
         with suppress(ValueError):
             parts = urlsplit(url)
             tool = self.tools.host(parts.hostname or "") or self.tools.path(parts.path)
@@ -776,7 +776,7 @@ class _Walk:
                 self.found.tools.setdefault(tool.id, plain(url))
 
     def script(self, text: str, page: str, tool: Any, where: str) -> None:
-        """What a script says, without running it."""
+        """Note what a script names without running it: trackers, cookies, items. ``tool``: the consent tool that its text is, or None."""
         if tool is not None:
             self.found.tools.setdefault(tool.id, plain(where))
         if self.found.how == "chromium":
@@ -843,7 +843,7 @@ class _Walk:
             self.found.forms.setdefault(("comment", path), Form("comment", path, page))
 
     def publisher(self, text: str) -> None:
-        """Who publishes, by JSON-LD."""
+        """Note who publishes, as a script of type ``application/ld+json`` tells it."""
         if len(text) > 1 << 20:
             return
         try:

@@ -83,7 +83,7 @@ class Tally(Generic[K]):
         raise NotImplementedError
 
     def _size(self, counts: dict[K, int]) -> int:
-        """How many of what is added up these are."""
+        """How many things these counts count."""
         return sum(counts.values())
 
     # Adding -------------------------------------------------------------------------------------------------------

@@ -323,7 +323,7 @@ class Asked:
 
     @classmethod
     def parse(cls, body: bytes) -> Asked:
-        """Raises SignedNoteError with what is wrong."""
+        """Takes the body apart (C2SP tlog-witness). Raises SignedNoteError, which says what is wrong with it."""
         if len(body) > MAX_BODY:
             raise SignedNoteError(f"{len(body)} bytes; at most {MAX_BODY} are read.")
         try:

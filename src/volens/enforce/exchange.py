@@ -61,7 +61,7 @@ class Dressing(Protocol):
 
 
 class Placing(Protocol):
-    """What the screens give for a withheld embed."""
+    """What the screens give to stand where an embed is withheld."""
 
     def __call__(self, withheld: Withheld) -> str:
         """The document to stand in its place."""
@@ -148,7 +148,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A rewritten body, cut where the page's own path goes in."""
+    """A rewritten body, cut where the page's own path goes in, with what the headers of the answer need to know of it."""
 
     parts: tuple[tuple[bytes, ...], ...]
     policy: str
@@ -166,7 +166,7 @@ class Page:
 
     @property
     def size(self) -> int:
-        """Bytes held."""
+        """How many bytes of memory it takes."""
         return sum(len(part) for parts in self.parts for part in parts)
 
 
@@ -213,7 +213,7 @@ class Learnt:
         self._path, self._read = path, (0, 0)
 
     def page(self, host: str, seen: Seen) -> None:
-        """Note a page's passive hosts."""
+        """Note the hosts from which a page's markup takes images and styles."""
         known = self.hosts.setdefault(host, set())
         self.hosts.move_to_end(host)
         for kind in PASSIVE:
@@ -256,7 +256,7 @@ class Learnt:
 
 
 class Exchange:
-    """One request and its answer under one state."""
+    """One request and its answer under one state: ``ask`` first; then ``whole``, or ``head``, ``feed`` for each piece, and ``finish``."""
 
     def __init__(self, state: State, memo: Memo, learnt: Learnt) -> None:
         self.state, self._memo, self._learnt = state, memo, learnt
@@ -292,7 +292,7 @@ class Exchange:
     # ---------------------------------------------------------------- the request
 
     def ask(self, pairs: Pairs, target: bytes) -> Pairs:
-        """The request as the application may see it."""
+        """The request's headers as the application may see them."""
         state = self.state
         path = target.partition(b"#")[0].decode("latin-1")
         own = path if path.startswith("/") and not path.startswith("//") else "/"
@@ -633,7 +633,7 @@ class Exchange:
         return status, self._page_head(common, None, nonce)
 
     def feed(self, chunk: bytes) -> bytes:
-        """The next bytes of the body, rewritten."""
+        """What goes out for the next bytes of the body: fewer or none while more is needed to judge them."""
         if not self.streams:
             return chunk
         if self._unreadable is not None:
@@ -701,7 +701,7 @@ class Exchange:
         return before + text_only(piece)
 
     def finish(self) -> bytes:
-        """The rest of the body."""
+        """What is still to go out when the body has ended."""
         if not self.streams:
             return b""
         if self._unreadable is not None:
@@ -779,7 +779,7 @@ class TextOnly:
         return status, [*without(kept, b"cache-control", b"expires"), policy, (b"cache-control", b"no-store")]
 
     def feed(self, chunk: bytes) -> bytes:
-        """The next bytes of the body."""
+        """What goes out for the next bytes of the body."""
         if self._nothing:
             return b""
         if self._decoder is None or self._encoder is None:
@@ -791,7 +791,7 @@ class TextOnly:
         return made + self._encoder.flush()
 
     def finish(self) -> bytes:
-        """Its end."""
+        """What is still to go out when the body has ended."""
         if self._nothing:
             return UNREADABLE
         if self._decoder is None or self._encoder is None:
@@ -816,7 +816,7 @@ class TextOnly:
         return before + self._read.encode(text_only(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass"))
 
     def whole(self, status: int, pairs: Pairs, body: bytes) -> tuple[int, Pairs, bytes]:
-        """The same for an answer that is all at hand."""
+        """Status, headers and body for an answer that is all at hand."""
         status, pairs = self.head(status, pairs)
         if not self.streams:
             return status, pairs, body

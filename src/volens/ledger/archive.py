@@ -63,11 +63,11 @@ class _Output:
         self.lines = 0
 
     def line(self, data: bytes) -> None:
-        """One more."""
+        """Add one line, without its line break."""
         self.many([data])
 
     def many(self, lines: Sequence[bytes]) -> None:
-        """Several at once."""
+        """Add several lines at once."""
         data = b"\n".join(lines) + b"\n"
         self._sha.update(data)
         self._file.write(data)
@@ -86,7 +86,7 @@ class _Output:
         return digest
 
     def drop(self) -> None:
-        """Leave nothing."""
+        """Give up: close and delete what was written so far. The file that was there before stays."""
         with suppress(OSError):
             self._raw.close()
         self._draft.unlink(missing_ok=True)
@@ -94,7 +94,7 @@ class _Output:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What an archive holds."""
+    """What was written into an archive: entries of the log, records still kept, the checkpoint over all, the SHA-256 of the lines."""
 
     size: int
     records: int
@@ -176,7 +176,7 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """An archive's lines, as values."""
+    """An archive's lines, each read as JSON. Raises OSError, and ValueError where a line is none."""
     with opened(path) as file:
         for line in file:
             yield json.loads(line)
@@ -184,7 +184,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was read in."""
+    """What was read from an archive into a ledger."""
 
     site: str
     size: int

@@ -33,7 +33,7 @@ class Aside:
         self.folder = folder
 
     def keep(self, record: Record, notice: Notice, event: Event | None) -> None:
-        """Durable on return; raises OSError."""
+        """Write a withdrawal into a file of its own; it is on the disk when this returns. Raises OSError where it could not be written."""
         told: dict[str, Any] | None = None
         if event is not None:
             told = {"id": event.id, "body": event.body.decode(), "subject": event.subject}
@@ -60,7 +60,7 @@ class Aside:
                 os.close(handle)
 
     def names(self) -> list[str]:
-        """What waits, the oldest first."""
+        """The files of withdrawals that wait, the oldest first."""
         try:
             return sorted(name for name in os.listdir(self.folder) if name.endswith(".json"))
         except OSError:  # none was ever kept
@@ -82,11 +82,11 @@ class Aside:
                 self.refuse(name, error)
 
     def drop(self, name: str) -> None:
-        """It is in the ledger."""
+        """Delete the file of a withdrawal that is in the ledger now."""
         (self.folder / name).unlink(missing_ok=True)
 
     def refuse(self, name: str, error: Exception) -> None:
-        """It never will be."""
+        """Put out of the way, under another name, a file that never can be recorded; the log says why."""
         log.error("%s: not a withdrawal that can be recorded (%s); kept as %s.damaged.", self.folder / name, error, name)
         (self.folder / name).replace(self.folder / f"{name}.damaged")
 

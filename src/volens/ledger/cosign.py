@@ -49,7 +49,7 @@ def base64_of(text: str) -> bytes:
 
 
 def in_base64(data: bytes) -> str:
-    """Standard base64."""
+    """Standard base64 with padding (RFC 4648 §4), as C2SP notes have it."""
     return base64.b64encode(data).decode()
 
 
@@ -90,7 +90,7 @@ class PublicKey:
 
     @property
     def text(self) -> str:
-        """As it is handed on."""
+        """The verifier key as people hand it on: ``name+id+base64`` (C2SP signed-note)."""
         return f"{self.name}+{self.id.hex()}+{in_base64(bytes([self.kind]) + self.public)}"
 
 
@@ -116,7 +116,7 @@ class SignedNote:
 
     @classmethod
     def parse(cls, note: str) -> SignedNote:
-        """Raises SignedNoteError."""
+        """A note as it was received. Raises SignedNoteError where it is too long, or has not the form of C2SP signed-note."""
         if len(note) > MAX_NOTE or any(c < " " and c != "\n" for c in note):
             raise SignedNoteError(f"a note of {len(note)} characters: longer than {MAX_NOTE}, or with control characters.")
         text, empty, rest = note.rpartition("\n\n")
@@ -210,7 +210,7 @@ class WitnessKey:
         return f"— {self.name} {in_base64(self.public.id + signature)}\n"
 
     def secret_text(self) -> str:
-        """The one line of a key file."""
+        """The secret key as the one line of its file: ``PRIVATE+KEY+name+id+base64``, the form of Go’s sumdb/note."""
         return f"{SECRET}+{self.name}+{self.public.id.hex()}+{in_base64(bytes([WITNESS]) + self._seed)}"
 
     @classmethod

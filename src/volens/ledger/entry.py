@@ -40,7 +40,7 @@ def minute(time: datetime) -> int:
 
 
 def minute_text(number: int) -> str:
-    """As ``2026-11-22T10:23Z``."""
+    """A minute since 1970 as the log writes it (ISO 8601, UTC): ``2026-11-22T10:23Z``."""
     return datetime.fromtimestamp(number * 60, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 

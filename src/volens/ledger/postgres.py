@@ -258,7 +258,7 @@ def array(items: Sequence[Any]) -> Array:
 
 
 class Connection(psycopg.Connection[Row]):
-    """One whose every wait ends."""
+    """A connection on which no wait for the server is longer than ``limit``."""
 
     limit = 10.0
     """Seconds."""
@@ -279,7 +279,7 @@ class Connection(psycopg.Connection[Row]):
 
 
 class Silent(psycopg.OperationalError):
-    """The server took too long."""
+    """The server did not answer in time; nobody knows whether what was asked is done."""
 
 
 class Undone(psycopg.OperationalError):
@@ -323,7 +323,7 @@ class Link:
         self.use(raw)
 
     def use(self, raw: Connection) -> None:
-        """Go on with a new connection."""
+        """Go on with a new connection: nothing is prepared there, and no log held."""
         self.raw = raw
         self.fresh = True
         """Nothing was asked of it yet."""
@@ -342,7 +342,7 @@ class Link:
 
     @property
     def lost(self) -> bool:
-        """Whether it is of no more use."""
+        """Whether the connection is of no more use."""
         return self.raw.closed or self.raw.pgconn.status != pq.ConnStatus.OK
 
     def begin(self) -> None:
@@ -444,7 +444,7 @@ class Link:
         return self.raw.execute(statement, [array(value) if type(value) is list else value for value in values], binary=True)
 
     def ask(self, statement: str, *values: Any) -> list[Row]:
-        """The rows of a statement."""
+        """Send a statement, wait for its answer, and give its rows."""
         if not self.piped:
             return self._execute(statement, values).fetchall()
         one = self.send(statement, *values)
@@ -452,7 +452,7 @@ class Link:
         return self.rows_of(one)
 
     def rows_of(self, one: Sent) -> list[Row]:
-        """The rows that a statement gave."""
+        """The rows of a statement that was sent before and whose answer is here."""
         assert one.result is not None  # noqa: S101
         if not one.result.ntuples:
             return []
@@ -470,7 +470,7 @@ class Link:
         return rows
 
     def close(self) -> None:
-        """Whatever state it is in."""
+        """Close the connection, whatever state it is in."""
         self.piped = False
         with suppress(psycopg.Error):
             self.raw.close()
@@ -490,7 +490,7 @@ class Made:
         self.leaves: list[bytes] = []
 
     def add(self, batch: Sequence[_Waiting]) -> None:
-        """So many more."""
+        """Draw salts for these records, and make their commitments, entries and leaf hashes."""
         salts = os.urandom(SALT * len(batch))
         for place, waiting in enumerate(batch):
             salt = salts[place * SALT : (place + 1) * SALT]
@@ -503,12 +503,12 @@ class Made:
         self.waiting += batch
 
     def rows(self) -> tuple[Any, ...]:
-        """What ``APPEND`` takes of them."""
+        """Their values in the order in which the statement ``APPEND`` takes them."""
         lists = [waiting.record.id for waiting in self.waiting], [waiting.data for waiting in self.waiting]
         return self._version, b"".join(self.commits), b"".join(self.leaves), b"".join(self.salts), *lists
 
     def totals(self) -> Iterator[list[Any]]:
-        """And of what is counted, in order, so that none waits for another in a ring."""
+        """The counts they add to, as lists of columns; sorted, so that two writers never wait for each other."""
         patterns: dict[tuple[object, int], list[Record]] = {}  # as in ``LedgerStore._done``
         for waiting in self.waiting:
             patterns.setdefault((waiting.record._around, waiting.record.time.toordinal()), []).append(waiting.record)

@@ -124,7 +124,7 @@ class Finding:
 
     @property
     def means(self) -> str:
-        """What follows from it."""
+        """What follows from it for whoever relies on the document, in a sentence."""
         return MEANS[self.code]
 
     def to_json(self) -> dict[str, str]:
@@ -141,19 +141,19 @@ class Findings:
     caveats: list[Finding] = field(default_factory=list)
 
     def fault(self, code: str, place: str, said: str) -> None:
-        """Something is wrong."""
+        """Note that something is wrong: the document does not hold."""
         self.faults.append(Finding(code, place, said))
 
     def gap(self, code: str, place: str, said: str) -> None:
-        """Something could not be checked."""
+        """Note that something could not be checked, so that nobody can say that the document holds."""
         self.gaps.append(Finding(code, place, said))
 
     def caveat(self, code: str, place: str, said: str) -> None:
-        """Something is not shown by what holds."""
+        """Note what is not shown although everything holds."""
         self.caveats.append(Finding(code, place, said))
 
     def verdict(self, kind: str, name: str, facts: Mapping[str, Any]) -> Verdict:
-        """All of it, each once."""
+        """What was found in all, each finding once."""
         return Verdict(kind, name, facts, *(tuple(dict.fromkeys(part)) for part in (self.faults, self.gaps, self.caveats)))
 
 
@@ -170,7 +170,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Everything was checked and nothing is wrong."""
+        """Whether everything was checked and nothing is wrong."""
         return not self.faults and not self.gaps
 
     def to_json(self) -> dict[str, Any]:
@@ -324,7 +324,7 @@ class Key:
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(bytes([self.kind]) + self.public).decode()}"
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether it made the signature."""
+        """Whether this key made the signature."""
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
         except (InvalidSignature, ValueError):
@@ -333,7 +333,7 @@ class Key:
 
 
 def read_key(line: str, *, given: bool = True) -> Key:
-    """One vkey; raises Malformed."""
+    """A public key from its text, ``name+id+base64`` (C2SP signed-note). Raises Malformed."""
     parts = line.split("+", 2)
     if len(parts) != 3 or not _NAME.fullmatch(parts[0]):
         raise Malformed(f"{line[:80]!r} is no key: write name+id+base64, as the site gives it under log/keys")
@@ -379,7 +379,7 @@ class Note:
 
 
 def read_note(data: bytes) -> Note:
-    """C2SP signed-note; raises Malformed."""
+    """A note and its signatures (C2SP signed-note), nothing of it verified yet. Raises Malformed."""
     if len(data) > MAX_NOTE:
         raise Malformed(f"a note of {len(data)} bytes; {MAX_NOTE} are read")
     try:
@@ -421,7 +421,7 @@ class Checkpoint:
         return self.origin.removesuffix("/volens") if self.origin.endswith("/volens") else ""
 
     def facts(self) -> dict[str, Any]:
-        """What it says."""
+        """What the checkpoint says, as JSON values."""
         return {"origin": self.origin, "size": self.size, "root": base64.b64encode(self.root).decode()}
 
 
@@ -634,7 +634,7 @@ def check_checkpoint(data: bytes, trust: Trust, name: str = "") -> Checked:
 
 
 def check_document(data: bytes, trust: Trust, name: str = "") -> Checked:
-    """A receipt or a bundle."""
+    """Check a receipt or a bundle from its bytes. What cannot be read is a finding too, never an error."""
     found = Findings()
     kind = "document"
     try:
@@ -753,7 +753,7 @@ def _receipt(value: object, trust: Trust, name: str, found: Findings) -> tuple[d
 
 
 def _alone(record: dict[str, Any], found: Findings) -> None:
-    """What a record says by itself."""
+    """What can be wrong with a record whatever the log says."""
     if said := contradiction(record):
         found.fault("event", "record", said)
     if record["unconfigured"]:

@@ -173,12 +173,12 @@ class Lines:
 
     @property
     def heavy(self) -> bool:
-        """A long line among them."""
+        """Whether a long line is among them."""
         return len(self.data) > 4 * BLOCK
 
 
 def check_lines(task: Lines) -> Block:
-    """A block of an archive."""
+    """Check the lines of one block by themselves; runs in whatever process has the time."""
     data = task.data
     if task.path:
         with open(task.path, "rb", buffering=0) as file:

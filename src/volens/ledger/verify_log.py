@@ -75,11 +75,11 @@ class Row(Protocol):
 
 
 class Task(Protocol):
-    """What a process checks at once."""
+    """Part of a log that one process checks in one go."""
 
     @property
     def heavy(self) -> bool:
-        """It takes so much memory that it is checked alone."""
+        """Whether it takes so much memory that it is checked alone."""
         ...
 
 
@@ -136,7 +136,7 @@ class Block:
     """Records by the counts among these lines."""
 
     def note(self, code: str) -> None:
-        """One more of these."""
+        """Count one more record of which there is this to note."""
         self.noted[code] = self.noted.get(code, 0) + 1
 
 
@@ -294,20 +294,20 @@ class Log:
 
     @classmethod
     def unread(cls, kind: str, name: str, code: str, said: str, head: Checkpoint | None = None) -> Log:
-        """One of which nothing could be read, and why."""
+        """A log of which nothing could be read, and why."""
         found = Findings()
         found.fault(code, name, said)
         return cls(found.verdict(kind, name, head.facts() if head else {}), Tree(), head)
 
 
 class _Bits:
-    """A bit for each entry."""
+    """A set of indexes of entries, as one bit each."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def set(self, first: int, last: int) -> None:
-        """All from ``first`` to ``last``."""
+        """Put in all indexes from ``first`` to ``last``, both included."""
         if len(self._bytes) <= last >> 3:
             self._bytes.extend(bytes((last >> 3) + 1 - len(self._bytes)))
         low, high = first >> 3, last >> 3
@@ -319,11 +319,11 @@ class _Bits:
         self._bytes[low + 1 : high] = b"\xff" * (high - low - 1)
 
     def without(self, other: _Bits) -> Iterator[int]:
-        """The set bits that ``other`` lacks."""
+        """The indexes that are in this set and not in ``other``, rising."""
         return self._pick(int.from_bytes(self._bytes, "little") & ~int.from_bytes(other._bytes, "little"))
 
     def both(self, other: _Bits) -> Iterator[int]:
-        """The bits set in both."""
+        """The indexes that are in both sets, rising."""
         return self._pick(int.from_bytes(self._bytes, "little") & int.from_bytes(other._bytes, "little"))
 
     @staticmethod
@@ -366,7 +366,7 @@ class Whole:
         return f"it names more than {MAX_NAMED} notices, files or checkpoints" if max(map(len, named)) > MAX_NAMED else ""
 
     def add(self, block: Block) -> None:
-        """The next one."""
+        """Take up the block that follows those already taken."""
         found, size = self.found, self.tree.size
         for mine, theirs in ((found.faults, block.found.faults), (found.gaps, block.found.gaps), (found.caveats, block.found.caveats)):
             for one in theirs:

@@ -378,7 +378,7 @@ class Visit:
     # The application's answers
 
     def early(self, pairs: Pairs) -> Pairs:
-        """The fields of a 103 that may be sent."""
+        """Of the header fields of a 103 (Early Hints) those that may be sent on."""
         if self.left:
             return pairs
         try:
@@ -508,7 +508,7 @@ class Visit:
         return self._text.whole(status, pairs, body)
 
     def head(self, status: int, pairs: Pairs) -> tuple[int, Pairs]:
-        """Status and headers before the body."""
+        """Status and headers as they go out, before the body."""
         pairs, said = self._said(status, pairs)
         status, pairs = self._head(status, pairs)
         return status, self._mine(pairs, said)
@@ -605,7 +605,7 @@ class Visit:
         return self._copy is not None
 
     def feed(self, chunk: bytes) -> bytes:
-        """The next bytes of a body."""
+        """What goes out for the next bytes of the body."""
         if self._copy is not None:
             self._copy.append(chunk)
             self._copied += len(chunk)
@@ -616,7 +616,7 @@ class Visit:
         return chunk if self.left else self._exchange.feed(chunk)
 
     def finish(self) -> bytes:
-        """Its end."""
+        """What is still to go out when the body has ended."""
         if self.observed:
             self._looked()
         if self._text is not None:
