@@ -235,6 +235,7 @@ color:var(--j);font:600 1em/1.25 var(--f);text-align:center;text-wrap:balance;te
 .v .bar button{padding-inline:.2em;font-size:.9375em}
 @media(max-width:26em){.v .bar{gap:6px;padding-inline:.5em}.v .bar button{font-size:.875em}}
 .v .ways{grid-template-columns:repeat(auto-fit,minmax(min(100%,13em),1fr));margin:1.25em 0}
+.v form+.ways{margin-top:-.75em}
 .v p>.button{display:inline-grid;padding-inline:1em;max-width:100%;margin:.25em .5em .25em 0;border-color:var(--m);background:none;
 color:var(--a)}
 .v p:has(+blockquote){margin:1em 0 .35em}

@@ -94,13 +94,14 @@ class MyChoice(Page):
             ("refused", refused, say("choice.trace")),
         )
         return html(
-            '<h2 id="mine">{title}</h2>{facts}<p class="links"><a href="{rights}">{see}</a> <a href="{forget}">{forget_text}</a></p>',
+            '<h2 id="mine">{title}</h2>{facts}<p class="links"><a href="{rights}">{see}</a> {forget}</p>',
             title=say("choice.title"),
             facts=[html("<p{w}>{x}</p>", w=when(n, grant), x=x) for n, holds, x in facts if holds or grant is None],
             rights=self._link("rights", say, back),
             see=say("rights.see"),
-            forget=self._link("forget", say, back),
-            forget_text=say("forget.title"),
+            forget=html('<a href="{u}"{w}>{x}</a>', u=self._link("forget", say, back), w=when("given", grant), x=say("forget.title"))
+            if answered or grant is None
+            else None,
         )
 
     # The page of rights
