@@ -16,7 +16,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from custody_site import SITE, Custody
 
-from volens import evidence, notices
+from volens import notices
+from volens.evidence import report
 from volens.ledger.cosign import SignedNote, WitnessKey, with_lines
 from volens.ledger.record import Count
 from volens.ledger.verify import read_checkpoint
@@ -151,9 +152,9 @@ def test_both_reports_say_the_same_in_their_language_and_need_nothing_else(folde
 
 
 def test_the_texts_have_the_same_names_and_places_in_both_languages() -> None:
-    fr, en = (json.loads(evidence._packaged(f"{language}.json")) for language in ("fr", "en"))
+    fr, en = (json.loads(report._packaged(f"{language}.json")) for language in ("fr", "en"))
     assert fr.keys() == en.keys()
-    source = Path(evidence.__file__).read_text("utf-8")
+    source = Path(report.__file__).read_text("utf-8")
     for name in fr:
         assert set(re.findall(r"\{(\w+)\}", fr[name])) == set(re.findall(r"\{(\w+)\}", en[name])), name
         assert name.startswith(("surface.", "event.", "layer.")) or f'"{name}"' in source or name in ("all", "some", "no"), name
