@@ -349,15 +349,20 @@ def test_a_primary_lost_under_load_loses_nothing_that_was_acknowledged(tmp_path:
 
 
 def test_the_control_without_a_quorum_loses_acknowledged_records(tmp_path: Path) -> None:
-    """The same, with standbys that follow when they can: the test above can fail."""
-    group = Group(synchronous=False)
-    try:
-        running, store = fail_over(group, tmp_path, while_standbys_freeze)
-        assert running.frozen > 0  # type: ignore[attr-defined]
-        assert lost(store, running.kept)
-        store.close()
-    finally:
-        group.remove()
+    """The same, with standbys that follow when they can: the test above can fail. Not each time: one that is stopped in the midst of
+    receiving takes all that was on its way when it goes on."""
+    for _ in range(4):
+        group = Group(synchronous=False)
+        try:
+            running, store = fail_over(group, tmp_path, while_standbys_freeze)
+            assert running.frozen > 0  # type: ignore[attr-defined]
+            gone = lost(store, running.kept)
+            store.close()
+        finally:
+            group.remove()
+        if gone:
+            return
+    pytest.fail("nothing was lost, four times")
 
 
 def test_no_head_is_told_that_is_not_durable(tmp_path: Path) -> None:
