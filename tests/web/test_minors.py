@@ -113,7 +113,7 @@ def test_each_screen_says_that_it_is_locked_and_why(made: Gateway) -> None:
     site = made.site(HOST)
     screens, decision = made.screens(site), grant.decide("personnalisation")
     gate = site.gates[1]
-    why = "mineur : la publicité et les profils restent fermés"
+    why = "mineur\u00a0: la publicité et les profils restent fermés"
     withheld = Withheld(Target("https", "regie.example", "/x"), "/_volens/embed/frame?u=x", "fr")
     place = screens.place(NOTICE.service["regie"], withheld, locked=grant.locked)
     page = screens.gate(gate, decision, "fr", "GET", "/profil/a", [], grant=grant)
