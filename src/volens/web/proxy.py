@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -596,15 +596,7 @@ class Proxy:
         if not hosts:  # HTTP/1.0 only; the parser refuses HTTP/1.1 without
             hosts = [self.upstream.authority]
             pairs.append((b"Host", self.upstream.authority))
-        target = message.path.encode("utf-8", "surrogateescape")
-        if not target.startswith(b"/") and not (target == b"*" and message.method == "OPTIONS"):
-            scheme, _, rest = target.partition(b"://")
-            authority, slash, path = rest.partition(b"/")
-            if scheme.lower() not in (b"http", b"https") or authority.lower() != hosts[0].lower():
-                raise _Refused(400, "the request target does not agree with Host")
-            target = slash + path or b"/"
-        if b"#" in target or any(byte <= 0x20 or byte == 0x7F for byte in target):
-            raise _Refused(400, "the request target is not valid")
+        target = _target(message, hosts[0])
         if named and not named <= {b"keep-alive", b"close", b"upgrade", b""}:
             pairs = [pair for pair in pairs if pair[0].lower() not in named or pair[0].lower() in (b"host", b"content-length")]
 
@@ -1034,6 +1026,20 @@ def _done(upload: asyncio.Task[bool]) -> bool:
     return upload.done() and not upload.cancelled() and upload.exception() is None and upload.result()
 
 
+def _target(message: RawRequestMessage, host: bytes) -> bytes:
+    """The request target as a path with its query, or ``*``; raises _Refused where it is none, or of another host (RFC 9112 §3.2)."""
+    target = message.path.encode("utf-8", "surrogateescape")
+    if not target.startswith(b"/") and not (target == b"*" and message.method == "OPTIONS"):
+        scheme, _, rest = target.partition(b"://")
+        authority, slash, path = rest.partition(b"/")
+        if scheme.lower() not in (b"http", b"https") or authority.lower() != host.lower():
+            raise _Refused(400, "the request target does not agree with Host")
+        target = slash + path or b"/"
+    if b"#" in target or any(byte <= 0x20 or byte == 0x7F for byte in target):
+        raise _Refused(400, "the request target is not valid")
+    return target
+
+
 def _peer(arrival: _Arrival) -> str:
     name = arrival.protocol.peername
     return str(name[0]) if isinstance(name, tuple) else ""
@@ -1202,9 +1208,13 @@ def serve(
     def work(sock: socket.socket, parent: int | None, started: Callable[[], None]) -> None:
         nonlocal again
         gateway = gateway_factory()
+
+        def begin() -> Coroutine[Any, Any, tuple[_Runner, int]]:
+            return start(gateway, upstream, sock=sock.dup(), limits=limits, trusted=fronts, access_log=access_log)
+
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                again = runner.run(_worker(gateway, upstream, sock, limits, fronts, access_log, parent, started, restarts))
+                again = runner.run(_worker(begin, parent, started, restarts))
         finally:
             _close(gateway)
 
@@ -1239,17 +1249,13 @@ LINGER = 1.0
 
 
 async def _worker(
-    gateway: Gateway,
-    upstream: str,
-    sock: socket.socket,
-    limits: Limits,
-    trusted: Sequence[str],
-    access_log: bool,
-    parent: int | None,
-    started: Callable[[], None],
-    restarts: bool,
+    begin: Callable[[], Coroutine[Any, Any, tuple[_Runner, int]]], parent: int | None, started: Callable[[], None], restarts: bool
 ) -> bool:
-    """Serves until it is told to stop; whether the new program is to take over."""
+    """Serves until it is told to stop; whether the new program is to take over.
+
+    ``begin`` starts the proxy, and ``started`` is called once it takes connections. ``parent``: a pipe that ends with the process that
+    keeps the workers; None where this process is alone. ``restarts``: whether, alone, it becomes the new program at SIGHUP.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     drains = again = False
@@ -1275,7 +1281,7 @@ async def _worker(
         loop.add_signal_handler(number, stop.set)
     if parent is not None:
         loop.add_reader(parent, stop.set)  # the parent's end of the pipe closes with the parent, however it dies
-    runner, _ = await start(gateway, upstream, sock=sock.dup(), limits=limits, trusted=trusted, access_log=access_log)
+    runner, _ = await begin()
     started()
     gc.collect()
     gc.freeze()  # what is there now stays as long as the process: no collection walks over it again
@@ -1286,7 +1292,7 @@ async def _worker(
         runner.proxy.draining = True
         for site in list(runner.sites):
             await site.stop()
-        end = loop.time() + (LINGER if again else limits.grace)
+        end = loop.time() + (LINGER if again else runner.proxy.limits.grace)
         while runner.proxy.server.connections and loop.time() < end:
             await asyncio.sleep(0.02)
     await runner.cleanup()
