@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -27,13 +26,6 @@ from volens.web.runtime import read_token
 
 TOKEN = "c2VpemUtZXQtZGl4LWh1aXQ"
 TODAY = date(2026, 11, 22)
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Gateway]:
-    gateway = counting(tmp_path)
-    yield gateway
-    gateway.close()
 
 
 def get(made: Gateway, path: str = "audience", pairs: Pairs = (), **more: Any) -> Reply:  # type: ignore[assignment]

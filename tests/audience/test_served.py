@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,13 +18,6 @@ from volens.web.gateway import Gateway
 from volens.web.messages import Pairs
 
 TODAY = date(2026, 11, 22)
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Gateway]:
-    gateway = counting(tmp_path)
-    yield gateway
-    gateway.close()
 
 
 def figures(made: Gateway) -> Figures:
