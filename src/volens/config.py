@@ -11,17 +11,17 @@ import difflib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from volens.catalog import Catalog, Entry
+from volens.catalog import Catalog, Entry, OperatorList
 from volens.choice import MAX_TEXT
 from volens.countries import known as known_country
 from volens.defaults import LANGUAGES, PURPOSES
-from volens.errors import ConfigError, Mistake, NoticeError, SignedNoteError
+from volens.errors import CatalogError, ConfigError, Mistake, NoticeError, SignedNoteError
 from volens.foreign import HELD, Theirs, Tools
 from volens.languages import BUTTONS, shipped
 from volens.notice import DATA_KINDS, EXEMPT_REASONS, IDENTIFIER, MEDIA, Controller, Notice, Purpose, Service, StorageKey
@@ -275,6 +275,7 @@ class _Reading:
             shared_answers=shared == "answers",
             passive=top.get("passive", True),
             deny=deny,
+            lists=self.lists(top.get("lists", ()), base),
             grants_a_minute=grants_a_minute,
             report_sample=report.get("sample", 1.0 if mode == "observe" else SAMPLE),
             policy_before=around.get("before", {}),
@@ -433,6 +434,16 @@ class _Reading:
         else:
             return host
         return ""
+
+    def lists(self, names: Sequence[str], base: Path | None) -> tuple[OperatorList, ...]:
+        """The filter lists the operator fetched, read."""
+        found = []
+        for number, name in enumerate(names):
+            try:
+                found.append(OperatorList(name if base is None else base / name))
+            except CatalogError as error:
+                self.wrong(("lists", number), str(error), "Fetch the list again, or take it out of lists.")
+        return tuple(found)
 
     def own_trackers(self, own: tuple[str, ...], site_names: tuple[str, ...]) -> None:
         """Warn of hosts listed as own that the catalog knows as trackers."""

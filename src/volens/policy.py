@@ -41,6 +41,8 @@ class Reason(StrEnum):
     """A host that delivers program libraries and keeps nothing, passed by name (the catalog lists them)."""
     PASSIVE = "passive"
     """A host nobody knows, for an image or a style that stands in the page's own markup."""
+    LISTED = "listed"
+    """A filter list that the operator added blocks it."""
     UNKNOWN = "unknown"
     """A host nobody knows."""
     UNCONFIGURED = "unconfigured"

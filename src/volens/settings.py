@@ -104,6 +104,7 @@ SETTINGS: Mapping[str, Mapping[str, Kind]] = {
         "prefix": text,
         "leave": names,
         "deny": names,
+        "lists": names,
         "gpc": flag,
         "passive": flag,
         "catalog_storage": flag,

@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import Protocol
 
 from volens.foreign import Theirs
 from volens.notice import Notice, StorageKey
 from volens.policy import Grant
 from volens.theme import Theme
+
+
+class FilterList(Protocol):
+    """``catalog.OperatorList``."""
+
+    def blocks(self, url: str, page_url: str, kind: str) -> bool:
+        """Whether the list blocks ``url``, asked for by ``page_url`` as ``kind``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +200,8 @@ class Site:
     """Whether images and styles of unknown hosts pass when they stand in the page's own markup."""
     deny: tuple[str, ...] = ()
     """Hosts never allowed, whatever the choice."""
+    lists: tuple[FilterList, ...] = ()
+    """Filter lists that the operator fetched: they deny more, and allow nothing."""
     audience: Audience | None = None
     """How page views are counted; None: they aren't."""
     policy_before: Mapping[str, str] = field(default_factory=dict)

@@ -140,10 +140,17 @@ class Hosts:
         if entry is not None and entry.kind == "tracker":
             return self._purposes(entry.purposes, entry.id)
         if entry is not None and entry.kind == "delivery":
-            return Decision(True, Reason.DELIVERY, "technique", entry.id)
+            return self._unless_listed(host, "script", Decision(True, Reason.DELIVERY, "technique", entry.id))
         if use == "passive" and self.site.passive:
-            return Decision(True, Reason.PASSIVE)
+            return self._unless_listed(host, "image", Decision(True, Reason.PASSIVE))
         return Decision(False, Reason.UNKNOWN)
+
+    def _unless_listed(self, host: str, kind: str, decision: Decision) -> Decision:
+        return Decision(False, Reason.LISTED) if self._listed(host, "/", kind) else decision
+
+    def _listed(self, host: str, target: str, kind: str) -> bool:
+        """Whether one of the operator's filter lists blocks a path and query of a host on this page."""
+        return any(found.blocks(f"https://{host}{target}", f"https://{self.page}/", kind) for found in self.site.lists)
 
     def _other_trade(self, host: str) -> Entry | None:
         """The tracking service filed under a host of the page's own domain, where the page's own host isn't that service."""
@@ -186,9 +193,12 @@ class Hosts:
         name = name_of(target)
         return name or (entry if entry is not None and not entry.shared and (entry.embed or entry.purposes) else target.host)
 
-    def collection(self, host: str, target: str) -> bool:
-        """Whether a path and query of an own host is a collection end point that is not granted."""
+    def collection(self, host: str, target: str, kind: str = "") -> bool:
+        """Whether a path and query of an own host is a collection end point that is not granted. ``kind``: what it is asked for as,
+        by which filter lists go."""
         if self.objected(target):
+            return True
+        if self.site.lists and not self.named(target) and self._listed(host, target, kind):
             return True
         if self.open or not (self.catalog.may_collect(target) or self._tells(host)):
             return False

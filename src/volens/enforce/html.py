@@ -602,7 +602,7 @@ class Rewriter:
         if kind == "navigate":
             if decision.reason is Reason.UNKNOWN:
                 return True
-        elif decision.reason in _BY_HOST and self._frame.hosts.collection(host, path):
+        elif decision.reason in _BY_HOST and self._frame.hosts.collection(host, path, kind):
             self.seen.withheld.setdefault((host, kind), Decision(False, Reason.UNDECIDED))
             return False
         if host == self._frame.page.host:

@@ -277,7 +277,7 @@ class Visit:
         hosts, _ = self._gateway.judges(self.site, self.grant, self._host)
         target = self._request.target.decode("latin-1")
         if destination:
-            return hosts.collection(self._host, target)
+            return hosts.collection(self._host, target, destination.decode("latin-1"))
         # A browser that does not say what it asks for: a page names HTML (Fetch 4.1), what stands in a page does not.
         return hosts.objected(target) and b"text/html" not in (self._request.get(b"accept") or b"").lower()
 
