@@ -63,6 +63,19 @@ TOLD: dict[str, tuple[str, dict[str, str]]] = {
             "failed": "failed",
         },
     ),
+    "notices": (
+        "A second notice, or anything not granted: saved pages behind a configured site; in a browser, pages with another consent tool",
+        {
+            "rewritten": "pages rewritten",
+            "rewritten_two": "with a tool left",
+            "pages": "pages opened",
+            "second_notice": "with a second notice",
+            "tool_requests": "requests to the tool",
+            "tool_storage": "pages where it kept something",
+            "leaks": "requests to trackers not granted",
+            "failed": "failed",
+        },
+    ),
     "rewrite": (
         "The rewrite alone, on one core, over real saved pages",
         {

@@ -6,10 +6,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from making import NOTICE, OPEN_SITE, REFUSED, SITE, granted, hosts
+from making import ACCEPTED, NOTICE, OPEN_SITE, REFUSED, SITE, granted, hosts
 
-from volens.enforce.guard import config, passing, refused_hosts, refused_paths, refusing
+from volens.enforce.guard import config, passing, refused_hosts, refused_paths, refusing, tool_files
 from volens.enforce.storage import Storage
+from volens.foreign import Tools
 from volens.notice import Service
 
 HIT = "/matomo.php?idsite=1"
@@ -62,10 +63,41 @@ def test_a_declared_host_passes_and_a_denied_one_does_not() -> None:
     judged = hosts(page="www.bbc.co.uk", site=site)
     assert refused_hosts(judged) == ["ads.example", "*.ads.example", "a1.api.bbc.co.uk"]
     told = config(judged, Storage(site, REFUSED, judged.catalog), answer="", own=[])
-    assert told["P"] == refusing(refused_hosts(judged), refused_paths(judged))
+    assert told["P"] == f"{refusing(refused_hosts(judged), refused_paths(judged))}|{tool_files('www.bbc.co.uk')}"
     assert all(refuses(told["P"], at) for at in ("ads.example/", "a.ads.example/x", "a1.api.bbc.co.uk/", "www.bbc.co.uk" + HIT))
     passes = ("www.bbc.co.uk/", "stats.bbc.co.uk/x", "bads.example/", "www.bbc.co.uk/a.ads.example/")
     assert not any(refuses(told["P"], at) for at in passes)
+
+
+@pytest.mark.parametrize(
+    ("at", "refused"),
+    [
+        ("cdn.jsdelivr.net/npm/vanilla-cookieconsent@3.1.0/dist/cookieconsent.umd.js", True),
+        ("cdn.jsdelivr.net/npm/orejime", True),
+        ("cdnjs.cloudflare.com/ajax/libs/tarteaucitronjs/1.9.9/tarteaucitron.min.js?v=1", True),
+        ("static.site.example/assets/klaro.js", True),
+        ("www.site.example/assets/klaro.js", False),
+        ("cdn.jsdelivr.net/npm/jquery@3/dist/jquery.min.js?next=/klaro.js", False),
+        ("cdn.jsdelivr.net/npm/klaro-theme/index.json", False),
+    ],
+)
+def test_a_tool_s_own_file_is_refused_on_every_host_but_the_page_s(at: str, refused: bool) -> None:
+    host, _, path = at.partition("/")
+    assert refuses(tool_files("www.site.example"), at) is refused
+    assert (Tools.packaged().path("/" + path) is not None) is (refused or host == "www.site.example"), "as the markup is judged"
+
+
+def test_the_tool_that_asks_is_not_refused() -> None:
+    at = "unpkg.com/klaro@0.7/dist/klaro.js"
+    assert refuses(tool_files("www.site.example", "osano"), at) and not refuses(tool_files("www.site.example", "klaro"), at)
+
+
+@pytest.mark.parametrize("host", ["consent.cookiebot.com", "web.eu1.cookiebot.eu", "acme.delivery.consentmanager.net", "cmp.osano.com"])
+def test_where_any_host_may_be_asked_no_tool_s_host_is(host: str) -> None:
+    judged = hosts(ACCEPTED)
+    assert judged.chain
+    told = config(judged, Storage(SITE, ACCEPTED, judged.catalog), answer="", own=[])
+    assert refuses(told["P"], host + "/x.js") and not refuses(told["P"], "ads.example/x.js")
 
 
 def test_names_are_whole_and_ours_always_pass() -> None:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
-from tests.enforce.making import NOW, SITE
+from tests.enforce.making import NOW, SITE, TRACKERS
 from tests.foreign.conftest import Place, reading
-from tests.foreign.test_withheld import page, shown
+from tests.foreign.test_withheld import chosen, page, shown
 from tests.running import until
 from tests.web.making import SAME, Visitor, gateway
 from volens.foreign import Theirs, Tools
@@ -213,6 +214,38 @@ def test_the_panel_leads_to_the_policy_and_a_gate_to_their_tool(made: Gateway) -
 
 
 # In a browser, with the tool's own build.
+
+
+@pytest.mark.parametrize(
+    ("kept", "state", "reached"),
+    [
+        ("!youtube=true!facebook=false", "video alone", {"video.example"}),
+        ("!youtube=false!facebook=true", "reseaux-sociaux alone", {"reseau.example"}),
+        ("!xandr=true!adform=true", "publicite alone", set()),
+        ("!youtube=true!facebook=false", "accepted", {"video.example"}),
+    ],
+)
+def test_their_grant_for_one_purpose_lets_nothing_else_out(
+    kept: str, state: str, reached: set[str], page: Page, place: Callable[..., Place]
+) -> None:
+    """Advertising may load from anywhere only with every purpose it may serve; a choice of ours that they do not hold is none."""
+    here = place(TAC)
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(urlsplit(route.request.url).hostname or "")
+        route.fulfill(content_type="text/javascript", body="")
+
+    page.route(lambda url: "127.0.0.1" not in url, answer)
+    elsewhere = ("video.example/a.js", "reseau.example/a.js", "regie.example/a.js", *(f"{host}/a.js" for host in TRACKERS))
+    tools = ("consent.cookiebot.com/uc.js", "unpkg.com/klaro@0.7/dist/klaro.js")
+    tags = "".join(f"<script src='https://{at}'></script>" for at in (*elsewhere, *tools))
+    made = "".join(f"document.head.append(Object.assign(document.createElement('script'),{{src:'https://{at}?2'}}));" for at in elsewhere)
+    here.shop.page(f"{tags}<script>{made}</script>")
+    chosen(page, here, state)
+    page.context.add_cookies([{"name": "tarteaucitron", "value": kept, "url": here.url}])
+    page.goto(here.url, wait_until="networkidle")
+    assert set(asked) == reached and page.locator("volens-notice").count() == 0
 
 
 def test_their_notice_is_the_only_one_and_its_answers_hold_here(packages: Path, page: Page, place: Callable[..., Place]) -> None:

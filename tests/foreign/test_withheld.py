@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.enforce.making import NOTICE, TODAY
 from tests.foreign.conftest import Place
+from tests.web.making import KEYS
+from volens.choice import COOKIE, RECORD_COOKIE, Choice, RecordTag
 from volens.foreign import Tools
 
 TOOLS = Tools.packaged()
@@ -121,6 +124,24 @@ def one_notice(page: Page, url: str, theirs: str, asks: bool = True) -> None:
     assert page.evaluate("!!document.querySelector('volens-notice')?.shadowRoot.querySelector('#volens-ask')") is asks
 
 
+CHOICES = {
+    "none": None,
+    "accepted": Choice.accept_all(NOTICE, TODAY),
+    **{
+        f"{p} alone": Choice.from_switches(NOTICE, TODAY, [p], [s.id for s in NOTICE.services if s.purposes == (p,)])
+        for p in NOTICE.askable
+    },
+}
+
+
+def chosen(page: Page, here: Place, state: str) -> None:
+    """As a visitor comes who made that choice before."""
+    choice = CHOICES[state]
+    if choice is not None:
+        held = {COOKIE: choice.text(), RECORD_COOKIE: RecordTag.sign(KEYS, "127.0.0.1", "0" * 26, choice).text()}
+        page.context.add_cookies([{"name": name, "value": value, "url": here.url} for name, value in held.items()])
+
+
 def build(packages: Path, id: str) -> str:
     return (packages / BUILDS[id][0]).read_text("utf-8")
 
@@ -223,3 +244,35 @@ def test_a_bundle_that_holds_a_tool_runs_and_the_tool_stays_unseen(packages: Pat
     one_notice(page, here.url, "[data-testid=consent-banner-root]")
     assert page.evaluate("window.went") == 1
     assert page.evaluate("document.querySelectorAll('[data-testid=consent-banner-root]').length") == 1, "it was made, and is not seen"
+
+
+@pytest.mark.parametrize("state", ["none", "accepted", "video alone"])
+@pytest.mark.parametrize(
+    "src",
+    [
+        "https://cdn.jsdelivr.net/npm/vanilla-cookieconsent@3.1.0/dist/cookieconsent.umd.js",
+        "https://unpkg.com/klaro@0.7/dist/klaro.js",
+        "https://cdnjs.cloudflare.com/ajax/libs/tarteaucitronjs/1.9.9/tarteaucitron.min.js?x=1",
+        "https://cdn.jsdelivr.net/npm/orejime",
+        "https://acme.delivery.consentmanager.net/delivery/customdata/x.js",
+        "https://web.eu1.cookiebot.eu/uc.js",
+    ],
+)
+def test_a_script_that_loads_a_tool_from_elsewhere_loads_nothing(src: str, state: str, page: Page, place: Callable[..., Place]) -> None:
+    """As a tag manager does: no tag in the markup names it. SITE's advertising is a chain, so accepted is open to any host."""
+    here = place()
+    asked: list[str] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        route.fulfill(content_type="text/javascript", body="" if route.request.url == library else drawing("cc-main"))
+
+    page.route(lambda url: "127.0.0.1" not in url, answer)
+    apart = src.replace(".", "'+'.")
+    made = f"document.createElement('script'),{{src:'{apart}',onload:()=>window.went=1,onerror:()=>window.went=1}}"
+    library = f"https://{src.split('/')[2]}/library.js"
+    here.shop.page(f"<script src='{library}'></script><script>document.head.append(Object.assign({made}))</script>")
+    chosen(page, here, state)
+    one_notice(page, here.url, "#cc-main", asks=state == "none")
+    page.wait_for_function("window.went")
+    assert [url for url in asked if url != library] == []

@@ -69,6 +69,22 @@ def refused_hosts(hosts: Hosts) -> list[str]:
     return list(dict.fromkeys(form for host in named for form in ([host[2:], host] if host.startswith("*.") else [host])))
 
 
+def tool_hosts(hosts: Hosts) -> list[str]:
+    """Where another notice may come from; a ``*.`` says the names below it."""
+    names = [host for tool in Tools.packaged().all.values() for host in tool.hosts if hosts.tool(host.removeprefix("*.")) is not None]
+    below = [host[1:] for host in names if host.startswith("*.")]
+    return [host for host in names if host.startswith("*.") or not any(host.endswith(end) for end in below)]
+
+
+@lru_cache(512)
+def tool_files(page: str, theirs: str = "") -> str:
+    """Another notice's own files on any host that may be asked, as the deliverers of libraries: a script that loads one leaves nothing in
+    the markup. The page's own host is left out: it answers with what stands in for them. ``theirs``: the tool that asks in our place."""
+    files = [file for tool in Tools.packaged().all.values() if tool.id != theirs for file in tool.scripts]
+    joined = "|".join(file.removesuffix("$") for file in files).replace("(?:", "(")
+    return f"^(?!{re.escape(page)}/)[^?]*({joined})(\\?|$)"
+
+
 def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], posted: bool = False) -> dict[str, Any]:
     """What the guard is told (short keys: it stands in every page; ``browser/guard.ts`` says what each means)."""
     site, grant = hosts.site, hosts.grant
@@ -85,12 +101,11 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
     told["S"] = passing(storage.names("local", "session", "indexeddb", "cache", "opfs"))
     told["H"] = pattern(["*"] if hosts.chain else own)
     if hosts.chain:  # any host, but not another notice
-        tools = (tool for tool in Tools.packaged().all.values() if not hosts.is_theirs(tool))
-        refused = refusing((host for tool in tools for host in tool.hosts if "*" not in host), "")
+        refused = refusing(tool_hosts(hosts), "")
     else:
         refused = refusing(refused_hosts(hosts), "" if grant.everything else refused_paths(hosts))
-    if refused:
-        told["P"] = refused
+    files = tool_files(hosts.page, site.theirs.tool.id if site.theirs else "")
+    told["P"] = f"{refused}|{files}" if refused else files
     place = hosts.site.address.place
     if grant.allows(place) or place not in grant.notice.purpose:
         told["g"] = 1
