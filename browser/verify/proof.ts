@@ -21,7 +21,7 @@ export type Json = string | number | boolean | null | Json[] | Obj;
 
 interface Checkpoint { origin: string; size: bigint; root: Uint8Array; text: Uint8Array<ArrayBuffer>; signatures: [string, string, Uint8Array<ArrayBuffer>][] }
 
-const MAX_DOCUMENT = 4 << 20, MAX_NOTE = 1 << 20, MAX_SIGNATURES = 100, MAX_PATH = 64, MAX_DEPTH = 64, MAX_ENTRY = 65535, LATE = 600;
+const MAX_DOCUMENT = 4 << 20, MAX_NOTE = 1 << 20, MAX_SIGNATURES = 100, MAX_PATH = 64, MAX_DEPTH = 64, MAX_VALUES = 1 << 18, MAX_ENTRY = 65535, LATE = 600;
 const HEX32 = /^[0-9a-f]{64}$/, SALT = /^[0-9a-f]{32}$/, ID = /^[0-9a-v]{26}$/;
 const MINUTE = /^(?!0000)\d{4}-(0[1-9]|1[0-2])-[0-3]\d([T])([01]\d|2[0-3]):[0-5]\dZ$/;
 const TIME = /^(?!0000)\d{4}-(0[1-9]|1[0-2])-[0-3]\d([T])([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/;
@@ -47,6 +47,7 @@ const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\ud
 
 /** No field twice, ASCII names, integers of 53 bits, no half surrogate pairs, 64 levels. */
 export function readJson(text: string): Json {
+  if (text.length > MAX_VALUES && text.replace(/[^,[{]+/g, "").length > MAX_VALUES) wrong("too many values");
   let at = 0;
   const space = (): void => { while (at < text.length && " \t\n\r".includes(text[at]!)) at++; };
   const string = (): string => {

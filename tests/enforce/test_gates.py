@@ -135,3 +135,11 @@ def test_a_plain_path_reads_as_its_escaped_spelling_does(path: str, data: st.Dat
         path,
         path.rstrip("/") + "/",
     }
+
+
+@pytest.mark.parametrize(
+    "target", [b"/comments%0a", b"/comments%250a", b"/comments%0a?x=1", b"/comments%0a/", b"/comments;x%0a", b"/comments.%0a"]
+)
+def test_a_line_break_at_the_end_goes_round_no_gate(target: bytes) -> None:
+    """Where ``$`` ends a route's expression, as in Starlette, ``/comments%0a`` is answered by what answers ``/comments``."""
+    assert "/comments" in spellings(target)

@@ -164,7 +164,7 @@ class Log:
             if row.record is not None and row.salt is not None:
                 line |= {"salt": row.salt.hex(), "record": json.loads(row.record)}
             found.append(line)
-        return [*found, {"checkpoints": self.published}]
+        return [*found, {"checkpoints": [{"at": WITNESS_TIME, "note": note, "size": 0} for note in self.published]}]
 
 
 def grown(records: int = 300, key: LogKey = KEY) -> Log:

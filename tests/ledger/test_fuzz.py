@@ -82,7 +82,11 @@ BOMBS = {
     "a line without end after the header": (canonical(LINES[0]) + b"\n", b" ", "cut"),
     "empty lines": (canonical(LINES[0]) + b"\n", b"\n", "unread"),
     "one entry": (canonical(LINES[0]) + b"\n", ENTRY, "unread"),
-    "one checkpoint": (canonical(LINES[0]) + b"\n", canonical({"checkpoints": [grown(3).head()]}) + b"\n", "unread"),
+    "one checkpoint": (
+        canonical(LINES[0]) + b"\n",
+        canonical({"checkpoints": [{"at": 0, "note": grown(3).head(), "size": 4}]}) + b"\n",
+        "unread",
+    ),
     "long lines": (canonical(LINES[0]) + b"\n", b"[" + b"[]," * (5 << 20) + b"[]]\n", "form"),
     "one long text": (
         canonical(LINES[0]) + b"\n",

@@ -282,11 +282,14 @@ def test_a_notice_changed_after_it_was_answered(tmp_path: Path) -> None:
     assert [f.code for f in found.faults] == ["notice-missing"]
 
 
+_SHOWN = {"surface": "notice", "language": "fr", "gpc": False}
+
+
 def test_counts_changed_beside_the_log(tmp_path: Path) -> None:
     log = grown(30)
     for refused, counted, told in ((500, 30, []), (500, 31, ["counts: log: 31 records by the counts, 30 in the log"])):
         counts = [
-            {"count": {"of": "total", "event": event, "count": n}}
+            {"count": {"of": "total", "day": "2026-11-22", "event": event, "notice": "0" * 64, **_SHOWN, "count": n}}
             for event, n in (("given", counted - 2), ("changed", 2), ("refused", refused))
         ]
         verdict = check_archive(written(tmp_path / "a", log.lines() + counts), TRUST, name="log").verdict

@@ -33,7 +33,8 @@ def spellings(target: bytes) -> tuple[str, ...]:
     merged = re.sub(r"/+", "/", text)
     clean = posixpath.normpath(merged) if merged else "/"
     bare = posixpath.normpath(re.sub(r"/+", "/", re.sub(r";[^/]*", "", merged)) or "/")
-    found = (raw.decode("latin-1"), text, merged, clean, clean.rstrip(". "), bare, bare.rstrip(". "))
+    # ``$`` of a route's expression also stands before a line break at the end (Starlette; Django's re_path).
+    found = (raw.decode("latin-1"), text, merged, clean, clean.rstrip(". \n"), bare, bare.rstrip(". \n"))
     # With and without a slash at the end: many an application takes both for the same.
     return tuple(dict.fromkeys([*found, *(path.rstrip("/") + "/" for path in found)]))
 

@@ -20,6 +20,14 @@ BLOCK = 1 << 20
 MAX_LINE = 16 << 20
 """Bytes of the longest line: a picture of a notice in base64."""
 
+SAYS = frozenset(("notice", "file", "checkpoints", "count"))
+"""What a line may say that is no entry."""
+_COUNTS = {
+    "total": (("day", "event", "notice", "surface", "language"), ("count",)),
+    "answers": (("day", "event", "purpose", "surface", "language"), ("yes", "no")),
+    "extent": (("day", "event", "surface", "language"), ("all", "some", "none")),
+}
+"""Of each kind of count, its texts and its numbers."""
 GRANTED = ("given", "changed", "withdrawn")
 """Events of which there is a record; of a refusal there is only the count."""
 
@@ -185,7 +193,7 @@ def check_lines(task: Lines) -> Block:
             file.seek(task.first)
             data = file.read(task.length)
     reader = Reader(task.site, records=True)
-    for number, line in enumerate(data.splitlines(), task.line):
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), task.line):
         try:
             _line(line, reader)
         except (Malformed, UnicodeEncodeError) as error:
@@ -213,21 +221,40 @@ def _line(line: bytes, reader: Reader) -> None:
         reader.entry(index, entry, canonical(entry), bytes_of, None if record is None else canonical(record), record)
         return
     block.others += 1
+    if len(value) > 1 and not SAYS.isdisjoint(value):  # who reads it in would take up what was not checked here
+        raise Malformed("a line that says several things")
     if "notice" in value:
         block.notices.append(_sha256(canonical(value["notice"])).hexdigest())
     elif "file" in value:
         block.files.append(_file(value["file"], block.found))
     elif "checkpoints" in value:
         notes = value["checkpoints"]
-        for note in notes if isinstance(notes, list) else [notes]:
-            text = note.get("note") if isinstance(note, dict) else note
-            if not isinstance(text, str) or len(text) > MAX_NOTE:
-                raise Malformed("a checkpoint that is no text")
-            block.checkpoints.append(text)
+        if not isinstance(notes, list):
+            raise Malformed("checkpoints that are no list")
+        block.checkpoints += map(_note, notes)
     elif "count" in value:
-        count = value["count"]
-        if isinstance(count, dict) and count.get("of") == "total" and count.get("event") in GRANTED and type(count.get("count")) is int:
-            block.counted += count["count"]
+        block.counted += _count(value["count"])
+
+
+def _note(value: Any) -> str:
+    """A checkpoint that was published, and when."""
+    note, at = (value.get("note"), value.get("at")) if isinstance(value, dict) else (None, None)
+    if not isinstance(note, str) or len(note) > MAX_NOTE or type(at) is not int:
+        raise Malformed("a checkpoint without its text, or the second when it was published")
+    return note
+
+
+def _count(value: Any) -> int:
+    """How many records a count is of."""
+    kind = value.get("of") if isinstance(value, dict) else None
+    texts, numbers = _COUNTS.get(kind, ((), ())) if isinstance(kind, str) else ((), ())
+    written = all(isinstance(value[name], str) for name in texts if name in value)
+    counted = all(type(value[name]) is int and value[name] >= 0 for name in numbers if name in value)
+    gpc = kind != "total" or type(value.get("gpc")) is bool
+    more = {"of", "gpc"} if kind == "total" else {"of"}
+    if not texts or value.keys() != {*texts, *numbers, *more} or not (written and counted and gpc):
+        raise Malformed("a count of another form")
+    return int(value["count"]) if kind == "total" and value["event"] in GRANTED else 0
 
 
 def _file(value: Any, found: Findings) -> str:
