@@ -25,6 +25,10 @@ MAX_HELD = 16384
 MAX_DEPTH = 6
 HEAD = 1500
 """Characters in which a file says what it is."""
+MOST_NAMES = 4096
+"""Names of storage of which it is remembered whose they are."""
+MOST_SCRIPTS = 16384
+"""Inline scripts of which that is remembered, some 3 MB."""
 HELD = re.compile(r"(cookie|local) (\S{1,100})")
 _PLAIN = re.compile(r"[\w.~*+-]{0,60}")
 
@@ -147,6 +151,8 @@ class Tools:
             medium: [(re.compile(_glob(name)), t) for t in self.all.values() for name in getattr(t, place)]
             for medium, place in (("cookie", "cookies"), ("local", "items"), ("session", "items"))
         }
+        self._keeping: dict[tuple[str, str], tuple[Tool, ...]] = {}  # by name and medium
+        self._seen: dict[tuple[int, int], tuple[Tool | None]] = {}  # by an inline script's length and hash
         self.files: Mapping[str, Tool] = {tool.file: tool for tool in self.all.values()}
 
     @staticmethod
@@ -177,10 +183,21 @@ class Tools:
         return bool(self._modules and self._modules.search(path.partition("?")[0]))
 
     def inline(self, text: str) -> Tool | None:
-        """The tool that an inline script sets up, loads, or is."""
-        if not any(word in text for word in self._hints):
+        """The tool that an inline script sets up, loads, or is. Remembered by length and hash: a site's pages have the same scripts."""
+        key = len(text), hash(text)
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = (self._of_inline(text),)
+            if len(self._seen) >= MOST_SCRIPTS:
+                self._seen.clear()
+            self._seen[key] = seen
+        return seen[0]
+
+    def _of_inline(self, text: str) -> Tool | None:
+        hinted = [word for word in self._hints if word in text]
+        if not hinted:
             return None
-        found = next((t for pattern, t in self._inline if pattern.search(text)), None)
+        found = next((t for pattern, t in self._inline if not t.hints or not set(t.hints).isdisjoint(hinted) if pattern.search(text)), None)
         return self.content(text) if found is None and len(text) > 4096 else found
 
     def content(self, text: str) -> Tool | None:
@@ -201,7 +218,11 @@ class Tools:
 
     def storage(self, name: str, medium: str = "cookie", *, but: Tool | None = None) -> Tool | None:
         """The tool that keeps its choice under this name; None where ``but`` does too."""
-        found = [t for pattern, t in self._storage.get(medium, ()) if pattern.fullmatch(name)]
+        found = self._keeping.get((name, medium))
+        if found is None:
+            found = tuple(t for pattern, t in self._storage.get(medium, ()) if pattern.fullmatch(name))
+            if len(self._keeping) < MOST_NAMES:
+                self._keeping[name, medium] = found
         return found[0] if found and but not in found else None
 
 

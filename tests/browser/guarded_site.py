@@ -164,7 +164,7 @@ def script(config: dict[str, Any], nonce: str = "") -> str:
         told["P"] = guard.refusing(denied, told.get("P", ""))
     told |= {name: guard.passing(told.get(name, ())) for name in "CS"}
     if "H" in told:
-        told["H"] = guard.pattern(told["H"])
+        told["H"] = guard.pattern(tuple(told["H"]))
     text = html.escape(json.dumps(told), quote=True)
     return f"<script{f' nonce={nonce}' if nonce else ''} data-volens='{text}'>{(STATIC / 'guard.js').read_text()}</script>"
 

@@ -13,7 +13,8 @@ from volens.enforce.storage import Storage
 from volens.foreign import Tools
 
 
-def pattern(names: Iterable[str], between: str = ".*") -> str:
+@lru_cache(512)
+def pattern(names: tuple[str, ...], between: str = ".*") -> str:
     """``names``, ``*`` in them for any characters (``between``) and ``#`` for a number, as JavaScript's regular expression for a whole."""
     escaped = (re.sub(r"[.+?^$|\\/(){}\[\]]", r"\\\g<0>", name) for name in names)
     return "|".join(name.replace("*", between).replace("#", r"\d+") for name in escaped)
@@ -21,7 +22,7 @@ def pattern(names: Iterable[str], between: str = ".*") -> str:
 
 def passing(names: Iterable[str]) -> str:
     """The same for storage names; ours pass always."""
-    return pattern(["volens*", *names])
+    return pattern(("volens*", *names))
 
 
 @lru_cache(512)
@@ -35,7 +36,7 @@ def keep(storage: Storage) -> str:
 
 def refusing(denied: Iterable[str], paths: str) -> str:
     """Hosts and paths (``refused_paths``) together: what stands in front of a path is its host."""
-    found = pattern(denied, "[^/]*")
+    found = pattern(tuple(denied), "[^/]*")
     return "|".join(filter(None, [found and f"^({found})/", paths]))
 
 
@@ -55,7 +56,7 @@ def refused_paths(hosts: Hosts) -> str:
         return ""
     services = hosts.grant.notice.services
     granted = [path for s in services if hosts.grant.decide(s).allowed for path in s.hosts if path.startswith("/")]
-    spared = pattern(granted)
+    spared = pattern(tuple(granted))
     # As the catalog's, in fewer bytes: what it is asked has no fragment.
     return (f"^(?![^/]*(?:{spared})$)" if spared else "^") + f"[^?]*/({'|'.join(refused)})".replace("(?:", "(")
 
@@ -99,7 +100,7 @@ def config(hosts: Hosts, storage: Storage, *, answer: str, own: list[str], poste
         return told
     told["C"] = passing(storage.names("cookie"))
     told["S"] = passing(storage.names("local", "session", "indexeddb", "cache", "opfs"))
-    told["H"] = pattern(["*"] if hosts.chain else own)
+    told["H"] = pattern(("*",) if hosts.chain else tuple(own))
     if hosts.chain:  # any host, but not another notice
         refused = refusing(tool_hosts(hosts), "")
     else:

@@ -94,6 +94,20 @@ MAX_PLACES = 12
 """Placeholders that stand in the page itself; those after them are asked for when they come into view."""
 
 
+PLAIN = 30_000
+"""Tags remembered, some 5 MB, that say nothing to any handler, whatever the page, the site and the grant: most of a page's."""
+_plain: set[str] = set()
+
+
+def _remember(source: str) -> str:
+    """``source``, a tag that need not be looked at again."""
+    if len(source) <= 256:
+        if len(_plain) >= PLAIN:
+            _plain.clear()
+        _plain.add(source)
+    return source
+
+
 def escape(value: str) -> str:
     """An attribute value, ASCII."""
     text = value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
@@ -353,6 +367,9 @@ class Rewriter:
                     append(made := self._through_cdata(tokens))
                     more += len(made)
             elif source[1] != "/":
+                if source in _plain and not self._foreign and self._quote is None:
+                    append(source)
+                    continue
                 handler = look_up(tag)
                 if handler is not None:
                     made = handler(self, token, source)
@@ -371,7 +388,7 @@ class Rewriter:
                     append(made := self._references(token, source))
                     more += len(made) - len(source)
                 else:
-                    append(source)
+                    append(source if is_open else _remember(source))
             elif self._raw or tag in ENDS:
                 append(made := self._end(token))
                 more += len(made) - len(source)
@@ -672,6 +689,8 @@ class Rewriter:
                 or "attributionsrc" in lower
             ):
                 return self._references(token, source)
+            if self._quote is None and token.tag != "blockquote":
+                _remember(source)
         return source
 
     def _references(self, token: Token, source: str) -> str:
@@ -733,14 +752,20 @@ class Rewriter:
     def _no_tool(self, source: str, references: list[str]) -> str:
         """A consent tool's own script gives way to what stands in for it, in its place, at its time, with the page's nonce; empty for
         any other script."""
+        base = self._base
         for reference in references:
-            target = resolve(reference, self._base)
-            tool = self._frame.hosts.tool(target.host, target.path) if target.scheme in NETWORK else None
+            if (found := plain(reference)) is not None and base.host and base.scheme in NETWORK:
+                host, path = found[0] or base.host, found[1]
+            elif (target := resolve(reference, base)).scheme in NETWORK:
+                host, path = target.host, target.path
+            else:
+                continue
+            tool = self._frame.hosts.tool(host, path)
             if tool is None:
                 continue
             gone = {name: WITHHELD + name.rpartition(":")[2] for name in ("src", "href", "xlink:href", "integrity", "crossorigin")}
             self._instead.add(tool.id)
-            self.seen.withheld.setdefault((target.host, "script"), Decision(False, Reason.UNNAMED, "technique", tool.id))
+            self.seen.withheld.setdefault((host, "script"), Decision(False, Reason.UNNAMED, "technique", tool.id))
             return self._edit(source, gone, f'src="{self._home}{self._frame.prefix}{tool.file}"')
         return ""
 
@@ -748,8 +773,10 @@ class Rewriter:
         """An element that may be a consent tool's container: without its names and styles no rule of theirs shows it."""
         if "=" in source:
             tool = Tools.packaged().element(token.attr("id") or "", token.attr("class") or "")
-            if tool is not None and not self._frame.hosts.is_theirs(tool):
-                return self._edit(source, {n: WITHHELD + n for n in ("id", "class", "style", "role", "open")}, 'hidden="" inert=""')
+            if tool is not None:
+                if not self._frame.hosts.is_theirs(tool):
+                    return self._edit(source, {n: WITHHELD + n for n in ("id", "class", "style", "role", "open")}, 'hidden="" inert=""')
+                return self._division(token, source, theirs=True)
         return self._division(token, source)
 
     def _script(self, token: Token, source: str) -> str:
@@ -794,13 +821,15 @@ class Rewriter:
             self._drawn = False
         return self._seldom(token, source)
 
-    def _division(self, token: Token, source: str) -> str:
-        """The most frequent element: a box that a script would fill shows in its text."""
+    def _division(self, token: Token, source: str, theirs: bool = False) -> str:
+        """The most frequent element: a box that a script would fill shows in its text. ``theirs``: it is a consent tool's container."""
         if "=" not in source:
             return source
         lower = source.lower()
-        place = self._box(token) if _FILLED.search(lower) and "class" in lower else ""
+        place = self._box(token) if (filled := _FILLED.search(lower)) and "class" in lower else ""
         seldom = "style" in lower or "attributionsrc" in lower or bool(self._foreign)
+        if not (filled or seldom or theirs):
+            return _remember(source)
         return (self._references(token, source) if seldom else source) + place
 
     def _box(self, token: Token) -> str:

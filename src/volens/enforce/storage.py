@@ -25,6 +25,7 @@ class Storage:
     def __init__(self, site: Site, grant: Grant, catalog: Catalog) -> None:
         self.site, self.grant, self.catalog = site, grant, catalog
         self._memory: dict[tuple[str, str], Decision] = {}
+        self._named: dict[tuple[str, ...], list[str]] = {}
 
     @cached_property
     def open(self) -> bool:
@@ -73,6 +74,12 @@ class Storage:
         """Patterns of the names that pass for ``media``, for the guard; ``*`` where everything does."""
         if self.open:
             return ["*"]
+        found = self._named.get(media)
+        if found is None:
+            found = self._named[media] = self._names(media)
+        return found
+
+    def _names(self, media: tuple[str, ...]) -> list[str]:
         declared = [k.name for k in self.site.storage_declared if k.medium in media and self.grant.decide(k).allowed]
         refused = {k.name for k in self.site.storage_declared if k.medium in media} - set(declared)
         catalog = [n for n in self.catalog.exempt_storage if n not in refused] if self.site.catalog_storage else []
